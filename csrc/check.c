@@ -1,0 +1,140 @@
+/* check.c: values of the caller's data, looked at before anything is computed from them. */
+#include "core.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static mlp_status reject(mlp_call *call, mlp_status status, size_t row, size_t column, const char *reason) {
+    call->row = row;
+    call->column = column;
+    snprintf(call->reason, sizeof call->reason, "%s", reason);
+    return status;
+}
+
+static size_t rows_at_a_time(const mlp_rows *rows, size_t item) {
+    size_t fit = MLP_TILE_BYTES / item / rows->n_columns;
+    fit = fit == 0 ? 1 : fit;
+    return fit < rows->n_rows ? fit : rows->n_rows;
+}
+
+/* The element of a tile that is not finite, whose source may be finite and too large for the network's dtype. */
+static mlp_status reject_x(const mlp_network *net, const mlp_rows *x, size_t row, const void *values, mlp_call *call) {
+    size_t column = 0;
+    while (net->kernels->all_finite(mlp_at(net, values, column), 1)) {
+        column++;
+    }
+    mlp_rows element = *x;
+    element.data = (const char *)x->data + (ptrdiff_t)row * x->row_stride + (ptrdiff_t)column * x->column_stride;
+    element.n_columns = 1;
+    double value;
+    mlp_read_doubles(&element, NULL, 0, 1, &value);
+    return reject(call, MLP_BAD_X, row, column, isfinite(value) ? "within the range of float32" : "finite");
+}
+
+static mlp_status check_x(const mlp_network *net, const mlp_rows *x, mlp_call *call) {
+    if (!mlp_is_float(x->type)) {
+        return MLP_OK;
+    }
+    size_t columns = x->n_columns, step = rows_at_a_time(x, net->item);
+    void *tile = mlp_allocate(step * columns, net->item);
+    if (tile == NULL) {
+        return MLP_NO_MEMORY;
+    }
+    mlp_status status = MLP_OK;
+    for (size_t first = 0; first < x->n_rows && status == MLP_OK; first += step) {
+        size_t n = x->n_rows - first < step ? x->n_rows - first : step, ld;
+        const void *read = mlp_read_tile(x, net->dtype, NULL, first, n, tile, columns, &ld);
+        bool together = ld == columns && net->kernels->all_finite(read, n * columns);
+        for (size_t i = 0; i < n && !together && status == MLP_OK; i++) {
+            const void *row = mlp_at(net, read, i * ld);
+            if (!net->kernels->all_finite(row, columns)) {
+                status = reject_x(net, x, first + i, row, call);
+            }
+        }
+        if (status == MLP_OK && mlp_pause(call, (double)(n * columns))) {
+            status = MLP_INTERRUPTED;
+        }
+    }
+    free(tile);
+    return status;
+}
+
+static mlp_status check_y_row(const mlp_network *net, const mlp_data *data, const double *y, size_t row,
+                              mlp_call *call) {
+    const mlp_loss_line *loss = mlp_loss_at(net->loss);
+    char reason[sizeof call->reason];
+    if (data->labels) {
+        if (!(y[0] >= 0 && y[0] < (double)mlp_outputs(net) && floor(y[0]) == y[0])) {
+            snprintf(reason, sizeof reason, "a whole number from 0 to %zu", mlp_outputs(net) - 1);
+            return reject(call, MLP_BAD_Y, row, 0, reason);
+        }
+        return MLP_OK;
+    }
+    double sum = 0;
+    for (size_t k = 0; k < data->y.n_columns; k++) {
+        if (!(y[k] >= loss->lowest && y[k] <= loss->highest && isfinite(y[k]))) {
+            if (!isfinite(loss->lowest)) {
+                snprintf(reason, sizeof reason, "finite");
+            } else if (!isfinite(loss->highest)) {
+                snprintf(reason, sizeof reason, "finite and not negative");
+            } else {
+                snprintf(reason, sizeof reason, "from 0 to 1%s",
+                         y[k] == -1.0 ? " (for -1 and +1 give (y + 1) / 2)" : "");
+            }
+            return reject(call, MLP_BAD_Y, row, k, reason);
+        }
+        if (net->dtype == MLP_F32 && !isfinite((double)(float)y[k])) {
+            return reject(call, MLP_BAD_Y, row, k, "within the range of float32");
+        }
+        if (data->class_weight != NULL && y[k] != 0.0 && y[k] != 1.0) {
+            return reject(call, MLP_BAD_Y, row, k, "0 or 1 where class_weight is given");
+        }
+        sum += y[k];
+    }
+    if (net->loss_kind == OF_LOGITS && fabs(sum - 1.0) > 1e-3) {
+        return reject(call, MLP_BAD_Y, row, 0, "a row of probabilities that sum to 1");
+    }
+    return MLP_OK;
+}
+
+/* Targets, and the weights that go with them. */
+static mlp_status check_y(const mlp_network *net, const mlp_data *data, mlp_call *call) {
+    mlp_rows y = data->y;
+    size_t step = rows_at_a_time(&y, sizeof(double)), columns = y.n_columns;
+    double *values = mlp_allocate(step * (columns + 1), sizeof(double));
+    if (values == NULL) {
+        return MLP_NO_MEMORY;
+    }
+    double *weights = values + step * columns, sum = 0;
+    mlp_status status = MLP_OK;
+    for (size_t first = 0; first < y.n_rows && status == MLP_OK; first += step) {
+        size_t n = y.n_rows - first < step ? y.n_rows - first : step;
+        mlp_read_doubles(&y, NULL, first, n, values);
+        if (data->weight.data != NULL) {
+            mlp_read_doubles(&data->weight, NULL, first, n, weights);
+        }
+        for (size_t i = 0; i < n && status == MLP_OK; i++) {
+            const double *row = values + i * columns;
+            status = check_y_row(net, data, row, first + i, call);
+            double weight = data->weight.data != NULL ? weights[i] : 1.0;
+            if (status == MLP_OK && !(weight >= 0 && isfinite(weight))) {
+                status = reject(call, MLP_BAD_WEIGHT, first + i, 0, "finite and not negative");
+            }
+            sum += status == MLP_OK && data->class_weight != NULL ? weight * data->class_weight[(size_t)row[0]] : weight;
+        }
+        if (status == MLP_OK && mlp_pause(call, (double)(n * columns))) {
+            status = MLP_INTERRUPTED;
+        }
+    }
+    if (status == MLP_OK && !(sum > 0 && isfinite(sum))) {
+        status = reject(call, MLP_BAD_WEIGHT, SIZE_MAX, 0, "positive and finite in sum");
+    }
+    free(values);
+    return status;
+}
+
+mlp_status mlp_check_data(const mlp_network *net, const mlp_data *data, mlp_call *call) {
+    mlp_status status = check_x(net, &data->x, call);
+    return status == MLP_OK ? check_y(net, data, call) : status;
+}

@@ -1,0 +1,206 @@
+/* core.h: what the files of the core share and no caller sees. The dimension letters are mlp.h's. */
+#ifndef MLP_CORE_H
+#define MLP_CORE_H
+
+#include <string.h>
+
+#include "kernels.h"
+#include "mlp.h"
+
+/* ---- network.c */
+typedef struct {
+    size_t n_in, n_out;
+    size_t weights, biases; /* offsets of W and b in the parameter block */
+    size_t activation;      /* index into the kernel table; of the output layer: where `special` is OUTPUT_ELEMENTWISE */
+    double dropout;         /* rate after this layer */
+} mlp_layer;
+
+typedef enum { OF_DIFFERENCE, OF_LOGIT, OF_LOGITS } mlp_loss_kind;
+typedef enum { OUTPUT_ELEMENTWISE, OUTPUT_EXP, OUTPUT_SOFTMAX } mlp_output;
+
+typedef struct mlp_rule mlp_rule;
+
+struct mlp_network {
+    const mlp_kernels *kernels;
+    mlp_dtype dtype;
+    size_t item; /* sizeof(real) */
+    size_t n_layers;
+    mlp_layer *layers;       /* [L+1]; [0] holds n_out = n[0] alone */
+    size_t loss;             /* index into the kernel table */
+    mlp_loss_kind loss_kind;
+    mlp_output output;
+    double *loss_parameters; /* [K] */
+    bool sum, bias;
+    double l1, l2;
+    size_t n_parameters;
+    void *parameters; /* real [N] */
+
+    mlp_optimizer optimizer;
+    const mlp_rule *rule;
+    void *state; /* real [n_state]: the rule's vectors of N, one after the other */
+    size_t n_state;
+    mlp_progress progress;
+    mlp_history history;
+    size_t history_capacity;
+};
+
+/* What a loss line of losses.h says besides its formulas. */
+typedef struct {
+    const char *name, *activation;
+    mlp_loss_kind kind;
+    double parameter, lowest, highest;
+} mlp_loss_line;
+const mlp_loss_line *mlp_loss_at(size_t i); /* NULL past the last one */
+bool mlp_has_derivative_from_input(size_t activation);
+
+static inline void *mlp_at(const mlp_network *net, const void *block, size_t i) {
+    return (char *)(uintptr_t)block + i * net->item;
+}
+
+static inline size_t mlp_inputs(const mlp_network *net) {
+    return net->layers[0].n_out;
+}
+
+static inline size_t mlp_outputs(const mlp_network *net) {
+    return net->layers[net->n_layers].n_out;
+}
+
+/* A zeroed block on a boundary of 64 bytes, freed by free(); NULL: no memory, or a size that overflows. */
+void *mlp_allocate(size_t n, size_t item);
+
+/* Says that `work` operations are done; true: the caller wants the call to end. */
+bool mlp_pause(mlp_call *call, double work);
+
+/* ---- rows.c */
+static inline size_t mlp_row_of(const int64_t *order, size_t i) {
+    return order != NULL ? (size_t)order[i] : i;
+}
+
+/* Rows first..first+n of a source (through order, unless NULL) as row-major real: in place where the source allows it,
+ * else gathered and converted into tile (n, ld). *ld_out: the distance of the rows returned. */
+const void *mlp_read_tile(const mlp_rows *rows, mlp_dtype dtype, const int64_t *order, size_t first, size_t n,
+                          void *tile, size_t ld, size_t *ld_out);
+/* The same as double and always into out (n, n_columns). */
+void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, size_t n, double *out);
+/* A source as one contiguous block of real, converted once, where it needs converting and fits MLP_TILE_BYTES: *owned is
+ * the block to free, or NULL where the source stays as it is. */
+#define MLP_TILE_BYTES ((size_t)256 * 1024)
+bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, void **owned);
+static inline bool mlp_is_float(mlp_type type) {
+    return type >= MLP_FLOAT16;
+}
+
+/* ---- check.c: values, before anything is computed from them */
+mlp_status mlp_check_data(const mlp_network *net, const mlp_data *data, mlp_call *call);
+
+/* ---- plan.c */
+typedef struct {
+    bool lanes;   /* samples in the lanes, for layers of a few units; else a vector over units */
+    size_t block; /* samples driven through all layers together; divides chunk */
+    size_t chunk; /* samples whose gradients are one chain of sums; chunks are added in order */
+} mlp_plan;
+mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows);
+size_t mlp_padded(const mlp_network *net, size_t n); /* elements between the rows of a tile of n columns */
+size_t mlp_whole_vectors(const mlp_network *net, size_t n); /* n rounded up to whole virtual vectors */
+
+/* ---- matmul.c */
+typedef struct {
+    const void *data; /* element (i, p) at data[i*row + p*step] */
+    size_t row, step;
+} mlp_left;
+
+typedef struct {
+    const void *data;
+    size_t ld;
+    bool transposed; /* data holds B^T (n, k) */
+    bool padded;     /* whole vectors are readable past the last column */
+} mlp_right;
+
+/* C (m, n) +=/= A (m, k) B (k, n); padded: C's rows may be written to the next whole vector. panel: scratch of
+ * mlp_panel_size(kernels, k) reals. False: the caller wants the call to end. */
+bool mlp_product(const mlp_kernels *kernels, void *c, size_t ldc, bool padded, mlp_left a, mlp_right b, size_t m, size_t n,
+                 size_t k, bool accumulate, void *panel, mlp_call *call);
+
+/* ---- propagate.c, backward.c, evaluate.c */
+typedef struct {
+    const mlp_data *data;
+    const int64_t *order; /* the rows are order[first..first+n], or first..first+n where NULL */
+    size_t first, n;
+} mlp_batch;
+
+typedef struct {
+    double loss, weight; /* sum of w times loss; sum of w */
+} mlp_sums;
+
+/* The scratch of one call: one block of samples in all its forms. */
+typedef struct {
+    const mlp_network *net;
+    const void *parameters;
+    mlp_call *call;
+    mlp_plan plan;
+    void *memory;
+    size_t n, stride; /* samples in the block now; lanes: rounded up to whole virtual vectors */
+    size_t first;     /* place of the block's first sample in its batch */
+    const void *x;    /* A[0] now, in place or in a[0]; rows x_ld apart */
+    size_t x_ld;
+    size_t *ld;       /* [L+1] distance of rows of each layer's tiles */
+    void **a;         /* [L+1] tiles (block, ld) or lanes (n[l], stride) */
+    void **d;         /* [L+1] g'(Z), where it comes from the input; NULL elsewhere */
+    void **mask, **dropped; /* [L+1] dropout; NULL where there is none */
+    void *dz, *da;    /* of the layer at hand */
+    void *z, *dz_out, *y, *d_out; /* outputs, in lanes layout (K, stride) */
+    double *losses, *weights, *scale; /* [block] */
+    void *rows;       /* row-major targets (block, K); lanes: inputs too, before they are transposed */
+    void *bias;       /* padded copy of the biases at hand */
+    void *panel;
+    void *sums;       /* lanes: a virtual vector for every parameter */
+    void *partial;    /* real [N]: the gradient of a later chunk */
+} mlp_pass;
+
+mlp_pass *mlp_pass_create(const mlp_network *net, size_t n_rows, bool gradient, bool dropout, mlp_call *call);
+void mlp_pass_destroy(mlp_pass *pass);
+/* Reads rows first..first+n of x and drives them through the layers up to the outputs' z, in lanes layout; records, if
+ * any, get Z and the hidden A from row `place` on. */
+mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first, size_t n,
+                             const mlp_record *records, size_t place);
+void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t ld, size_t width, void *out, size_t first);
+const void *mlp_layer_input(const mlp_pass *pass, size_t l, size_t *ld); /* A[l-1] after its dropout */
+void mlp_shape_of(const mlp_pass *pass, size_t l, size_t *rows, size_t *n, size_t *ld); /* a block, for elementwise kernels */
+void mlp_activate_output(mlp_pass *pass, bool derivative); /* z becomes A[L], d_out g' where it comes from the input */
+
+typedef struct {
+    void *gradient;       /* real [N] or NULL */
+    void *input_gradient; /* real (n, n[0]) or NULL */
+    double *sample_losses;
+    const mlp_record *records;
+} mlp_outputs_wanted;
+/* Losses and derivatives of a batch, by blocks and chunks; penalties are the caller's. */
+mlp_status mlp_run_batch(mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted, mlp_sums *sums);
+double mlp_data_term(const mlp_network *net, const mlp_sums *sums);
+double mlp_penalty(const mlp_network *net, const void *parameters);
+void mlp_add_penalty_gradient(const mlp_network *net, const void *parameters, void *gradient);
+
+/* ---- optimizers.c, lbfgs.c */
+struct mlp_rule {
+    const char *name;
+    size_t (*vectors)(const mlp_optimizer *o); /* how many vectors of N its state is */
+    void (*step)(mlp_network *net, void *gradient, double rate); /* NULL: lbfgs, which is a search */
+    bool full_batch;
+};
+
+typedef struct mlp_search mlp_search;
+typedef mlp_status (*mlp_objective)(void *context, double *value, void *gradient); /* at the network's parameters */
+mlp_search *mlp_search_create(mlp_network *net, mlp_objective objective, void *context);
+void mlp_search_destroy(mlp_search *search);
+/* Evaluates where the network stands, unless the last iteration left it there. */
+mlp_status mlp_search_start(mlp_search *search, double *value, bool *converged);
+mlp_status mlp_search_iterate(mlp_search *search, bool *converged);
+void mlp_search_check_point(mlp_search *search); /* the parameters may have been written from outside */
+
+/* ---- random.c */
+void mlp_permute(int64_t *order, size_t n, const mlp_random *random);
+
+/* ---- schedules.c */
+void mlp_plateau_step(mlp_progress *progress, const mlp_schedule *schedule, double value);
+
+#endif

@@ -1,0 +1,112 @@
+/* kernels.h: the table of kernels, one per dtype and instruction set: every floating-point loop of the core is behind it.
+ *
+ * A "tile" is a row-major block of samples whose rows are padded: ld elements apart, ld a multiple of 64 bytes, so that
+ * kernels may read and write whole vectors past the last column. Parameters and gradients are exact: nothing past them.
+ * "Lanes" blocks are the transpose: one row per unit, `stride` samples apart, stride a multiple of 64 bytes.
+ * Every output element is one chain of fused multiply-adds in the order of k, whatever the blocking: the bits do not
+ * depend on tiles, packing, or the width of a vector. Sums over samples in lanes run in a virtual vector of 64 bytes. */
+#ifndef MLP_KERNELS_H
+#define MLP_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "activations.h"
+#include "losses.h"
+
+#define MLP_VECTOR_BYTES 64   /* the virtual vector, on every machine */
+#define MLP_BLOCK_ROWS 256    /* samples that go through all layers together, at most */
+
+enum {
+#define ENTRY(name, from) MLP_ACT_##name,
+    MLP_ACTIVATIONS(ENTRY)
+#undef ENTRY
+    MLP_N_ACTIVATIONS
+};
+
+enum {
+#define ENTRY(name, activation, kind, parameter, lowest, highest) MLP_LOSS_##name,
+    MLP_LOSSES(ENTRY)
+#undef ENTRY
+    MLP_N_LOSSES
+};
+
+/* What an update needs besides its vectors, in double; kernels round to real. */
+typedef struct {
+    double rate, momentum, beta_1, beta_2, epsilon, rho, eta_minus, eta_plus, step_min, step_max;
+    double correction_1, correction_2; /* adam: 1 - beta_1^t, sqrt(1 - beta_2^t) */
+    bool nesterov;
+} mlp_update;
+
+/* One block of targets for a loss: K outputs by `n` samples, lanes layout. */
+typedef struct {
+    size_t n_outputs, n, stride;
+    const void *y;            /* real [K][stride] */
+    const double *scale;      /* [n] factor of each sample's derivative: its weight, over the sum of weights for a mean */
+    const double *parameters; /* [K] delta or q of each output, for the losses that have one */
+} mlp_targets;
+
+typedef struct {
+    const char *name;
+    size_t item;  /* sizeof(real) */
+    size_t lanes; /* elements of a vector */
+    size_t panel; /* columns of B that a product takes at a time */
+
+    /* ---- Products. C (m, n), n <= panel, +=/= A (m, k) B (k, n); A's elements lie at a[i*a_row + p*a_k], B's rows at
+     * b + p*ldb, whole vectors readable. C is written exactly n wide. */
+    void (*product)(void *c, size_t ldc, const void *a, size_t a_row, size_t a_k, const void *b, size_t ldb, size_t m,
+                    size_t n, size_t k, bool accumulate);
+    /* panel (k, panel), zeros past n, from b (k, n); or from the rows of b (n, k). */
+    void (*pack)(void *panel, const void *b, size_t ldb, size_t k, size_t n);
+    void (*pack_transposed)(void *panel, const void *b, size_t ldb, size_t k, size_t n);
+    void (*transpose)(void *out /* (columns, rows) */, size_t ld_out, const void *in, size_t ld_in, size_t rows,
+                      size_t columns);
+
+    /* ---- Elementwise over a tile of rows by n columns, whole vectors. */
+    /* a = g(a + bias) in place; d = g'(z) where d is not NULL. bias: [n] padded, or NULL. */
+    void (*forward[MLP_N_ACTIVATIONS])(void *a, void *d, const void *bias, size_t rows, size_t n, size_t ld);
+    /* dz = dz * g'(.), from a where g' follows from the output; from d = g' itself where it does not. */
+    void (*backward[MLP_N_ACTIVATIONS])(void *dz, const void *a_or_d, size_t rows, size_t n, size_t ld);
+    void (*exponential)(void *a, void *d, const void *bias, size_t rows, size_t n, size_t ld);
+    void (*multiply)(void *out, const void *a, const void *b, size_t rows, size_t n, size_t ld);
+    void (*dropout_mask)(void *mask, uint64_t key, size_t first_place, double rate, size_t rows, size_t n, size_t ld,
+                         bool lanes);
+    /* sums (n,) exact, (+)= the rows of a tile, added in order. */
+    void (*column_sums)(void *sums, const void *a, size_t ld, size_t rows, size_t n, bool accumulate);
+
+    /* ---- Losses, in lanes layout: losses[i] = the sample's loss (unweighted), dz the derivative by the loss's own
+     * argument: a for losses of a difference, z for those of logits (then a is not read). dz may be NULL, or a or z. */
+    void (*loss[MLP_N_LOSSES])(double *losses, void *dz, const void *a_or_z, const mlp_targets *targets);
+    /* dA = derivative by the output activations, for the records of a backward pass. */
+    void (*output_gradient[MLP_N_LOSSES])(void *da, const void *a, const mlp_targets *targets);
+    void (*softmax)(void *a, size_t n_outputs, size_t n, size_t stride); /* in place, lanes layout */
+
+    /* ---- Layers of few units, samples in the lanes: one row per unit. n samples = whole virtual vectors. */
+    void (*lanes_forward)(void *z, const void *a, const void *w, const void *bias, size_t n_in, size_t n_out, size_t n);
+    void (*lanes_backward)(void *da, const void *dz, const void *w, size_t n_in, size_t n_out, size_t n);
+    /* sums: one virtual vector for each of W (n_in, n_out), then b (n_out). */
+    void (*lanes_gradient)(void *sums, const void *a, const void *dz, size_t n_in, size_t n_out, size_t n, bool bias,
+                           bool accumulate);
+    void (*lanes_reduce)(void *out, const void *sums, size_t n);
+
+    /* ---- Flat vectors of any length; sums in double. */
+    void (*update_sgd)(void *p, const void *g, void *v, size_t n, const mlp_update *u); /* v NULL: no momentum */
+    void (*update_adam)(void *p, const void *g, void *m, void *v, size_t n, const mlp_update *u);
+    void (*update_rmsprop)(void *p, const void *g, void *v, void *momentum, size_t n, const mlp_update *u);
+    void (*update_rprop)(void *p, const void *g, void *previous, void *steps, size_t n, const mlp_update *u);
+    void (*fill)(void *x, double value, size_t n);
+    void (*scale)(void *x, double factor, size_t n);
+    void (*add)(void *x, const void *y, size_t n);
+    void (*axpy)(void *out, const void *x, double factor, const void *y, size_t n); /* x + factor y */
+    void (*add_penalty)(void *g, const void *w, double l1, double l2, size_t n);    /* g += l1 sign(w) + l2 w */
+    double (*dot)(const void *x, const void *y, size_t n);
+    double (*sum_abs)(const void *x, size_t n);
+    double (*max_abs)(const void *x, size_t n);
+    bool (*all_finite)(const void *x, size_t n);
+} mlp_kernels;
+
+/* The best table for a dtype on this machine, or the named one; NULL: unknown, or not on this machine. */
+const mlp_kernels *mlp_find_kernels(const char *name, bool is_double);
+
+#endif

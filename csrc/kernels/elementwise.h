@@ -1,0 +1,108 @@
+/* elementwise.h: loops over the elements of tiles: activations and their derivatives, dropout, sums of columns. */
+
+/* a = g(a + bias), d = g'(a + bias); the callers below fix g, dg and which of d and bias there are. */
+ALWAYS_INLINE void map_forward(real *a, real *d, const real *bias, size_t rows, size_t n, size_t ld, vec (*g)(vec),
+                               vec (*dg)(vec)) {
+    for (size_t i = 0; i < rows; i++, a += ld) {
+        for (size_t j = 0; j < n; j += LANES) {
+            vec z = v_load(a + j);
+            if (bias != NULL) {
+                z = v_add(z, v_load(bias + j));
+            }
+            if (d != NULL) {
+                v_store(d + i * ld + j, dg(z));
+            }
+            v_store(a + j, g(z));
+        }
+    }
+}
+
+ALWAYS_INLINE void map_backward(real *dz, const real *a, size_t rows, size_t n, size_t ld, vec (*dg)(vec)) {
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < n; j += LANES) {
+            size_t at = i * ld + j;
+            v_store(dz + at, v_mul(v_load(dz + at), dg(v_load(a + at))));
+        }
+    }
+}
+
+static inline vec unchanged(vec d) {
+    return d;
+}
+
+/* Where g' follows from the output, d is not asked for in the forward pass and `a` comes to the backward pass; where it
+ * follows from the input, the forward pass leaves g' in d and d comes to the backward pass. */
+#define FROM_OUTPUT(name) d_##name
+#define FROM_INPUT(name) unchanged
+#define ACTIVATION(name, from)                                                                                          \
+    static void forward_##name(void *a, void *d, const void *bias, size_t rows, size_t n, size_t ld) {                  \
+        if (bias == NULL) {                                                                                             \
+            map_forward(a, d, NULL, rows, n, ld, g_##name, d_##name);                                                   \
+        } else if (d == NULL) {                                                                                         \
+            map_forward(a, NULL, bias, rows, n, ld, g_##name, d_##name);                                                \
+        } else {                                                                                                        \
+            map_forward(a, d, bias, rows, n, ld, g_##name, d_##name);                                                   \
+        }                                                                                                               \
+    }                                                                                                                   \
+    static void backward_##name(void *dz, const void *a_or_d, size_t rows, size_t n, size_t ld) {                       \
+        map_backward(dz, a_or_d, rows, n, ld, from(name));                                                              \
+    }
+MLP_ACTIVATIONS(ACTIVATION)
+#undef ACTIVATION
+#undef FROM_OUTPUT
+#undef FROM_INPUT
+
+/* The output activation of the Poisson loss; its derivative is never asked for. */
+static void exponential(void *a, void *d, const void *bias, size_t rows, size_t n, size_t ld) {
+    (void)d;
+    if (bias == NULL) {
+        map_forward(a, NULL, NULL, rows, n, ld, f_exp, unchanged);
+    } else {
+        map_forward(a, NULL, bias, rows, n, ld, f_exp, unchanged);
+    }
+}
+
+static void multiply(void *out, const void *a, const void *b, size_t rows, size_t n, size_t ld) {
+    real *to = out;
+    const real *left = a, *right = b;
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < n; j += LANES) {
+            size_t at = i * ld + j;
+            v_store(to + at, v_mul(v_load(left + at), v_load(right + at)));
+        }
+    }
+}
+
+/* The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): a bijection whose output bits all depend on all input bits. */
+static inline uint64_t mix_bits(uint64_t x) {
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
+
+/* Inverted dropout: 1 / (1 - rate), or 0 with probability rate; a function of the key, the sample's place in the batch
+ * and the unit alone, in either layout. The key already holds the network's draw, the step and the layer. */
+static void dropout_mask(void *out, uint64_t key, size_t first_place, double rate, size_t rows, size_t n, size_t ld,
+                         bool lanes) {
+    const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15), threshold = (uint64_t)(rate * 4294967296.0);
+    real *to = out, kept = (real)(1.0 / (1.0 - rate));
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < n; j++) {
+            uint64_t place = (uint64_t)(first_place + (lanes ? j : i)), unit = (uint64_t)(lanes ? i : j);
+            uint64_t bits = mix_bits(mix_bits(key + place * odd) + unit * odd);
+            to[i * ld + j] = (bits >> 32) < threshold ? 0 : kept;
+        }
+    }
+}
+
+static void column_sums(void *sums, const void *a, size_t ld, size_t rows, size_t n, bool accumulate) {
+    real *to = sums;
+    for (size_t j = 0; j < n; j += LANES) {
+        const real *from = (const real *)a + j;
+        vec sum = accumulate ? v_load_n(to + j, n - j) : v_zero();
+        for (size_t i = 0; i < rows; i++) {
+            sum = v_add(sum, v_load(from + i * ld));
+        }
+        v_store_n(to + j, sum, n - j);
+    }
+}

@@ -1,0 +1,156 @@
+/* loss.h: losses over a block of samples in lanes layout: one row of samples per output. The formulas are losses.h's.
+ * A sample's loss is added up over its outputs in double, in their order. */
+
+static inline void add_losses(double *losses, vec x) {
+    double wide[LANES];
+    v_to_double(x, wide);
+    for (size_t i = 0; i < LANES; i++) {
+        losses[i] += wide[i];
+    }
+}
+
+static inline vec load_scale(const double *scale) {
+    real narrow[LANES];
+    for (size_t i = 0; i < LANES; i++) {
+        narrow[i] = (real)scale[i];
+    }
+    return v_load(narrow);
+}
+
+ALWAYS_INLINE void loss_of_difference(double *losses, real *dz, const real *a, const mlp_targets *t,
+                                      vec (*loss)(vec, vec), vec (*slope)(vec, vec)) {
+    const real *y = t->y;
+    for (size_t s = 0; s < t->n; s += LANES) {
+        for (size_t k = 0; k < t->n_outputs; k++) {
+            size_t at = k * t->stride + s;
+            vec d = v_sub(v_load(a + at), v_load(y + at)), p = v_set1((real)t->parameters[k]);
+            add_losses(losses + s, loss(d, p));
+            if (dz != NULL) {
+                v_store(dz + at, v_mul(slope(d, p), load_scale(t->scale + s)));
+            }
+        }
+    }
+}
+
+ALWAYS_INLINE void loss_of_logit(double *losses, real *dz, const real *z, const mlp_targets *t, vec (*loss)(vec, vec),
+                                 vec (*g)(vec)) {
+    const real *y = t->y;
+    for (size_t s = 0; s < t->n; s += LANES) {
+        for (size_t k = 0; k < t->n_outputs; k++) {
+            size_t at = k * t->stride + s;
+            vec logit = v_load(z + at), target = v_load(y + at);
+            add_losses(losses + s, loss(logit, target));
+            if (dz != NULL) {
+                v_store(dz + at, v_mul(v_sub(g(logit), target), load_scale(t->scale + s)));
+            }
+        }
+    }
+}
+
+/* For each sample, the largest logit and the logarithm of sum_k exp(z_k - largest). */
+static inline void softmax_sums(const real *z, size_t n_outputs, size_t stride, vec *largest, vec *log_of_sum, vec *sum) {
+    vec top = v_load(z), total = v_zero();
+    for (size_t k = 1; k < n_outputs; k++) {
+        top = v_max(top, v_load(z + k * stride));
+    }
+    for (size_t k = 0; k < n_outputs; k++) {
+        total = v_add(total, f_exp(v_sub(v_load(z + k * stride), top)));
+    }
+    *largest = top;
+    *sum = total;
+    *log_of_sum = f_log(total);
+}
+
+/* -sum_k y_k log softmax(z)_k; derivative by z: (sum_k y_k) a - y. */
+static void loss_categorical(double *losses, void *derivative, const void *logits, const mlp_targets *t) {
+    const real *z = logits, *y = t->y;
+    real *dz = derivative;
+    for (size_t s = 0; s < t->n; s += LANES) {
+        vec largest, log_of_sum, sum, y_sum = v_zero();
+        softmax_sums(z + s, t->n_outputs, t->stride, &largest, &log_of_sum, &sum);
+        for (size_t k = 0; k < t->n_outputs; k++) {
+            size_t at = k * t->stride + s;
+            vec target = v_load(y + at), surprise = v_sub(log_of_sum, v_sub(v_load(z + at), largest));
+            add_losses(losses + s, v_mul(target, surprise));
+            y_sum = v_add(y_sum, target);
+        }
+        if (dz == NULL) {
+            continue;
+        }
+        vec scale = load_scale(t->scale + s);
+        for (size_t k = 0; k < t->n_outputs; k++) {
+            size_t at = k * t->stride + s;
+            vec a = v_div(f_exp(v_sub(v_load(z + at), largest)), sum);
+            v_store(dz + at, v_mul(v_sub(v_mul(y_sum, a), v_load(y + at)), scale));
+        }
+    }
+}
+
+static void softmax(void *outputs, size_t n_outputs, size_t n, size_t stride) {
+    real *a = outputs;
+    for (size_t s = 0; s < n; s += LANES) {
+        vec largest, log_of_sum, sum;
+        softmax_sums(a + s, n_outputs, stride, &largest, &log_of_sum, &sum);
+        for (size_t k = 0; k < n_outputs; k++) {
+            size_t at = k * stride + s;
+            v_store(a + at, v_div(f_exp(v_sub(v_load(a + at), largest)), sum));
+        }
+    }
+}
+
+/* dA of the losses given by logits, term by term: 0 where the target's factor is 0, whatever the output. */
+ALWAYS_INLINE void gradient_of_logit(real *da, const real *a, const mlp_targets *t, double (*slope)(double, double)) {
+    const real *y = t->y;
+    for (size_t k = 0; k < t->n_outputs; k++) {
+        for (size_t s = 0; s < t->n; s++) {
+            size_t at = k * t->stride + s;
+            da[at] = (real)(t->scale[s] * slope((double)a[at], (double)y[at]));
+        }
+    }
+}
+
+static inline double output_slope_binary_cross_entropy(double a, double y) {
+    return (y == 1.0 ? 0.0 : (1.0 - y) / (1.0 - a)) - (y == 0.0 ? 0.0 : y / a);
+}
+
+static inline double output_slope_categorical_cross_entropy(double a, double y) {
+    return y == 0.0 ? 0.0 : -y / a;
+}
+
+static inline double output_slope_poisson(double a, double y) {
+    return 1.0 - (y == 0.0 ? 0.0 : y / a);
+}
+
+#define OF_DIFFERENCE(name, activation)                                                                                 \
+    static void block_##name(double *losses, void *dz, const void *a, const mlp_targets *t) {                           \
+        loss_of_difference(losses, dz, a, t, loss_##name, slope_##name);                                                \
+    }                                                                                                                   \
+    static void output_gradient_##name(void *da, const void *a, const mlp_targets *t) {                                 \
+        double unused[MLP_BLOCK_ROWS] = {0};                                                                          \
+        loss_of_difference(unused, da, a, t, loss_##name, slope_##name);                                                \
+    }
+#define OF_LOGIT(name, activation)                                                                                      \
+    static void block_##name(double *losses, void *dz, const void *z, const mlp_targets *t) {                           \
+        loss_of_logit(losses, dz, z, t, loss_##name, own_##activation);                                                 \
+    }                                                                                                                   \
+    OUTPUT_GRADIENT(name)
+#define OF_LOGITS(name, activation)                                                                                     \
+    static void block_##name(double *losses, void *dz, const void *z, const mlp_targets *t) {                           \
+        loss_categorical(losses, dz, z, t);                                                                             \
+    }                                                                                                                   \
+    OUTPUT_GRADIENT(name)
+#define OUTPUT_GRADIENT(name)                                                                                           \
+    static void output_gradient_##name(void *da, const void *a, const mlp_targets *t) {                                 \
+        gradient_of_logit(da, a, t, output_slope_##name);                                                               \
+    }
+#define own_sigmoid f_sigmoid
+#define own_exp f_exp
+#define LOSS(name, activation, kind, parameter, lowest, highest) kind(name, activation)
+MLP_LOSSES(LOSS)
+#undef LOSS
+#undef own_sigmoid
+#undef own_exp
+#undef OUTPUT_GRADIENT
+#undef OF_DIFFERENCE
+#undef OF_LOGIT
+#undef OF_LOGITS

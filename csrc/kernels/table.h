@@ -1,0 +1,73 @@
+/* table.h: one dtype on one instruction set: includes the templates in order and lists their functions in a table.
+ *
+ * The including file, one per instruction set, defines KERNELS_NAME (a string), VECTOR_HEADER, TABLE (the name of the
+ * table) and REAL_IS_DOUBLE, and nothing else. */
+#include <float.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include VECTOR_HEADER
+#include "functions.h"
+
+#include "../kernels.h"
+
+#define PANEL (TILE_VECTORS * LANES)
+
+#include "gemm.h"
+
+#include "elementwise.h"
+
+#include "loss.h"
+
+#include "lanes.h"
+
+#include "update.h"
+
+extern const mlp_kernels TABLE;
+const mlp_kernels TABLE = {
+    .name = KERNELS_NAME,
+    .item = sizeof(real),
+    .lanes = LANES,
+    .panel = PANEL,
+    .product = product,
+    .pack = pack,
+    .pack_transposed = pack_transposed,
+    .transpose = transpose,
+#define ENTRY(name, from) [MLP_ACT_##name] = forward_##name,
+    .forward = {MLP_ACTIVATIONS(ENTRY)},
+#undef ENTRY
+#define ENTRY(name, from) [MLP_ACT_##name] = backward_##name,
+    .backward = {MLP_ACTIVATIONS(ENTRY)},
+#undef ENTRY
+    .exponential = exponential,
+    .multiply = multiply,
+    .dropout_mask = dropout_mask,
+    .column_sums = column_sums,
+#define ENTRY(name, activation, kind, parameter, lowest, highest) [MLP_LOSS_##name] = block_##name,
+    .loss = {MLP_LOSSES(ENTRY)},
+#undef ENTRY
+#define ENTRY(name, activation, kind, parameter, lowest, highest) [MLP_LOSS_##name] = output_gradient_##name,
+    .output_gradient = {MLP_LOSSES(ENTRY)},
+#undef ENTRY
+    .softmax = softmax,
+    .lanes_forward = lanes_forward,
+    .lanes_backward = lanes_backward,
+    .lanes_gradient = lanes_gradient,
+    .lanes_reduce = lanes_reduce,
+    .update_sgd = update_sgd,
+    .update_adam = update_adam,
+    .update_rmsprop = update_rmsprop,
+    .update_rprop = update_rprop,
+    .fill = fill,
+    .scale = scale,
+    .add = add,
+    .axpy = axpy,
+    .add_penalty = add_penalty,
+    .dot = dot,
+    .sum_abs = sum_abs,
+    .max_abs = max_abs,
+    .all_finite = all_finite,
+};

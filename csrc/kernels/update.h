@@ -1,0 +1,174 @@
+/* update.h: the update rules, one pass over flat vectors each, and the vector arithmetic of penalties, clipping and
+ * L-BFGS. Sums are added in double in eight lanes, element i in lane i mod 8, then by one tree. */
+
+#define EACH_VECTOR(i, n) (size_t i = 0; i < (n); i += LANES)
+
+/* SGD with momentum, as PyTorch's: v <- mu v + g; p <- p - rate v, or with Nesterov p - rate (g + mu v). */
+static void update_sgd(void *parameters, const void *gradient, void *velocity, size_t n, const mlp_update *u) {
+    real *p = parameters, *v = velocity;
+    const real *g = gradient;
+    vec rate = v_set1((real)u->rate), momentum = v_set1((real)u->momentum);
+    for EACH_VECTOR (i, n) {
+        vec step = v_load_n(g + i, n - i);
+        if (v != NULL) {
+            vec moved = v_fma(momentum, v_load_n(v + i, n - i), step);
+            v_store_n(v + i, moved, n - i);
+            step = u->nesterov ? v_fma(momentum, moved, step) : moved;
+        }
+        v_store_n(p + i, v_nfma(rate, step, v_load_n(p + i, n - i)), n - i);
+    }
+}
+
+/* Adam (Kingma and Ba, 2015), in PyTorch's order of operations. */
+static void update_adam(void *parameters, const void *gradient, void *first, void *second, size_t n,
+                        const mlp_update *u) {
+    real *p = parameters, *m = first, *v = second;
+    const real *g = gradient;
+    vec keep_2 = v_set1((real)u->beta_2), take_1 = v_set1((real)(1.0 - u->beta_1));
+    vec take_2 = v_set1((real)(1.0 - u->beta_2)), epsilon = v_set1((real)u->epsilon);
+    vec rate = v_set1((real)(u->rate / u->correction_1)), correction = v_set1((real)u->correction_2);
+    for EACH_VECTOR (i, n) {
+        vec x = v_load_n(g + i, n - i), mean = v_load_n(m + i, n - i), square = v_load_n(v + i, n - i);
+        mean = v_fma(take_1, v_sub(x, mean), mean);
+        square = v_fma(v_mul(take_2, x), x, v_mul(keep_2, square));
+        v_store_n(m + i, mean, n - i);
+        v_store_n(v + i, square, n - i);
+        vec size = v_add(v_div(v_sqrt(square), correction), epsilon);
+        v_store_n(p + i, v_nfma(rate, v_div(mean, size), v_load_n(p + i, n - i)), n - i);
+    }
+}
+
+/* RMSprop (Tieleman and Hinton, 2012), as PyTorch's, momentum where there is a vector for it. */
+static void update_rmsprop(void *parameters, const void *gradient, void *second, void *velocity, size_t n,
+                           const mlp_update *u) {
+    real *p = parameters, *v = second, *b = velocity;
+    const real *g = gradient;
+    vec rho = v_set1((real)u->rho), rest = v_set1((real)(1.0 - u->rho)), epsilon = v_set1((real)u->epsilon);
+    vec rate = v_set1((real)u->rate), momentum = v_set1((real)u->momentum);
+    for EACH_VECTOR (i, n) {
+        vec x = v_load_n(g + i, n - i), square = v_load_n(v + i, n - i);
+        square = v_fma(v_mul(rest, x), x, v_mul(rho, square));
+        v_store_n(v + i, square, n - i);
+        vec step = v_div(x, v_add(v_sqrt(square), epsilon));
+        if (b != NULL) {
+            step = v_fma(momentum, v_load_n(b + i, n - i), step);
+            v_store_n(b + i, step, n - i);
+        }
+        v_store_n(p + i, v_nfma(rate, step, v_load_n(p + i, n - i)), n - i);
+    }
+}
+
+/* iRprop- (Igel and Huesken, 2000), as PyTorch's: a step grows while the sign of its gradient stays, shrinks when it
+ * turns, and the turned gradient counts as zero. */
+static void update_rprop(void *parameters, const void *gradient, void *previous, void *steps, size_t n,
+                         const mlp_update *u) {
+    real *p = parameters, *last = previous, *size = steps;
+    const real *g = gradient;
+    vec grow = v_set1((real)u->eta_plus), shrink = v_set1((real)u->eta_minus), one = v_set1(1), zero = v_zero();
+    vec smallest = v_set1((real)u->step_min), largest = v_set1((real)u->step_max);
+    for EACH_VECTOR (i, n) {
+        vec x = v_load_n(g + i, n - i), turn = v_mul(x, v_load_n(last + i, n - i));
+        vec factor = v_select(v_gt(turn, zero), grow, v_select(v_lt(turn, zero), shrink, one));
+        vec step = v_min(largest, v_max(smallest, v_mul(v_load_n(size + i, n - i), factor)));
+        x = v_select(v_lt(turn, zero), zero, x);
+        v_store_n(size + i, step, n - i);
+        v_store_n(last + i, x, n - i);
+        vec signed_step = v_select(v_eq(x, zero), zero, v_copysign(step, x));
+        v_store_n(p + i, v_sub(v_load_n(p + i, n - i), signed_step), n - i);
+    }
+}
+
+static void fill(void *x, double value, size_t n) {
+    vec v = v_set1((real)value);
+    for EACH_VECTOR (i, n) {
+        v_store_n((real *)x + i, v, n - i);
+    }
+}
+
+static void scale(void *x, double factor, size_t n) {
+    real *to = x;
+    vec f = v_set1((real)factor);
+    for EACH_VECTOR (i, n) {
+        v_store_n(to + i, v_mul(v_load_n(to + i, n - i), f), n - i);
+    }
+}
+
+static void add(void *x, const void *y, size_t n) {
+    real *to = x;
+    for EACH_VECTOR (i, n) {
+        v_store_n(to + i, v_add(v_load_n(to + i, n - i), v_load_n((const real *)y + i, n - i)), n - i);
+    }
+}
+
+static void axpy(void *out, const void *x, double factor, const void *y, size_t n) {
+    vec f = v_set1((real)factor);
+    for EACH_VECTOR (i, n) {
+        vec left = v_load_n((const real *)x + i, n - i), right = v_load_n((const real *)y + i, n - i);
+        v_store_n((real *)out + i, v_fma(f, right, left), n - i);
+    }
+}
+
+static void add_penalty(void *g, const void *w, double l1, double l2, size_t n) {
+    real *to = g;
+    vec first = v_set1((real)l1), second = v_set1((real)l2);
+    for EACH_VECTOR (i, n) {
+        vec x = v_load_n((const real *)w + i, n - i);
+        vec sign = v_select(v_eq(x, v_zero()), v_zero(), v_copysign(first, x));
+        v_store_n(to + i, v_fma(second, x, v_add(v_load_n(to + i, n - i), sign)), n - i);
+    }
+}
+
+static inline double add_tree(double *lanes) {
+    for (size_t half = 4; half > 0; half /= 2) {
+        for (size_t lane = 0; lane < half; lane++) {
+            lanes[lane] += lanes[lane + half];
+        }
+    }
+    return lanes[0];
+}
+
+static double dot(const void *x, const void *y, size_t n) {
+    const real *left = x, *right = y;
+    double lanes[8] = {0};
+    size_t whole = n - n % 8;
+    for (size_t i = 0; i < whole; i += 8) {
+        for (size_t lane = 0; lane < 8; lane++) {
+            lanes[lane] += (double)left[i + lane] * (double)right[i + lane];
+        }
+    }
+    for (size_t i = whole; i < n; i++) {
+        lanes[i % 8] += (double)left[i] * (double)right[i];
+    }
+    return add_tree(lanes);
+}
+
+static double sum_abs(const void *x, size_t n) {
+    const real *from = x;
+    double lanes[8] = {0};
+    for (size_t i = 0; i < n; i++) {
+        lanes[i % 8] += from[i] < 0 ? -(double)from[i] : (double)from[i];
+    }
+    return add_tree(lanes);
+}
+
+static double max_abs(const void *x, size_t n) {
+    vec largest = v_zero();
+    for EACH_VECTOR (i, n) {
+        largest = v_max(v_abs(v_load_n((const real *)x + i, n - i)), largest);
+    }
+    real lanes[LANES];
+    v_store(lanes, largest);
+    for (size_t i = 1; i < LANES; i++) {
+        lanes[0] = lanes[i] > lanes[0] ? lanes[i] : lanes[0];
+    }
+    return (double)lanes[0];
+}
+
+/* x * 0 is 0 for a finite x and NaN otherwise. */
+static bool all_finite(const void *x, size_t n) {
+    vec sum = v_zero();
+    for EACH_VECTOR (i, n) {
+        sum = v_fma(v_load_n((const real *)x + i, n - i), v_zero(), sum);
+    }
+    return v_all_finite(sum);
+}

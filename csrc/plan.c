@@ -1,0 +1,34 @@
+/* plan.c: from shapes to the way they are computed. Nothing else decides between regimes, blocks and chunks.
+ *
+ * What changes an order of summation (lanes, chunk) depends on shapes and constants alone, never on caches, instruction
+ * sets or threads: a run has the same bits on every machine with fused multiply-adds. */
+#include "core.h"
+
+/* Samples go into the lanes where the layers are too narrow to fill a vector of units: a product then costs
+ * n_in * n_out vectors for 16 samples (float), against 16 n_in * ceil(n_out / 16) by units; from 12 units on the register
+ * tiles of the other way make up for the units they waste. The inputs are transposed, so there must not be many. */
+enum { LANES_UNITS = 12, LANES_INPUTS = 64 };
+
+/* One chain of sums over this many samples: long enough to cost nothing, short enough to be accurate in float. */
+enum { CHUNK_ROWS = 4096 };
+
+size_t mlp_whole_vectors(const mlp_network *net, size_t n) {
+    size_t vector = MLP_VECTOR_BYTES / net->item;
+    return (n + vector - 1) / vector * vector;
+}
+
+/* Rows a multiple of 1 KiB apart would fall into few sets of the L1 cache. */
+size_t mlp_padded(const mlp_network *net, size_t n) {
+    size_t ld = mlp_whole_vectors(net, n);
+    return ld * net->item % 1024 == 0 ? ld + MLP_VECTOR_BYTES / net->item : ld;
+}
+
+mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows) {
+    mlp_plan plan = {.lanes = mlp_inputs(net) <= LANES_INPUTS, .block = MLP_BLOCK_ROWS, .chunk = CHUNK_ROWS};
+    for (size_t l = 1; l <= net->n_layers; l++) {
+        plan.lanes = plan.lanes && net->layers[l].n_out <= LANES_UNITS;
+    }
+    size_t rows = mlp_whole_vectors(net, n_rows);
+    plan.block = rows < plan.block ? rows : plan.block;
+    return plan;
+}

@@ -1,0 +1,200 @@
+/* rows.c: the caller's data as rows. The only place that knows dtypes, strides, byte order and orders of visit; a sparse
+ * source would be one more case of mlp_read_tile. Conversion goes through double. */
+#include "core.h"
+
+#include <stdlib.h>
+
+static const size_t type_size[] = {
+    [MLP_BOOL] = 1,   [MLP_INT8] = 1,   [MLP_UINT8] = 1, [MLP_INT16] = 2,  [MLP_UINT16] = 2,  [MLP_INT32] = 4,
+    [MLP_UINT32] = 4, [MLP_INT64] = 8,  [MLP_UINT64] = 8, [MLP_FLOAT16] = 2, [MLP_FLOAT32] = 4, [MLP_FLOAT64] = 8};
+
+/* ---- One element, in this machine's byte order, as double. */
+static inline double half_to_double(uint16_t half) {
+    uint64_t sign = (uint64_t)(half >> 15) << 63, exponent = (half >> 10) & 31, fraction = half & 1023;
+    if (exponent == 0) { /* zero and subnormals: fraction * 2^-24, exactly */
+        double size = (double)fraction * 5.9604644775390625e-08;
+        return sign ? -size : size;
+    }
+    uint64_t bits = sign | (fraction << 42) | (exponent == 31 ? UINT64_C(2047) << 52 : (exponent + 1008) << 52);
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline double read_MLP_FLOAT16(const unsigned char *p) {
+    uint16_t half;
+    memcpy(&half, p, sizeof half);
+    return half_to_double(half);
+}
+
+#define READER(type, c_type)                                                                                            \
+    static inline double read_##type(const unsigned char *p) {                                                          \
+        c_type value;                                                                                                   \
+        memcpy(&value, p, sizeof value);                                                                                \
+        return (double)value;                                                                                           \
+    }
+READER(MLP_BOOL, uint8_t)
+READER(MLP_INT8, int8_t)
+READER(MLP_UINT8, uint8_t)
+READER(MLP_INT16, int16_t)
+READER(MLP_UINT16, uint16_t)
+READER(MLP_INT32, int32_t)
+READER(MLP_UINT32, uint32_t)
+READER(MLP_INT64, int64_t)
+READER(MLP_UINT64, uint64_t)
+READER(MLP_FLOAT32, float)
+READER(MLP_FLOAT64, double)
+#undef READER
+
+static inline void reverse_bytes(unsigned char *to, const unsigned char *from, size_t size) {
+    for (size_t i = 0; i < size; i++) {
+        to[i] = from[size - 1 - i];
+    }
+}
+
+/* ---- Runs of elements: n of them `stride` bytes apart, to out[i * step]. One loop per type and dtype. */
+#define RUN(type, real, suffix)                                                                                         \
+    static void run_##type##suffix(real *out, size_t step, const unsigned char *p, ptrdiff_t stride, size_t n,          \
+                                   bool swapped) {                                                                      \
+        enum { SIZE = sizeof(((union size_##type *)0)->bytes) };                                                        \
+        if (swapped) {                                                                                                  \
+            for (size_t i = 0; i < n; i++, p += stride) {                                                               \
+                unsigned char native[SIZE];                                                                             \
+                reverse_bytes(native, p, SIZE);                                                                         \
+                out[i * step] = (real)read_##type(native);                                                              \
+            }                                                                                                           \
+        } else if (stride == SIZE && step == 1) {                                                                       \
+            for (size_t i = 0; i < n; i++) {                                                                            \
+                out[i] = (real)read_##type(p + i * SIZE);                                                               \
+            }                                                                                                           \
+        } else {                                                                                                        \
+            for (size_t i = 0; i < n; i++, p += stride) {                                                               \
+                out[i * step] = (real)read_##type(p);                                                                   \
+            }                                                                                                           \
+        }                                                                                                               \
+    }
+#define RUNS(type, size)                                                                                                \
+    union size_##type {                                                                                                 \
+        unsigned char bytes[size];                                                                                      \
+    };                                                                                                                  \
+    RUN(type, float, _f32)                                                                                              \
+    RUN(type, double, _f64)
+#define EACH_TYPE(X)                                                                                                    \
+    X(MLP_BOOL, 1)                                                                                                      \
+    X(MLP_INT8, 1)                                                                                                      \
+    X(MLP_UINT8, 1)                                                                                                     \
+    X(MLP_INT16, 2)                                                                                                     \
+    X(MLP_UINT16, 2)                                                                                                    \
+    X(MLP_INT32, 4)                                                                                                     \
+    X(MLP_UINT32, 4)                                                                                                    \
+    X(MLP_INT64, 8)                                                                                                     \
+    X(MLP_UINT64, 8)                                                                                                    \
+    X(MLP_FLOAT16, 2)                                                                                                   \
+    X(MLP_FLOAT32, 4)                                                                                                   \
+    X(MLP_FLOAT64, 8)
+EACH_TYPE(RUNS)
+
+typedef void (*run_f32)(float *, size_t, const unsigned char *, ptrdiff_t, size_t, bool);
+typedef void (*run_f64)(double *, size_t, const unsigned char *, ptrdiff_t, size_t, bool);
+static const run_f32 runs_f32[] = {
+#define ENTRY(type, size) [type] = run_##type##_f32,
+    EACH_TYPE(ENTRY)
+#undef ENTRY
+};
+static const run_f64 runs_f64[] = {
+#define ENTRY(type, size) [type] = run_##type##_f64,
+    EACH_TYPE(ENTRY)
+#undef ENTRY
+};
+
+static void read_run(const mlp_rows *rows, mlp_dtype dtype, void *out, size_t at, size_t step, const unsigned char *p,
+                     ptrdiff_t stride, size_t n) {
+    if (dtype == MLP_F32) {
+        runs_f32[rows->type]((float *)out + at, step, p, stride, n, rows->swapped);
+    } else {
+        runs_f64[rows->type]((double *)out + at, step, p, stride, n, rows->swapped);
+    }
+}
+
+/* ---- Tiles. */
+static bool is_native(const mlp_rows *rows, mlp_dtype dtype) {
+    mlp_type type = dtype == MLP_F32 ? MLP_FLOAT32 : MLP_FLOAT64;
+    return rows->type == type && !rows->swapped &&
+           (rows->n_columns == 1 || rows->column_stride == (ptrdiff_t)type_size[type]);
+}
+
+/* Rows of the right elements, forwards, on their boundaries; and not a multiple of 2 KiB apart, where whole columns would
+ * fall into two sets of the L1 cache. */
+static bool is_in_place(const mlp_rows *rows, mlp_dtype dtype, size_t n) {
+    size_t size = type_size[rows->type], stride = (size_t)rows->row_stride;
+    return is_native(rows, dtype) && rows->row_stride > 0 && stride % size == 0 && (uintptr_t)rows->data % size == 0 &&
+           (stride % 2048 != 0 || n < 8);
+}
+
+static const unsigned char *row_at(const mlp_rows *rows, size_t i) {
+    return (const unsigned char *)rows->data + (ptrdiff_t)i * rows->row_stride;
+}
+
+const void *mlp_read_tile(const mlp_rows *rows, mlp_dtype dtype, const int64_t *order, size_t first, size_t n,
+                          void *tile, size_t ld, size_t *ld_out) {
+    size_t columns = rows->n_columns, item = dtype == MLP_F32 ? sizeof(float) : sizeof(double);
+    if (order == NULL && is_in_place(rows, dtype, n)) {
+        *ld_out = (size_t)rows->row_stride / item;
+        return row_at(rows, first);
+    }
+    *ld_out = ld;
+    ptrdiff_t row_step = rows->row_stride < 0 ? -rows->row_stride : rows->row_stride;
+    ptrdiff_t column_step = rows->column_stride < 0 ? -rows->column_stride : rows->column_stride;
+    if (order == NULL && row_step < column_step) { /* columns are the contiguous direction */
+        for (size_t j = 0; j < columns; j++) {
+            const unsigned char *p = row_at(rows, first) + (ptrdiff_t)j * rows->column_stride;
+            read_run(rows, dtype, tile, j, ld, p, rows->row_stride, n);
+        }
+        return tile;
+    }
+    bool copy = is_native(rows, dtype);
+    for (size_t i = 0; i < n; i++) {
+        const unsigned char *p = row_at(rows, mlp_row_of(order, first + i));
+        if (copy) {
+            memcpy((char *)tile + i * ld * item, p, columns * item);
+        } else {
+            read_run(rows, dtype, tile, i * ld, 1, p, rows->column_stride, columns);
+        }
+    }
+    return tile;
+}
+
+void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, size_t n, double *out) {
+    size_t columns = rows->n_columns;
+    for (size_t i = 0; i < n; i++) {
+        const unsigned char *p = row_at(rows, mlp_row_of(order, first + i));
+        read_run(rows, MLP_F64, out, i * columns, 1, p, rows->column_stride, columns);
+    }
+}
+
+bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, void **owned) {
+    size_t item = dtype == MLP_F32 ? sizeof(float) : sizeof(double), columns = rows->n_columns;
+    *owned = NULL;
+    if (rows->data == NULL || (is_in_place(rows, dtype, rows->n_rows) && rows->column_stride != 0) ||
+        rows->n_rows > MLP_TILE_BYTES / item / columns) {
+        return true;
+    }
+    void *block = mlp_allocate(rows->n_rows * columns, item);
+    if (block == NULL) {
+        return false;
+    }
+    size_t ld;
+    const void *read = mlp_read_tile(rows, dtype, NULL, 0, rows->n_rows, block, columns, &ld);
+    if (read != block) { /* in place, with a column stride of 0: one column */
+        free(block);
+        return true;
+    }
+    *owned = block;
+    *rows = (mlp_rows){.data = block,
+                       .type = dtype == MLP_F32 ? MLP_FLOAT32 : MLP_FLOAT64,
+                       .n_rows = rows->n_rows,
+                       .n_columns = columns,
+                       .row_stride = (ptrdiff_t)(columns * item),
+                       .column_stride = (ptrdiff_t)item};
+    return true;
+}

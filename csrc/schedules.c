@@ -1,0 +1,50 @@
+/* schedules.c: what multiplies the learning rate, and when. */
+#include "core.h"
+
+#include <math.h>
+
+static const double pi = 3.14159265358979323846;
+
+/* From `from` to `to` along half a cosine as t goes from 0 to 1 (Loshchilov and Hutter, 2017). */
+static double anneal(double from, double to, double t) {
+    return to + (from - to) * 0.5 * (1.0 + cos(pi * fmin(fmax(t, 0.0), 1.0)));
+}
+
+double mlp_multiplier(const mlp_schedule *s, double epochs, double step) {
+    switch (s->kind) {
+    case MLP_STEP_DECAY:
+        return pow(s->factor, floor(epochs / s->epochs));
+    case MLP_EXPONENTIAL_DECAY:
+        return pow(s->factor, floor(epochs));
+    case MLP_INVERSE_SCALING:
+        return pow(floor(epochs) + 1.0, -s->power);
+    case MLP_COSINE_DECAY:
+        if (epochs < s->warmup) {
+            return fmin((epochs + step) / s->warmup, 1.0);
+        }
+        return s->epochs > s->warmup ? anneal(1.0, s->minimum, (epochs - s->warmup) / (s->epochs - s->warmup)) : 1.0;
+    case MLP_ONE_CYCLE: {
+        double top = s->start_fraction * s->epochs;
+        return epochs < top ? anneal(1.0, s->peak, epochs / top)
+                            : anneal(s->peak, 0.0, (epochs - top) / (s->epochs - top));
+    }
+    case MLP_CONSTANT:
+    case MLP_REDUCE_ON_PLATEAU:
+    case MLP_SCHEDULE_HOOK:
+        break;
+    }
+    return 1.0;
+}
+
+void mlp_plateau_step(mlp_progress *progress, const mlp_schedule *schedule, double value) {
+    if (value < progress->plateau_best - schedule->min_delta) {
+        progress->plateau_best = value;
+        progress->plateau_wait = 0;
+        return;
+    }
+    progress->plateau_wait++;
+    if ((double)progress->plateau_wait >= schedule->patience) {
+        progress->plateau_multiplier = fmax(progress->plateau_multiplier * schedule->factor, schedule->minimum);
+        progress->plateau_wait = 0;
+    }
+}

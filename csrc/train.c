@@ -1,0 +1,388 @@
+/* train.c: training runs: epochs, batches, steps, stopping. Everything between the caller's hooks happens here. */
+#include "core.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* All that a step changes, so that it can be taken back. */
+typedef struct {
+    void *parameters, *state;
+    mlp_progress progress;
+    bool taken;
+} snapshot;
+
+typedef struct {
+    mlp_network *net;
+    const mlp_fit_settings *settings;
+    mlp_fit_result *result;
+    mlp_call *call;
+    mlp_data data, validation; /* as given, or settled in the blocks below */
+    void *settled[6];
+    size_t batch;              /* rows of a step */
+    mlp_pass *pass, *validation_pass;
+    void *gradient;            /* real [N] */
+    int64_t *order;            /* [n] where epochs are shuffled */
+    mlp_search *search;        /* lbfgs */
+    snapshot epoch_start, best;
+    double best_value;
+    uint64_t waited;           /* epochs since the best one */
+} training;
+
+/* What an epoch comes to. */
+typedef struct {
+    double loss, validation_loss, learning_rate;
+    bool diverged, converged, untouched; /* untouched: converged before its first step */
+    uint64_t step;                       /* within the epoch, from 1 */
+} epoch_report;
+
+/* ---- Snapshots. */
+static bool make_snapshot(snapshot *s, const mlp_network *net) {
+    s->parameters = mlp_allocate(net->n_parameters, net->item);
+    s->state = mlp_allocate(net->n_state, net->item);
+    return s->parameters != NULL && s->state != NULL;
+}
+
+static void take_snapshot(snapshot *s, const mlp_network *net) {
+    memcpy(s->parameters, net->parameters, net->n_parameters * net->item);
+    if (net->n_state > 0) {
+        memcpy(s->state, net->state, net->n_state * net->item);
+    }
+    s->progress = net->progress;
+    s->taken = true;
+}
+
+static void restore_blocks(const snapshot *s, mlp_network *net) {
+    memcpy(net->parameters, s->parameters, net->n_parameters * net->item);
+    if (net->n_state > 0) {
+        memcpy(net->state, s->state, net->n_state * net->item);
+    }
+    net->progress.optimizer_step = s->progress.optimizer_step;
+    net->progress.pairs = s->progress.pairs;
+    net->progress.newest_pair = s->progress.newest_pair;
+}
+
+static void free_snapshot(snapshot *s) {
+    free(s->parameters);
+    free(s->state);
+}
+
+/* ---- Beginning and end. */
+static bool settle(training *t, mlp_data *data, void **settled) {
+    mlp_dtype dtype = t->net->dtype;
+    return mlp_settle_rows(&data->x, dtype, &settled[0]) &&
+           mlp_settle_rows(&data->y, data->labels ? MLP_F64 : dtype, &settled[1]) &&
+           mlp_settle_rows(&data->weight, MLP_F64, &settled[2]);
+}
+
+static mlp_status look_at_batch(training *t, size_t first, size_t n, mlp_sums *sums, double *penalty);
+
+/* The objective of a full batch and its gradient, for the search. */
+static mlp_status full_objective(void *context, double *value, void *gradient) {
+    training *t = context;
+    void *own = t->gradient;
+    t->gradient = gradient;
+    mlp_sums sums;
+    double penalty;
+    mlp_status status = look_at_batch(t, 0, t->data.x.n_rows, &sums, &penalty);
+    t->gradient = own;
+    *value = mlp_data_term(t->net, &sums) + penalty;
+    return status;
+}
+
+static bool has_dropout(const mlp_network *net) {
+    for (size_t l = 1; l < net->n_layers; l++) {
+        if (net->layers[l].dropout > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool prepare(training *t) {
+    mlp_network *net = t->net;
+    size_t n = t->data.x.n_rows, batch = t->settings->batch_size;
+    t->batch = batch == 0 || batch > n || net->rule->full_batch ? n : batch;
+    bool shuffled = t->settings->shuffle != NULL && t->batch < n;
+    if (shuffled) {
+        t->order = malloc(n * sizeof *t->order);
+    }
+    t->pass = mlp_pass_create(net, t->batch, true, has_dropout(net), t->call);
+    t->gradient = mlp_allocate(net->n_parameters, net->item);
+    if ((shuffled && t->order == NULL) || t->pass == NULL || t->gradient == NULL ||
+        !make_snapshot(&t->epoch_start, net) || !settle(t, &t->data, t->settled)) {
+        return false;
+    }
+    if (net->rule->step == NULL) {
+        t->search = mlp_search_create(net, full_objective, t);
+        if (t->search == NULL) {
+            return false;
+        }
+    }
+    if (t->settings->validation != NULL) {
+        t->validation_pass = mlp_pass_create(net, t->validation.x.n_rows, false, false, t->call);
+        if (t->validation_pass == NULL || !settle(t, &t->validation, t->settled + 3)) {
+            return false;
+        }
+    }
+    const mlp_stopping *stopping = &t->settings->stopping;
+    return stopping->patience == 0 || !stopping->restore_best || make_snapshot(&t->best, net);
+}
+
+static void clean_up(training *t) {
+    mlp_search_destroy(t->search);
+    mlp_pass_destroy(t->pass);
+    mlp_pass_destroy(t->validation_pass);
+    free_snapshot(&t->epoch_start);
+    free_snapshot(&t->best);
+    for (size_t i = 0; i < sizeof t->settled / sizeof *t->settled; i++) {
+        free(t->settled[i]);
+    }
+    free(t->gradient);
+    free(t->order);
+}
+
+/* ---- Steps. */
+
+/* The sums of a batch, its penalty, and the gradient of both in t->gradient. */
+static mlp_status look_at_batch(training *t, size_t first, size_t n, mlp_sums *sums, double *penalty) {
+    mlp_network *net = t->net;
+    mlp_batch batch = {.data = &t->data, .order = t->order, .first = first, .n = n};
+    mlp_outputs_wanted wanted = {.gradient = t->gradient};
+    mlp_status status = mlp_run_batch(t->pass, &batch, &wanted, sums);
+    *penalty = mlp_penalty(net, net->parameters);
+    if (status == MLP_OK) {
+        mlp_add_penalty_gradient(net, net->parameters, t->gradient);
+        net->progress.evaluations++;
+    }
+    return status;
+}
+
+/* Pascanu, Mikolov and Bengio (2013), with PyTorch's small number under the norm. */
+static void clip(training *t) {
+    const mlp_network *net = t->net;
+    double most = net->optimizer.clip_norm;
+    if (most > 0) {
+        double norm = sqrt(net->kernels->dot(t->gradient, t->gradient, net->n_parameters));
+        double factor = most / (norm + 1e-6);
+        if (factor < 1.0) {
+            net->kernels->scale(t->gradient, factor, net->n_parameters);
+        }
+    }
+}
+
+/* The multiplier of a step that starts `part` of the way through the epoch. */
+static double multiplier_at(const training *t, double hooked, double part, double step) {
+    const mlp_schedule *schedule = t->settings->schedule;
+    if (schedule == NULL) {
+        return 1.0;
+    }
+    if (schedule->kind == MLP_SCHEDULE_HOOK) {
+        return hooked;
+    }
+    if (schedule->kind == MLP_REDUCE_ON_PLATEAU) {
+        return t->net->progress.plateau_multiplier;
+    }
+    return mlp_multiplier(schedule, (double)t->net->progress.epoch + part, step);
+}
+
+static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
+    mlp_network *net = t->net;
+    size_t n = t->data.x.n_rows, n_steps = (n + t->batch - 1) / t->batch;
+    double loss = 0, weight = 0, penalties = 0, fraction = 1.0 / (double)n_steps;
+    for (size_t s = 0; s < n_steps; s++) {
+        size_t first = s * t->batch, rows = n - first < t->batch ? n - first : t->batch;
+        mlp_sums sums;
+        double penalty;
+        mlp_status status = look_at_batch(t, first, rows, &sums, &penalty);
+        if (status != MLP_OK) {
+            return status;
+        }
+        report->step = s + 1;
+        if (!isfinite(sums.loss + penalty)) {
+            report->diverged = true;
+            return MLP_OK;
+        }
+        loss += sums.loss + (net->sum ? 0.0 : sums.weight * penalty);
+        weight += sums.weight;
+        penalties += penalty;
+        double part = t->settings->partial ? 0.0 : (double)s * fraction;
+        double rate = net->optimizer.learning_rate * multiplier_at(t, hooked, part, fraction);
+        if (s == 0) {
+            report->learning_rate = rate;
+        }
+        clip(t);
+        net->rule->step(net, t->gradient, rate);
+        net->progress.step++;
+        net->progress.optimizer_step++;
+    }
+    report->loss = net->sum ? loss + penalties * fraction : loss / weight;
+    return MLP_OK;
+}
+
+static mlp_status run_iteration(training *t, epoch_report *report) {
+    report->learning_rate = 1.0;
+    report->step = 1;
+    mlp_status status = mlp_search_start(t->search, &report->loss, &report->untouched);
+    report->diverged = !isfinite(report->loss);
+    if (status != MLP_OK || report->untouched || report->diverged) {
+        return status;
+    }
+    status = mlp_search_iterate(t->search, &report->converged);
+    t->net->progress.step += status == MLP_OK ? 1 : 0;
+    return status;
+}
+
+/* ---- Epochs. */
+static mlp_status run_epoch(training *t, epoch_report *report) {
+    mlp_network *net = t->net;
+    double hooked = 1.0;
+    const mlp_schedule *schedule = t->settings->schedule;
+    if (schedule != NULL && schedule->kind == MLP_SCHEDULE_HOOK) {
+        const mlp_hooks *hooks = t->settings->hooks;
+        if (hooks->multiplier(hooks->context, net->progress.epoch, &hooked) != 0) {
+            return MLP_INTERRUPTED;
+        }
+    }
+    take_snapshot(&t->epoch_start, net);
+    if (t->order != NULL) {
+        mlp_permute(t->order, t->data.x.n_rows, t->settings->shuffle);
+    }
+    mlp_status status = t->search != NULL ? run_iteration(t, report) : run_steps(t, hooked, report);
+    if (status == MLP_OK && !net->kernels->all_finite(net->parameters, net->n_parameters)) {
+        report->diverged = true;
+    }
+    report->validation_loss = (double)NAN;
+    if (status == MLP_OK && t->validation_pass != NULL && !report->diverged && !report->untouched) {
+        mlp_batch batch = {.data = &t->validation, .n = t->validation.x.n_rows};
+        mlp_sums sums;
+        status = mlp_run_batch(t->validation_pass, &batch, &(mlp_outputs_wanted){0}, &sums);
+        report->validation_loss = mlp_data_term(net, &sums);
+        t->call->validation = status != MLP_OK;
+    }
+    return status;
+}
+
+static double watched(mlp_monitor monitor, const epoch_report *report, double hooked) {
+    return monitor == MLP_LOSS              ? report->loss
+           : monitor == MLP_VALIDATION_LOSS ? report->validation_loss
+                                            : hooked;
+}
+
+/* True: patience has run out. */
+static bool keep_watch(training *t, double value) {
+    const mlp_stopping *stopping = &t->settings->stopping;
+    double gain = stopping->maximize ? value - t->best_value : t->best_value - value;
+    if (t->result->best_epoch == 0 ? isfinite(value) : gain > stopping->min_delta) {
+        t->best_value = value;
+        t->result->best_epoch = t->net->progress.epoch;
+        t->waited = 0;
+        if (stopping->restore_best) {
+            take_snapshot(&t->best, t->net);
+        }
+        return false;
+    }
+    return ++t->waited >= stopping->patience;
+}
+
+/* History, schedule, hook and stopping, once an epoch is complete. */
+static mlp_status end_epoch(training *t, const epoch_report *report, bool *stop) {
+    mlp_network *net = t->net;
+    const mlp_fit_settings *settings = t->settings;
+    const mlp_schedule *schedule = settings->schedule;
+    bool plateau = schedule != NULL && schedule->kind == MLP_REDUCE_ON_PLATEAU;
+    if (!mlp_history_append(net, report->loss, report->validation_loss, report->learning_rate)) {
+        return MLP_NO_MEMORY;
+    }
+    net->progress.epoch++;
+    if (plateau && schedule->monitor != MLP_HOOK_VALUE) {
+        mlp_plateau_step(&net->progress, schedule, watched(schedule->monitor, report, 0));
+    }
+    mlp_epoch epoch = {.epoch = net->progress.epoch,
+                       .loss = report->loss,
+                       .validation_loss = report->validation_loss,
+                       .learning_rate = report->learning_rate,
+                       .stopping_value = (double)NAN,
+                       .plateau_value = (double)NAN};
+    if (settings->hooks != NULL && settings->hooks->epoch_end != NULL) {
+        bool asked = false;
+        if (settings->hooks->epoch_end(settings->hooks->context, &epoch, &asked) != 0) {
+            return MLP_INTERRUPTED;
+        }
+        if (t->search != NULL) {
+            mlp_search_check_point(t->search);
+        }
+        if (asked) {
+            t->result->reason = MLP_CALLBACK;
+            *stop = true;
+        }
+    }
+    if (plateau && schedule->monitor == MLP_HOOK_VALUE) {
+        mlp_plateau_step(&net->progress, schedule, epoch.plateau_value);
+    }
+    if (settings->stopping.patience > 0 &&
+        keep_watch(t, watched(settings->stopping.monitor, report, epoch.stopping_value)) && !*stop) {
+        t->result->reason = MLP_EARLY_STOPPING;
+        *stop = true;
+    }
+    if (report->converged && !*stop) {
+        t->result->reason = MLP_CONVERGED;
+        *stop = true;
+    }
+    return MLP_OK;
+}
+
+static void take_back(training *t, const epoch_report *report) {
+    restore_blocks(&t->epoch_start, t->net);
+    t->net->progress.step = t->epoch_start.progress.step;
+    t->result->reason = MLP_DIVERGED;
+    t->result->diverged_epoch = t->net->progress.epoch + 1;
+    t->result->diverged_step = report->step;
+}
+
+static mlp_status run_epochs(training *t) {
+    bool stop = false;
+    uint64_t epochs = t->settings->partial ? 1 : t->settings->epochs;
+    for (uint64_t e = 0; e < epochs && !stop; e++) {
+        epoch_report report = {0};
+        mlp_status status = run_epoch(t, &report);
+        if (status != MLP_OK) {
+            return status;
+        }
+        if (report.diverged) {
+            take_back(t, &report);
+            stop = true;
+        } else if (report.untouched) {
+            t->result->reason = MLP_CONVERGED;
+            stop = true;
+        } else if (!t->settings->partial) {
+            status = end_epoch(t, &report, &stop);
+            if (status != MLP_OK) {
+                return status;
+            }
+        }
+    }
+    if (t->best.taken) {
+        restore_blocks(&t->best, t->net);
+    }
+    return MLP_OK;
+}
+
+mlp_status mlp_fit(mlp_network *network, const mlp_data *data, const mlp_fit_settings *settings, mlp_fit_result *result,
+                   mlp_call *call) {
+    *result = (mlp_fit_result){.reason = MLP_EPOCHS};
+    mlp_status status = mlp_check_data(network, data, call);
+    if (status == MLP_OK && settings->validation != NULL) {
+        status = mlp_check_data(network, settings->validation, call);
+        call->validation = status != MLP_OK;
+    }
+    if (status != MLP_OK) {
+        return status;
+    }
+    training t = {.net = network, .settings = settings, .result = result, .call = call, .data = *data};
+    if (settings->validation != NULL) {
+        t.validation = *settings->validation;
+    }
+    status = prepare(&t) ? run_epochs(&t) : MLP_NO_MEMORY;
+    clean_up(&t);
+    return status;
+}
