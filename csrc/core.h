@@ -40,6 +40,7 @@ struct mlp_network {
     void *state; /* real [n_state]: the rule's vectors of N, one after the other */
     size_t n_state;
     mlp_progress progress;
+    uint64_t evaluations;
     mlp_history history;
     size_t history_capacity;
 };

@@ -250,23 +250,33 @@ mlp_status mlp_search_start(mlp_search *search, double *value, bool *converged) 
     return status;
 }
 
+/* Whether the direction goes down, after forgetting the pairs if they made it go up. */
+static bool choose_direction(mlp_search *s, double *slope) {
+    for (;;) {
+        if (!find_direction(s)) {
+            return false;
+        }
+        *slope = dot(s, s->gradient, s->direction);
+        if (*slope < 0 || s->net->progress.pairs == 0) {
+            return true;
+        }
+        s->net->progress.pairs = 0;
+    }
+}
+
 mlp_status mlp_search_iterate(mlp_search *search, bool *converged) {
     mlp_network *net = search->net;
     size_t n = net->n_parameters;
     const mlp_kernels *k = net->kernels;
-    bool first = net->progress.optimizer_step == 0;
-    if (!first) {
+    if (net->progress.optimizer_step > 0) {
         remember_pair(search);
     }
-    if (!find_direction(search)) {
+    double slope;
+    if (!choose_direction(search, &slope)) {
         return MLP_NO_MEMORY;
     }
-    double slope = dot(search, search->gradient, search->direction);
-    double size = k->sum_abs(search->gradient, n), t = first ? fmin(1.0, 1.0 / size) : 1.0;
-    *converged = slope > -smallest_change;
-    if (*converged || !isfinite(slope)) {
-        return MLP_OK;
-    }
+    bool steepest = net->progress.pairs == 0;
+    double t = steepest ? fmin(1.0, 1.0 / k->sum_abs(search->gradient, n)) : 1.0;
     point points[4] = {{0, search->value, slope, search->gradient}};
     for (size_t i = 0; i < 3; i++) {
         points[i + 1].gradient = search->spare[i];
@@ -287,6 +297,10 @@ mlp_status mlp_search_iterate(mlp_search *search, bool *converged) {
     search->value = found.value;
     search->here = true;
     net->progress.optimizer_step++;
-    *converged = k->max_abs(search->gradient, n) <= net->optimizer.tolerance;
+    bool stuck = found.t <= 0; /* rounding hides what is left to gain along these pairs, or along the gradient itself */
+    *converged = (stuck && steepest) || k->max_abs(search->gradient, n) <= net->optimizer.tolerance;
+    if (stuck) {
+        net->progress.pairs = 0;
+    }
     return MLP_OK;
 }

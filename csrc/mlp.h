@@ -219,13 +219,13 @@ mlp_status mlp_fit(mlp_network *network, const mlp_data *data, const mlp_fit_set
 typedef struct {
     uint64_t epoch, step;            /* completed, over the network's life */
     uint64_t optimizer_step;         /* since the optimizer's state was last empty */
-    uint64_t evaluations;            /* of objective and gradient by training */
     uint64_t dropout_key;            /* the caller's to set, once, at random */
     double plateau_best, plateau_multiplier;
     uint64_t plateau_wait;
     uint64_t pairs, newest_pair;     /* lbfgs: how many are held, and the place of the last one */
 } mlp_progress;
 mlp_progress *mlp_progress_of(mlp_network *network);
+uint64_t mlp_evaluations(const mlp_network *network); /* of objective and gradient by training; not kept by saving */
 void *mlp_optimizer_state(mlp_network *network, size_t *n); /* real [n]; NULL with n = 0 where there is none yet */
 
 typedef struct {                     /* one element an epoch */

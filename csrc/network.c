@@ -225,6 +225,7 @@ void mlp_reset(mlp_network *network) {
     network->progress = (mlp_progress){
         .dropout_key = key, .plateau_best = (double)INFINITY, .plateau_multiplier = 1.0};
     network->history.n_epochs = 0;
+    network->evaluations = 0;
     if (network->state != NULL) {
         memset(network->state, 0, network->n_state * network->item);
     }
@@ -254,6 +255,10 @@ mlp_progress *mlp_progress_of(mlp_network *network) {
 void *mlp_optimizer_state(mlp_network *network, size_t *n) {
     *n = network->n_state;
     return network->state;
+}
+
+uint64_t mlp_evaluations(const mlp_network *network) {
+    return network->evaluations;
 }
 
 const mlp_history *mlp_history_of(const mlp_network *network) {

@@ -1,32 +1,17 @@
 /* random.c: the order of an epoch, as numpy.random.Generator.permutation draws it. Dropout's masks are a kernel. */
 #include "core.h"
 
-/* A whole number from 0 to most, without bias: Lemire (2019), "Fast random integer generation in an interval", with 32 or
- * 64 bits a draw as NumPy does. */
+/* A whole number from 0 to most, without bias: bits under the smallest mask that holds `most`, drawn until they fit, 32
+ * or 64 at a time: what NumPy's shuffles do. */
 static uint64_t draw_up_to(const mlp_random *random, uint64_t most) {
-    if (most <= UINT32_MAX) {
-        uint64_t range = most + 1, product = (uint64_t)random->next_uint32(random->state) * range;
-        if (most == UINT32_MAX) {
-            return product >> 32;
-        }
-        if ((uint32_t)product < range) {
-            uint64_t threshold = (UINT32_MAX - most) % range;
-            while ((uint32_t)product < threshold) {
-                product = (uint64_t)random->next_uint32(random->state) * range;
-            }
-        }
-        return product >> 32;
+    uint64_t mask = most, value;
+    for (unsigned shift = 1; shift < 64; shift *= 2) {
+        mask |= mask >> shift;
     }
-    __extension__ typedef unsigned __int128 wide;
-    uint64_t range = most + 1;
-    wide product = (wide)random->next_uint64(random->state) * range;
-    if ((uint64_t)product < range) {
-        uint64_t threshold = (UINT64_MAX - most) % range;
-        while ((uint64_t)product < threshold) {
-            product = (wide)random->next_uint64(random->state) * range;
-        }
-    }
-    return (uint64_t)(product >> 64);
+    do {
+        value = mask & (most <= UINT32_MAX ? random->next_uint32(random->state) : random->next_uint64(random->state));
+    } while (value > most);
+    return value;
 }
 
 void mlp_permute(int64_t *order, size_t n, const mlp_random *random) {

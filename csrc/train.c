@@ -152,7 +152,7 @@ static mlp_status look_at_batch(training *t, size_t first, size_t n, mlp_sums *s
     *penalty = mlp_penalty(net, net->parameters);
     if (status == MLP_OK) {
         mlp_add_penalty_gradient(net, net->parameters, t->gradient);
-        net->progress.evaluations++;
+        net->evaluations++;
     }
     return status;
 }

@@ -1,0 +1,109 @@
+/* calls.c: what surrounds a call of the core: one writer or many readers, the GIL, signals, and the exception that a status
+ * becomes. */
+#include "wrapper.h"
+
+#include <time.h>
+
+/* About 20 us of arithmetic: for less, releasing and taking the GIL costs more than it gives to others. */
+#define LONG_WORK 1e6
+#define POLL_INTERVAL 25000000 /* ns */
+
+bool ready(const network_object *self) {
+    if (self->net != NULL) return true;
+    PyErr_Format(PyExc_RuntimeError, "%s.__init__ was not called, or failed", Py_TYPE(self)->tp_name);
+    return false;
+}
+
+bool in_own_callback(const network_object *self) {
+    return self->writing && self->in_callback && self->writer == PyThread_get_thread_ident();
+}
+
+bool lock_read(network_object *self, const char *method) {
+    if (self->writing && !in_own_callback(self)) {
+        PyErr_Format(PyExc_RuntimeError,
+                     "%s: this network is being changed by another call; work with a copy of it meanwhile", method);
+        return false;
+    }
+    self->readers++;
+    return true;
+}
+
+void unlock_read(network_object *self) { self->readers--; }
+
+bool lock_write(network_object *self, const char *method) {
+    if (in_own_callback(self)) {
+        PyErr_Format(PyExc_RuntimeError, "%s: not within a callback of this network's own training", method);
+        return false;
+    }
+    if (self->writing || self->readers > 0) {
+        PyErr_Format(PyExc_RuntimeError,
+                     "%s: this network is being %s by another call; work with a copy of it meanwhile", method,
+                     self->writing ? "changed" : "read");
+        return false;
+    }
+    self->writing = true;
+    self->writer = PyThread_get_thread_ident();
+    return true;
+}
+
+void unlock_write(network_object *self) { self->writing = false; }
+
+static int64_t now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int poll_signals(void *context) {
+    call *c = context;
+    if (now() < c->next_poll) return 0;
+    take_gil(c);
+    int stop = PyErr_Occurred() != NULL || PyErr_CheckSignals() != 0;
+    give_gil(c, true);
+    c->next_poll = now() + POLL_INTERVAL;
+    return stop;
+}
+
+bool is_long(double work) { return work >= LONG_WORK; }
+
+void begin_call(call *c, bool release) {
+    *c = (call){0};
+    if (!release) return;
+    c->core.poll = poll_signals;
+    c->core.context = c;
+    c->next_poll = now() + POLL_INTERVAL;
+    c->waiting = PyEval_SaveThread();
+}
+
+void end_call(call *c) { take_gil(c); }
+
+bool take_gil(call *c) {
+    if (c->waiting == NULL) return false;
+    PyEval_RestoreThread(c->waiting);
+    c->waiting = NULL;
+    return true;
+}
+
+void give_gil(call *c, bool released) {
+    if (released) c->waiting = PyEval_SaveThread();
+}
+
+/* ValueError "y[5] is 7: it must be REASON". */
+static void raise_element(const operand *x, const char *name, const mlp_call *core) {
+    PyObject *element = x->array == NULL ? PyUnicode_FromString(name) : describe_element(x, core->row, core->column);
+    if (element != NULL) PyErr_Format(PyExc_ValueError, "%U: it must be %s", element, core->reason);
+    Py_XDECREF(element);
+}
+
+PyObject *raise_status(mlp_status status, const call *c, const operands *data, const operands *validation) {
+    if (c->core.validation) data = validation;
+    switch (status) {
+    case MLP_OK: break;
+    case MLP_NO_MEMORY: PyErr_NoMemory(); break;
+    case MLP_INTERRUPTED: break; /* the exception that stopped it is set */
+    case MLP_BAD_X: raise_element(&data->x, "X", &c->core); break;
+    case MLP_BAD_Y: raise_element(&data->y, "y", &c->core); break;
+    case MLP_BAD_WEIGHT: raise_element(&data->weight, "class_weight", &c->core); break;
+    }
+    return NULL;
+}

@@ -1,0 +1,333 @@
+/* network_type.c: the type mlpc._core.Network: construction, attributes, views of the parameters. Its methods that compute
+ * are in network_read.c, network_fit.c and network_state.c. */
+#include "wrapper.h"
+
+#include <stddef.h>
+#include <structmember.h>
+
+#if PY_VERSION_HEX < 0x030B0000
+#define PyType_GetModuleByDef _PyType_GetModuleByDef /* public since 3.11 */
+#endif
+
+static PyObject *network_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs)) {
+    PyObject *module = PyType_GetModuleByDef(type, &core_module);
+    if (module == NULL) return NULL;
+    network_object *self = (network_object *)type->tp_alloc(type, 0);
+    if (self != NULL) self->state = PyModule_GetState(module);
+    return (PyObject *)self;
+}
+
+static int network_traverse(network_object *self, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->bit_generator);
+    return 0;
+}
+
+static int network_clear(network_object *self) {
+    Py_CLEAR(self->bit_generator);
+    self->random = (mlp_random){0};
+    return 0;
+}
+
+static void network_dealloc(network_object *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (self->weak_references != NULL) PyObject_ClearWeakRefs((PyObject *)self);
+    network_clear(self);
+    mlp_destroy(self->net);
+    PyMem_Free(self->layer_sizes);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* ---- Construction */
+
+static bool check_item_type(const char *name, PyTypeObject *type, PyObject *item) {
+    if (PyObject_TypeCheck(item, type)) return true;
+    PyErr_Format(PyExc_TypeError, "%s must hold %s, got %s", name, type->tp_name, Py_TYPE(item)->tp_name);
+    return false;
+}
+
+static size_t *get_sizes(PyObject *tuple) {
+    Py_ssize_t n = PyTuple_GET_SIZE(tuple);
+    size_t *sizes = PyMem_New(size_t, (size_t)n + 1); /* not 0 */
+    if (sizes == NULL) return (size_t *)PyErr_NoMemory();
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *item = PyTuple_GET_ITEM(tuple, i);
+        Py_ssize_t size = PyNumber_AsSsize_t(item, PyExc_ValueError);
+        if (size == -1 && PyErr_Occurred()) goto fail;
+        if (size < 1) {
+            PyErr_Format(PyExc_ValueError, "layer_sizes must be whole numbers >= 1, got %R", tuple);
+            goto fail;
+        }
+        sizes[i] = (size_t)size;
+    }
+    return sizes;
+fail:
+    PyMem_Free(sizes);
+    return NULL;
+}
+
+static const char **get_names(PyObject *tuple) {
+    Py_ssize_t n = PyTuple_GET_SIZE(tuple);
+    const char **names = PyMem_New(const char *, (size_t)n + 1);
+    if (names == NULL) return (const char **)PyErr_NoMemory();
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *item = PyTuple_GET_ITEM(tuple, i);
+        names[i] = check_item_type("activations", &PyUnicode_Type, item) ? PyUnicode_AsUTF8(item) : NULL;
+        if (names[i] == NULL) {
+            PyMem_Free(names);
+            return NULL;
+        }
+    }
+    return names;
+}
+
+static double *get_doubles(PyObject *tuple) {
+    Py_ssize_t n = PyTuple_GET_SIZE(tuple);
+    double *values = PyMem_New(double, (size_t)n + 1);
+    if (values == NULL) return (double *)PyErr_NoMemory();
+    for (Py_ssize_t i = 0; i < n; i++) {
+        values[i] = PyFloat_AsDouble(PyTuple_GET_ITEM(tuple, i));
+        if (values[i] == -1.0 && PyErr_Occurred()) {
+            PyMem_Free(values);
+            return NULL;
+        }
+    }
+    return values;
+}
+
+static int network_init(network_object *self, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"layer_sizes", "activations", "loss", "loss_parameters", "sum",     "l1",
+                            "l2",          "dropout",     "bias", "dtype",           "kernels", NULL};
+    PyObject *sizes, *activations, *loss_parameters, *dropout;
+    int sum, bias, status = -1;
+    const char *dtype, *reason;
+    mlp_spec spec = {.kernels = NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!sO!pddO!ps|z:Network", names, &PyTuple_Type, &sizes,
+                                     &PyTuple_Type, &activations, &spec.loss, &PyTuple_Type, &loss_parameters, &sum,
+                                     &spec.l1, &spec.l2, &PyTuple_Type, &dropout, &bias, &dtype, &spec.kernels)) {
+        return -1;
+    }
+    Py_ssize_t n_layers = PyTuple_GET_SIZE(activations), n_rates = PyTuple_GET_SIZE(dropout);
+    if (n_layers < 1 || PyTuple_GET_SIZE(sizes) != n_layers + 1 || (n_rates != 0 && n_rates != n_layers - 1)) {
+        PyErr_Format(PyExc_ValueError,
+                     "layer_sizes, activations and dropout must have L + 1, L and L - 1 elements, got %zd, %zd and %zd",
+                     PyTuple_GET_SIZE(sizes), n_layers, n_rates);
+        return -1;
+    }
+    if (strcmp(dtype, "float32") != 0 && strcmp(dtype, "float64") != 0) {
+        PyErr_Format(PyExc_ValueError, "dtype must be float32 or float64, got %s", dtype);
+        return -1;
+    }
+
+    size_t *layer_sizes = get_sizes(sizes);
+    const char **activation_names = layer_sizes == NULL ? NULL : get_names(activations);
+    double *parameters = activation_names == NULL ? NULL : get_doubles(loss_parameters);
+    double *rates = parameters == NULL ? NULL : get_doubles(dropout);
+    if (rates == NULL) goto done;
+    spec.n_layers = (size_t)n_layers;
+    spec.layer_sizes = layer_sizes;
+    spec.activations = activation_names;
+    spec.loss_parameters = parameters;
+    spec.n_loss_parameters = (size_t)PyTuple_GET_SIZE(loss_parameters);
+    spec.sum = sum;
+    spec.dropout = n_rates > 0 ? rates : NULL;
+    spec.bias = bias;
+    spec.dtype = strcmp(dtype, "float32") == 0 ? MLP_F32 : MLP_F64;
+    if (spec.kernels == NULL) spec.kernels = self->state->kernels;
+    reason = mlp_check(&spec);
+    if (reason != NULL) {
+        PyErr_SetString(PyExc_ValueError, reason);
+        goto done;
+    }
+    mlp_network *net = mlp_create(&spec);
+    if (net == NULL) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    if (self->net != NULL) {
+        mlp_destroy(net);
+        PyErr_SetString(PyExc_RuntimeError, "a network is initialised once: make a new one");
+        goto done;
+    }
+    self->net = net;
+    self->n_layers = spec.n_layers;
+    self->layer_sizes = layer_sizes;
+    layer_sizes = NULL;
+    self->typenum = spec.dtype == MLP_F32 ? NPY_FLOAT : NPY_DOUBLE;
+    self->predicts = strcmp(spec.loss, "binary_cross_entropy") == 0        ? BINARY_LABELS
+                     : strcmp(spec.loss, "categorical_cross_entropy") == 0 ? CATEGORICAL_LABELS
+                                                                           : OUTPUTS;
+    self->bias = bias;
+    self->one_target = spec.n_loss_parameters > 1;
+    status = 0;
+done:
+    PyMem_Free(rates);
+    PyMem_Free(parameters);
+    PyMem_Free(activation_names);
+    PyMem_Free(layer_sizes);
+    return status;
+}
+
+/* ---- Views */
+
+/* A view of memory that belongs to owner: the network, or an array, which then says whether it is writable. */
+static PyObject *view_of(PyObject *owner, int n_dimensions, const npy_intp *shape, int typenum, void *data) {
+    PyObject *view = PyArray_SimpleNewFromData(n_dimensions, (npy_intp *)shape, typenum, data);
+    if (view == NULL) return NULL;
+    if (PyArray_Check(owner) && !PyArray_ISWRITEABLE((PyArrayObject *)owner)) {
+        PyArray_CLEARFLAGS((PyArrayObject *)view, NPY_ARRAY_WRITEABLE);
+    }
+    if (PyArray_SetBaseObject((PyArrayObject *)view, Py_NewRef(owner)) < 0) Py_CLEAR(view);
+    return view;
+}
+
+/* The W[l] or b[l] of a block of parameters, for every l. */
+static PyObject *layers_of(const network_object *self, PyObject *owner, char *block, bool weights) {
+    PyObject *tuple = PyTuple_New(weights || self->bias ? (Py_ssize_t)self->n_layers : 0);
+    size_t item_size = self->typenum == NPY_FLOAT ? sizeof(float) : sizeof(double);
+    for (size_t l = 1; tuple != NULL && l <= (size_t)PyTuple_GET_SIZE(tuple); l++) {
+        npy_intp shape[2] = {(npy_intp)self->layer_sizes[l - 1], (npy_intp)self->layer_sizes[l]};
+        size_t at = weights ? mlp_weights_at(self->net, l) : mlp_biases_at(self->net, l);
+        PyObject *view =
+            view_of(owner, weights ? 2 : 1, weights ? shape : shape + 1, self->typenum, block + at * item_size);
+        if (view != NULL) {
+            PyTuple_SET_ITEM(tuple, (Py_ssize_t)l - 1, view);
+        } else {
+            Py_CLEAR(tuple);
+        }
+    }
+    return tuple;
+}
+
+static PyObject *get_weights(network_object *self, void *Py_UNUSED(closure)) {
+    return ready(self) ? layers_of(self, (PyObject *)self, mlp_parameters(self->net), true) : NULL;
+}
+
+static PyObject *get_biases(network_object *self, void *Py_UNUSED(closure)) {
+    return ready(self) ? layers_of(self, (PyObject *)self, mlp_parameters(self->net), false) : NULL;
+}
+
+static PyObject *unpack(network_object *self, PyObject *vector) {
+    if (!ready(self)) return NULL;
+    PyArrayObject *array = (PyArrayObject *)vector;
+    PyObject *weights = NULL, *biases = NULL, *both = NULL, *dtype = NULL;
+    if (!PyArray_Check(vector) || PyArray_TYPE(array) != self->typenum || PyArray_NDIM(array) != 1 ||
+        (size_t)PyArray_DIM(array, 0) != mlp_n_parameters(self->net) || !PyArray_ISCARRAY_RO(array)) {
+        dtype = (PyObject *)PyArray_DescrFromType(self->typenum);
+        PyErr_Format(PyExc_ValueError, "vector must be a contiguous array of %S of shape (%zu,), got %R", dtype,
+                     mlp_n_parameters(self->net), vector);
+        goto done;
+    }
+    weights = layers_of(self, vector, PyArray_DATA(array), true);
+    biases = weights == NULL ? NULL : layers_of(self, vector, PyArray_DATA(array), false);
+    both = biases == NULL ? NULL : PyTuple_Pack(2, weights, biases);
+done:
+    Py_XDECREF(dtype);
+    Py_XDECREF(biases);
+    Py_XDECREF(weights);
+    return both;
+}
+
+static PyObject *get_parameters(network_object *self, void *Py_UNUSED(closure)) {
+    if (!ready(self)) return NULL;
+    npy_intp n = (npy_intp)mlp_n_parameters(self->net);
+    return view_of((PyObject *)self, 1, &n, self->typenum, mlp_parameters(self->net));
+}
+
+static int set_parameters(network_object *self, PyObject *value, void *Py_UNUSED(closure)) {
+    int status = -1;
+    if (!ready(self)) return -1;
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "parameters cannot be deleted");
+        return -1;
+    }
+    PyArrayObject *vector = get_vector(self, value, "parameters");
+    PyObject *view = vector == NULL ? NULL : get_parameters(self, NULL);
+    bool nested = in_own_callback(self);
+    if (view != NULL && (nested || lock_write(self, "parameters"))) {
+        status = PyArray_CopyInto((PyArrayObject *)view, vector);
+        if (!nested) unlock_write(self);
+    }
+    Py_XDECREF(view);
+    Py_XDECREF(vector);
+    return status;
+}
+
+/* ---- Numbers. They may be read while another thread trains: each is one aligned word. */
+
+static PyObject *get_n_parameters(network_object *self, void *Py_UNUSED(closure)) {
+    return ready(self) ? PyLong_FromSize_t(mlp_n_parameters(self->net)) : NULL;
+}
+
+static PyObject *get_epoch(network_object *self, void *Py_UNUSED(closure)) {
+    return ready(self) ? PyLong_FromUnsignedLongLong(mlp_progress_of(self->net)->epoch) : NULL;
+}
+
+static PyObject *get_step(network_object *self, void *Py_UNUSED(closure)) {
+    return ready(self) ? PyLong_FromUnsignedLongLong(mlp_progress_of(self->net)->step) : NULL;
+}
+
+static PyObject *get_evaluations(network_object *self, void *Py_UNUSED(closure)) {
+    return ready(self) ? PyLong_FromUnsignedLongLong(mlp_evaluations(self->net)) : NULL;
+}
+
+static PyObject *get_kernels(network_object *self, void *Py_UNUSED(closure)) {
+    return ready(self) ? PyUnicode_FromString(mlp_kernels_name(self->net)) : NULL;
+}
+
+static PyGetSetDef attributes[] = {
+    {"parameters", (getter)get_parameters, (setter)set_parameters, NULL, NULL},
+    {"weights", (getter)get_weights, NULL, NULL, NULL},
+    {"biases", (getter)get_biases, NULL, NULL, NULL},
+    {"n_parameters", (getter)get_n_parameters, NULL, NULL, NULL},
+    {"epoch", (getter)get_epoch, NULL, NULL, NULL},
+    {"step", (getter)get_step, NULL, NULL, NULL},
+    {"_kernels", (getter)get_kernels, NULL, NULL, NULL},
+    {"_evaluations", (getter)get_evaluations, NULL, NULL, NULL},
+    {0},
+};
+
+#define KEYWORDS METH_VARARGS | METH_KEYWORDS
+#define FAST METH_FASTCALL | METH_KEYWORDS
+
+/* Docstrings are mlpc/network.py's. */
+static PyMethodDef methods[] = {
+    {"predict_proba", METHOD(network_predict_proba), FAST, NULL},
+    {"forward", METHOD(network_forward), FAST, NULL},
+    {"predict", METHOD(network_predict), FAST, NULL},
+    {"transform", METHOD(network_transform), FAST, NULL},
+    {"activations", METHOD(network_activations), FAST, NULL},
+    {"end_epoch", METHOD(network_end_epoch), METH_NOARGS, NULL},
+    {"_unpack", METHOD(unpack), METH_O, NULL},
+    {"_evaluate", METHOD(network_evaluate), KEYWORDS, NULL},
+    {"_backpropagate", METHOD(network_backpropagate), KEYWORDS, NULL},
+    {"_fit", METHOD(network_fit), KEYWORDS, NULL},
+    {"_set_optimizer", METHOD(network_set_optimizer), METH_O, NULL},
+    {"_set_bit_generator", METHOD(network_set_bit_generator), METH_O, NULL},
+    {"_set_dropout_key", METHOD(network_set_dropout_key), METH_O, NULL},
+    {"_reset", METHOD(network_reset), METH_NOARGS, NULL},
+    {"_history", METHOD(network_history), METH_NOARGS, NULL},
+    {"_get_state", METHOD(network_get_state), METH_NOARGS, NULL},
+    {"_set_state", METHOD(network_set_state), METH_O, NULL},
+    {0},
+};
+
+static PyMemberDef members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(network_object, weak_references), READONLY, NULL},
+    {0},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_new, network_new},           {Py_tp_init, network_init},   {Py_tp_dealloc, network_dealloc},
+    {Py_tp_traverse, network_traverse}, {Py_tp_clear, network_clear}, {Py_tp_methods, methods},
+    {Py_tp_getset, attributes},         {Py_tp_members, members},     {0, NULL},
+};
+
+PyType_Spec network_spec = {
+    .name = "mlpc._core.Network",
+    .basicsize = sizeof(network_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = slots,
+};

@@ -1,0 +1,157 @@
+/* wrapper.h: what the files of the extension module share: the network object and the state of the module, arrays as
+ * rows of the core, and calls of the core. Every floating-point operation is the core's (../mlp.h); here buffers become
+ * pointers, errors become exceptions, and the GIL is released and taken.
+ *
+ *     module.c         the module: names, about, the docstrings that Python brings
+ *     network_type.c   the type: construction, attributes, views of the parameters
+ *     network_read.c   methods that read a network: outputs, labels, gradients
+ *     network_fit.c    training, its schedule and its hooks
+ *     network_state.c  optimizer, random source, history, and all that saving keeps
+ *     arrays.c         any array argument as mlp_rows, without a copy
+ *     calls.c          readers and writers, the GIL, signals, errors
+ *
+ * n, K, L and the rest are those of mlp.h's legend. Functions that fail set an exception and return NULL or false. */
+#ifndef MLPC_WRAPPER_H
+#define MLPC_WRAPPER_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#define PY_ARRAY_UNIQUE_SYMBOL mlpc_array_api
+#ifndef MLPC_IMPORTS_ARRAY_API /* module.c alone */
+#define NO_IMPORT_ARRAY
+#endif
+#include <numpy/arrayobject.h>
+
+#include "../mlp.h"
+
+typedef struct {
+    PyTypeObject *memmap; /* numpy.memmap: the one subclass of ndarray that is read in place */
+    PyObject *as_array;   /* mlpc._arrays.as_array; NULL until it is first needed */
+    const char *kernels;  /* what MLPC_ISA asks for, a name of the core's; NULL: the best */
+} module_state;
+
+typedef enum { OUTPUTS, BINARY_LABELS, CATEGORICAL_LABELS } prediction; /* what predict gives */
+
+typedef struct {
+    PyObject_HEAD module_state *state; /* of the module, which the type keeps alive */
+    mlp_network *net;                  /* NULL until __init__ has succeeded */
+    size_t n_layers;                   /* L */
+    size_t *layer_sizes;               /* [L+1] */
+    int typenum;                       /* NPY_FLOAT or NPY_DOUBLE */
+    prediction predicts;
+    bool bias;
+    bool one_target;         /* several quantiles: one column of y may stand for all K */
+    size_t history_size;     /* of lbfgs; 0 under another rule */
+    PyObject *bit_generator; /* what owns the random source; NULL: none */
+    mlp_random random;
+
+    /* Many readers or one writer. Changed with the GIL held, so that plain numbers do. */
+    size_t readers;
+    bool writing, in_callback; /* in_callback: the writer's thread is in a function of the caller's */
+    unsigned long writer;      /* the thread, while writing */
+
+    PyObject *weak_references;
+} network_object;
+
+extern PyType_Spec network_spec;
+extern struct PyModuleDef core_module;
+
+/* The methods of network_read.c, network_fit.c and network_state.c, which the type lists. */
+PyObject *network_predict_proba(network_object *, PyObject *const *, Py_ssize_t, PyObject *);
+PyObject *network_forward(network_object *, PyObject *const *, Py_ssize_t, PyObject *);
+PyObject *network_predict(network_object *, PyObject *const *, Py_ssize_t, PyObject *);
+PyObject *network_transform(network_object *, PyObject *const *, Py_ssize_t, PyObject *);
+PyObject *network_activations(network_object *, PyObject *const *, Py_ssize_t, PyObject *);
+PyObject *network_evaluate(network_object *, PyObject *args, PyObject *kwargs);
+PyObject *network_backpropagate(network_object *, PyObject *args, PyObject *kwargs);
+PyObject *network_fit(network_object *, PyObject *args, PyObject *kwargs);
+PyObject *network_end_epoch(network_object *, PyObject *);
+PyObject *network_set_optimizer(network_object *, PyObject *settings);
+PyObject *network_set_bit_generator(network_object *, PyObject *bit_generator);
+PyObject *network_set_dropout_key(network_object *, PyObject *key);
+PyObject *network_reset(network_object *, PyObject *);
+PyObject *network_history(network_object *, PyObject *);
+PyObject *network_get_state(network_object *, PyObject *);
+PyObject *network_set_state(network_object *, PyObject *state);
+
+/* A schedule tuple, as _core.pyi describes it; hook: the callable of "hook", borrowed. */
+bool get_schedule(PyObject *tuple, mlp_schedule *schedule, PyObject **hook);
+
+/* The network is initialised; else RuntimeError. */
+bool ready(const network_object *self);
+
+/* A function that takes more or other than (self, args), as PyMethodDef wants it. */
+#define METHOD(function) ((PyCFunction)(void (*)(void))(function))
+
+/* ---- arrays.c */
+
+/* An array argument, and what the core sees of it. */
+typedef struct {
+    const char *name; /* as the caller knows it: "X", "validation_data[0]" */
+    PyArrayObject *array;
+    PyObject *pin; /* keeps the buffer in place while the GIL is released */
+    mlp_rows rows;
+} operand;
+
+/* X, y and weights of one call. */
+typedef struct {
+    operand x, y, weight; /* weight.array NULL: none */
+    PyArrayObject *class_weight;
+    mlp_data data;
+} operands;
+
+/* The names of X, y and the sample weights in messages. */
+extern const char *const TRAINING_NAMES[3], *const VALIDATION_NAMES[3];
+
+/* value as an ndarray of booleans, integers or floats of at most 8 bytes; only what is not an array is converted. */
+PyArrayObject *as_numbers(module_state *state, PyObject *value, const char *name);
+bool get_x(const network_object *self, PyObject *value, const char *name, operand *x);
+bool get_data(const network_object *self, PyObject *const values[3], const char *const names[3], operands *data);
+bool get_class_weight(const network_object *self, PyObject *value, operands *data);
+/* A vector laid out like the parameters, in the network's dtype, contiguous; a copy only where it is not that already. */
+PyArrayObject *get_vector(const network_object *self, PyObject *value, const char *name);
+
+bool pin(operand *x);
+bool pin_data(operands *data);
+void release(operand *x);
+void release_data(operands *data);
+
+/* "X[12, 3] is nan"; a row or column past the end is left out. */
+PyObject *describe_element(const operand *x, size_t row, size_t column);
+
+/* New C-contiguous arrays. */
+PyArrayObject *new_vector(size_t n, int typenum);
+PyArrayObject *new_matrix(size_t n_rows, size_t n_columns, int typenum);
+PyArrayObject *copy_of(const void *values, size_t n, int typenum);
+
+/* ---- calls.c */
+
+/* A call of the core: what it polls through, and the thread state that waits meanwhile. */
+typedef struct {
+    mlp_call core;
+    PyThreadState *waiting; /* NULL while the GIL is held */
+    int64_t next_poll;      /* ns of the monotonic clock */
+} call;
+
+bool lock_read(network_object *self, const char *method);
+void unlock_read(network_object *self);
+bool lock_write(network_object *self, const char *method);
+void unlock_write(network_object *self);
+/* This thread is in a callback of its own training, where it may write parameters under the lock it has. */
+bool in_own_callback(const network_object *self);
+
+/* Whether arithmetic of so many floating-point operations is worth releasing the GIL. */
+bool is_long(double work);
+/* Between the two the GIL is released if `release` says so, and signals are looked for; the data must then be pinned. */
+void begin_call(call *c, bool release);
+void end_call(call *c);
+/* For a hook in between: take_gil says whether it was released, and give_gil restores that. */
+bool take_gil(call *c);
+void give_gil(call *c, bool released);
+
+/* The exception that belongs to a status other than MLP_OK; returns NULL. What the call did not have is NULL. */
+PyObject *raise_status(mlp_status status, const call *c, const operands *data, const operands *validation);
+
+#endif

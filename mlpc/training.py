@@ -1,0 +1,310 @@
+"""Training of a network, as methods: what the arguments mean and may be. Epochs, batches and steps are the core's."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+
+from mlpc import _check
+from mlpc._arrays import as_array
+from mlpc._class_weight import as_class_weight
+from mlpc._epochs import CALLBACK_VALUE, EpochEnd, as_callbacks, monitor_code
+from mlpc._progress import ProgressBar
+from mlpc.evaluation import Evaluation
+from mlpc.schedules import ReduceOnPlateau, core_schedule
+from mlpc.stopping import as_early_stopping
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import ArrayLike
+    from typing_extensions import Self
+
+    from mlpc._epochs import Callback
+    from mlpc._spec import Spec
+    from mlpc.network import Network
+    from mlpc.optimizers import Optimizer
+    from mlpc.stopping import EarlyStopping
+
+__all__ = ["DivergenceWarning"]
+
+
+class DivergenceWarning(UserWarning):
+    """Training met a loss or parameters that are not finite and stopped at the last finite epoch."""
+
+
+class Training(Evaluation):
+    """How `Network` is trained."""
+
+    _spec: Spec
+    _optimizer: Optimizer
+    _bit_generator: np.random.BitGenerator  # the core draws from it, by its capsule
+    _added: dict[str, list[float]]  # what callbacks added, by epoch
+    _stop_reason: str | None
+    _best_epoch: int | None
+    _fitting: threading.Lock  # held by fit and reset: the random state and what callbacks added have one writer
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        epochs: int = 100,
+        batch_size: int | Literal["auto"] | None = "auto",
+        shuffle: bool = True,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
+        validation_data: tuple[ArrayLike, ...] | None = None,
+        early_stopping: EarlyStopping | bool | None = None,
+        callbacks: Callback | Sequence[Callback] = (),
+        progress: bool = False,
+        on_divergence: Literal["warn", "raise"] = "warn",
+        n_threads: int | None = None,
+    ) -> Self:
+        """Train, going on from the parameters and the optimizer state there are.
+
+        `fit(epochs=k)` equals k times `fit(epochs=1)`, bit for bit (early stopping aside). Ctrl-C leaves the network at
+        the last completed step.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Read in place where it is an array of real numbers, whatever its dtype and strides; finite.
+        y : array-like of shape (n_samples,), (n_samples, 1) or (n_samples, n_outputs)
+            Targets; under binary cross-entropy in [0, 1], under the categorical one labels 0..K-1 or rows of
+            probabilities.
+        epochs : int, default=100
+            Passes over the data, not steps.
+        batch_size : int, "auto" or None, default="auto"
+            Rows of a step; "auto" is 32, or all rows for Rprop and LBFGS; None is all rows. A short last batch is used.
+        shuffle : bool, default=True
+            Whether each epoch visits the rows in a new order (never for a full batch).
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the samples, >= 0, not all zero.
+        class_weight : dict or "balanced", optional
+            Weights of the labels, 1 where missing; "balanced" is n_samples / (n_classes n_samples_of_the_class). For
+            one binary output or one label per row.
+        validation_data : tuple (X, y) or (X, y, sample_weight), optional
+            Judged after each epoch, without penalties or class weights.
+        early_stopping : EarlyStopping or bool, optional
+            When to stop before the last epoch; True is `mlpc.EarlyStopping()`.
+        callbacks : callable or sequence of callable, default=()
+            Called as (net, epoch, logs) after each epoch, `epoch` the number of epochs completed. A truthy result stops
+            training. Numbers added to the dict `logs` are kept as columns of the history and may be monitored.
+        progress : bool, default=False
+            Whether to show epoch, loss, validation loss and rate while training (needs tqdm).
+        on_divergence : {"warn", "raise"}, default="warn"
+            What to do where loss or parameters stop being finite; the network is at the last finite epoch.
+        n_threads : int, optional
+            Accepted, not used yet.
+
+        Returns
+        -------
+        Network
+            Itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not of its type, shape or range; the network is as before.
+        RuntimeError
+            If the network is in use by another call.
+        FloatingPointError
+            If training diverges and `on_divergence` is "raise".
+        ImportError
+            If `progress` is asked for and tqdm is not installed.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0]
+        >>> net = mlpc.Network([1, 1], loss="squared_error", optimizer="lbfgs", seed=0)
+        >>> net.fit(X, y, epochs=20).predict([[4.0]]).round(3)
+        array([9.])
+        """
+        epochs = _check.integer("epochs", epochs, 1)
+        batch_size = self._rows_a_step(X, batch_size)
+        shuffle = _check.flag("shuffle", shuffle)
+        _check.choice("on_divergence", on_divergence, ("warn", "raise"))
+        _check_threads(n_threads)
+        validation = _as_validation_data(validation_data)
+        hooks = as_callbacks(callbacks)
+        weights = None
+        if class_weight is not None:
+            y = as_array(y, "y")
+            weights = as_class_weight(class_weight, y, self._spec)
+        stopping = as_early_stopping(early_stopping)
+        schedule = self._optimizer.schedule
+        plateau = schedule if isinstance(schedule, ReduceOnPlateau) else None
+        exists = {"validated": validation is not None, "callbacks": bool(hooks)}
+        stopping_code = monitor_code(stopping, **exists)
+        plateau_code = monitor_code(plateau, **exists)
+        bar = ProgressBar(epochs) if _check.flag("progress", progress) else None
+
+        with self._one_fit(), bar or nullcontext():
+            epoch_end = None
+            if hooks or bar:
+                epoch_end = EpochEnd(
+                    cast("Network", self),
+                    hooks,
+                    self._added,
+                    len(self._history()[0]),
+                    validated=validation is not None,
+                    bar=bar,
+                    stopping=stopping.monitor if stopping and stopping_code == CALLBACK_VALUE else None,
+                    plateau=plateau.monitor if plateau and plateau_code == CALLBACK_VALUE else None,
+                )
+            with self._undone_on_failure(epoch_end):
+                reason, best_epoch, diverged_epoch, diverged_step = self._fit(
+                    X,
+                    y,
+                    epochs=epochs,
+                    batch_size=batch_size,
+                    shuffle=shuffle,
+                    sample_weight=sample_weight,
+                    class_weight=weights,
+                    validation_data=validation,
+                    schedule=core_schedule(schedule, plateau_code),
+                    stopping=stopping.core_settings(stopping_code) if stopping else None,
+                    epoch_end=epoch_end,
+                    partial=False,
+                )
+            self._stop_reason = reason
+            # The history has no row for what partial_fit and end_epoch() counted.
+            self._best_epoch = best_epoch - (self.epoch - len(self._history()[0])) if best_epoch else None
+        if reason == "diverged":
+            self._diverged(diverged_epoch, diverged_step, on_divergence)
+        return self
+
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        batch_size: int | Literal["auto"] | None = None,
+        sample_weight: ArrayLike | None = None,
+        n_threads: int | None = None,
+    ) -> Self:
+        """Train on the rows once, in their order: one step unless `batch_size` says otherwise.
+
+        The epoch count stays, and with it what a schedule says; `end_epoch()` advances it. Nothing is added to the
+        history.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in `fit`.
+        batch_size : int, "auto" or None, default=None
+            As in `fit`; None is all rows.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the samples, >= 0, not all zero.
+        n_threads : int, optional
+            Accepted, not used yet.
+
+        Returns
+        -------
+        Network
+            Itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not of its type, shape or range; the network is as before.
+        RuntimeError
+            If the network is in use by another call.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> net = mlpc.Network([1, 1], loss="squared_error", seed=0)
+        >>> net.partial_fit([[0.0], [1.0]], [0.0, 1.0]).step
+        1
+        """
+        batch_size = self._rows_a_step(X, batch_size)
+        _check_threads(n_threads)
+        reason, _, epoch, step = self._fit(
+            X,
+            y,
+            epochs=1,
+            batch_size=batch_size,
+            shuffle=False,
+            sample_weight=sample_weight,
+            class_weight=None,
+            validation_data=None,
+            schedule=core_schedule(self._optimizer.schedule, 0),
+            stopping=None,
+            epoch_end=None,
+            partial=True,
+        )
+        if reason == "diverged":
+            self._diverged(epoch, step, "warn")
+        return self
+
+    def _rows_a_step(self, X: ArrayLike, batch_size: int | str | None) -> int:
+        """Rows of a batch as the core takes them: 0 is all of them."""
+        optimizer = self._optimizer
+        if isinstance(batch_size, str):
+            _check.choice("batch_size", batch_size, ("auto",))
+            return 0 if optimizer.full_batch else 32
+        if batch_size is None:
+            return 0
+        batch_size = _check.integer("batch_size", batch_size, 1)
+        if optimizer.full_batch:
+            n_rows = np.shape(X)[0] if np.ndim(X) else 0
+            if batch_size < n_rows:
+                expected = f"None or at least {n_rows}, all rows, with {type(optimizer).__name__}"
+                raise ValueError(f"batch_size must be {expected}; got {batch_size}")
+            return 0
+        return batch_size
+
+    @contextmanager
+    def _one_fit(self) -> Iterator[None]:
+        if not self._fitting.acquire(blocking=False):
+            raise RuntimeError("the network is being trained by another call")
+        try:
+            yield
+        finally:
+            self._fitting.release()
+
+    @contextmanager
+    def _undone_on_failure(self, epoch_end: EpochEnd | None) -> Iterator[None]:
+        """After an exception, make what Python keeps agree with the core, which is as before or where it got to."""
+        step, random_state = self.step, self._bit_generator.state
+        before = self._get_state() if epoch_end and epoch_end.monitors else None
+        try:
+            yield
+        except BaseException:
+            if before and epoch_end and epoch_end.monitor_missing:
+                self._set_state(before)
+            if self.step == step:
+                self._bit_generator.state = random_state
+            n_epochs = len(self._history()[0])
+            for column in self._added.values():
+                del column[n_epochs:]
+            raise
+
+    def _diverged(self, epoch: int, step: int, on_divergence: str) -> None:
+        message = (
+            f"training diverged in epoch {epoch}, step {step}: loss or parameters are not finite. The network is at "
+            "the last finite epoch; try a lower learning_rate, clip_norm, or inputs scaled to mean 0 and variance 1"
+        )
+        if on_divergence == "raise":
+            raise FloatingPointError(message)
+        warnings.warn(message, DivergenceWarning, stacklevel=3)
+
+
+def _as_validation_data(value: object) -> tuple[Any, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
+        raise TypeError(f"validation_data must be (X, y) or (X, y, sample_weight), got {type(value).__name__}")
+    return tuple(value)
+
+
+def _check_threads(n_threads: object) -> None:
+    if n_threads is not None:
+        _check.integer("n_threads", n_threads, 1)
