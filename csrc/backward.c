@@ -85,11 +85,18 @@ static bool backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wante
 
 /* ---- Targets, weights and losses of a block. */
 
+/* Targets of more outputs are read by rows and transposed. */
+enum { FEW_OUTPUTS = 12 };
+
 /* y (K, stride) in lanes layout: labels as rows of zeros and ones. False: a label that is none any more. */
 static bool read_targets(mlp_pass *pass, const mlp_batch *batch, size_t first) {
     const mlp_network *net = pass->net;
     const mlp_data *data = batch->data;
     size_t outputs = mlp_outputs(net), stride = pass->stride, n = pass->n, ld;
+    if (!data->labels && outputs <= FEW_OUTPUTS) {
+        mlp_read_columns(&data->y, net->dtype, batch->order, first, n, pass->y, stride);
+        return true;
+    }
     if (!data->labels) {
         const void *rows = mlp_read_tile(&data->y, net->dtype, batch->order, first, n, pass->rows, outputs, &ld);
         net->kernels->transpose(pass->y, stride, rows, ld, n, outputs);
@@ -151,8 +158,14 @@ static bool sum_weights(mlp_pass *pass, const mlp_batch *batch, double *sum) {
 /* sum of w times loss: in eight lanes, then by one tree. */
 static double weighted_losses(const double *weights, const double *losses, size_t n) {
     double lanes[8] = {0};
-    for (size_t i = 0; i < n; i++) {
-        lanes[i % 8] += weights[i] * losses[i];
+    size_t whole = n - n % 8;
+    for (size_t i = 0; i < whole; i += 8) {
+        for (size_t lane = 0; lane < 8; lane++) {
+            lanes[lane] += weights[i + lane] * losses[i + lane];
+        }
+    }
+    for (size_t i = whole; i < n; i++) {
+        lanes[i - whole] += weights[i] * losses[i];
     }
     return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
 }

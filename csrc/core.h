@@ -81,12 +81,15 @@ static inline size_t mlp_row_of(const int64_t *order, size_t i) {
  * else gathered and converted into tile (n, ld). *ld_out: the distance of the rows returned. */
 const void *mlp_read_tile(const mlp_rows *rows, mlp_dtype dtype, const int64_t *order, size_t first, size_t n,
                           void *tile, size_t ld, size_t *ld_out);
-/* The same as double and always into out (n, n_columns). */
+/* The same transposed: column j to out[j * stride + i], i < n; in lanes layout, that is. */
+void mlp_read_columns(const mlp_rows *rows, mlp_dtype dtype, const int64_t *order, size_t first, size_t n, void *out,
+                      size_t stride);
+/* Rows as double, into out (n, n_columns). */
 void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, size_t n, double *out);
-/* A source as one contiguous block of real, converted once, where it needs converting and fits MLP_TILE_BYTES: *owned is
- * the block to free, or NULL where the source stays as it is. */
+/* A source as one contiguous block of real, by rows or by columns, converted once, where it needs converting and fits
+ * MLP_TILE_BYTES: *owned is the block to free, or NULL where the source stays as it is. */
 #define MLP_TILE_BYTES ((size_t)256 * 1024)
-bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, void **owned);
+bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, bool by_columns, void **owned);
 static inline bool mlp_is_float(mlp_type type) {
     return type >= MLP_FLOAT16;
 }
@@ -151,7 +154,7 @@ typedef struct {
     void *dz, *da;    /* of the layer at hand */
     void *z, *dz_out, *y, *d_out; /* outputs, in lanes layout (K, stride) */
     double *losses, *weights, *scale; /* [block] */
-    void *rows;       /* row-major targets (block, K); lanes: inputs too, before they are transposed */
+    void *rows;       /* row-major targets (block, K), or labels, as they are read */
     void *bias;       /* padded copy of the biases at hand */
     void *panel;
     void *sums;       /* lanes: a virtual vector for every parameter */

@@ -143,7 +143,7 @@ static void move_to(mlp_search *s, double t) {
 static mlp_status look_at(mlp_search *s, point *p) {
     move_to(s, p->t);
     mlp_status status = s->objective(s->context, &p->value, p->gradient);
-    p->value = isfinite(p->value) ? p->value : (double)INFINITY; /* too far: look nearer */
+    p->value = isfinite(p->value) ? p->value : HUGE_VAL; /* too far: look nearer */
     p->slope = dot(s, p->gradient, s->direction);
     return status;
 }

@@ -10,15 +10,15 @@
  *
  * Included by plain C for the list alone; the functions need a vector header (see kernels/). */
 #define MLP_LOSSES(X)                                                                                                   \
-    X(squared_error, identity, OF_DIFFERENCE, 0.0, -INFINITY, INFINITY)                                                 \
-    X(half_squared_error, identity, OF_DIFFERENCE, 0.0, -INFINITY, INFINITY)                                            \
+    X(squared_error, identity, OF_DIFFERENCE, 0.0, -HUGE_VAL, HUGE_VAL)                                                 \
+    X(half_squared_error, identity, OF_DIFFERENCE, 0.0, -HUGE_VAL, HUGE_VAL)                                            \
     X(binary_cross_entropy, sigmoid, OF_LOGIT, 0.0, 0.0, 1.0)                                                           \
     X(categorical_cross_entropy, softmax, OF_LOGITS, 0.0, 0.0, 1.0)                                                     \
-    X(absolute_error, identity, OF_DIFFERENCE, 0.0, -INFINITY, INFINITY)                                                \
-    X(huber, identity, OF_DIFFERENCE, 1.0, -INFINITY, INFINITY)                                                         \
-    X(log_cosh, identity, OF_DIFFERENCE, 0.0, -INFINITY, INFINITY)                                                      \
-    X(quantile, identity, OF_DIFFERENCE, 0.5, -INFINITY, INFINITY)                                                      \
-    X(poisson, exp, OF_LOGIT, 0.0, 0.0, INFINITY)
+    X(absolute_error, identity, OF_DIFFERENCE, 0.0, -HUGE_VAL, HUGE_VAL)                                                \
+    X(huber, identity, OF_DIFFERENCE, 1.0, -HUGE_VAL, HUGE_VAL)                                                         \
+    X(log_cosh, identity, OF_DIFFERENCE, 0.0, -HUGE_VAL, HUGE_VAL)                                                      \
+    X(quantile, identity, OF_DIFFERENCE, 0.5, -HUGE_VAL, HUGE_VAL)                                                      \
+    X(poisson, exp, OF_LOGIT, 0.0, 0.0, HUGE_VAL)
 
 #ifdef LANES
 

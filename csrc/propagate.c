@@ -65,8 +65,7 @@ static void cut_all(mlp_pass *pass, cutter *c, size_t n_rows, bool gradient, boo
     pass->z = cut(c, outputs * block * item);
     pass->d_out = cut(c, outputs * block * item);
     pass->y = cut(c, outputs * block * item);
-    size_t columns = pass->plan.lanes && mlp_inputs(net) > outputs ? mlp_inputs(net) : outputs;
-    pass->rows = cut(c, columns * block * sizeof(double));
+    pass->rows = cut(c, outputs * block * sizeof(double));
     pass->losses = cut(c, block * sizeof(double));
     pass->weights = cut(c, block * sizeof(double));
     pass->scale = cut(c, block * sizeof(double));
@@ -145,8 +144,7 @@ static void read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order,
         pass->x = mlp_read_tile(x, net->dtype, order, first, pass->n, pass->a[0], pass->ld[0], &pass->x_ld);
         return;
     }
-    const void *rows = mlp_read_tile(x, net->dtype, order, first, pass->n, pass->rows, inputs, &pass->x_ld);
-    net->kernels->transpose(pass->a[0], pass->stride, rows, pass->x_ld, pass->n, inputs);
+    mlp_read_columns(x, net->dtype, order, first, pass->n, pass->a[0], pass->stride);
     for (size_t i = 0; i < inputs && pass->stride > pass->n; i++) { /* samples that are not there weigh nothing */
         memset(mlp_at(net, pass->a[0], i * pass->stride + pass->n), 0, (pass->stride - pass->n) * net->item);
     }

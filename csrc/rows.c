@@ -172,29 +172,49 @@ void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, 
     }
 }
 
-bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, void **owned) {
-    size_t item = dtype == MLP_F32 ? sizeof(float) : sizeof(double), columns = rows->n_columns;
+void mlp_read_columns(const mlp_rows *rows, mlp_dtype dtype, const int64_t *order, size_t first, size_t n, void *out,
+                      size_t stride) {
+    size_t columns = rows->n_columns, size = type_size[rows->type];
+    for (size_t i = 0; order != NULL && i < n; i++) {
+        read_run(rows, dtype, out, i, stride, row_at(rows, (size_t)order[first + i]), rows->column_stride, columns);
+    }
+    bool copy = rows->type == (dtype == MLP_F32 ? MLP_FLOAT32 : MLP_FLOAT64) && !rows->swapped &&
+                rows->row_stride == (ptrdiff_t)size;
+    for (size_t j = 0; order == NULL && j < columns; j++) {
+        const unsigned char *p = row_at(rows, first) + (ptrdiff_t)j * rows->column_stride;
+        if (copy) {
+            memcpy((char *)out + j * stride * size, p, n * size);
+        } else {
+            read_run(rows, dtype, out, j * stride, 1, p, rows->row_stride, n);
+        }
+    }
+}
+
+bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, bool by_columns, void **owned) {
+    size_t item = dtype == MLP_F32 ? sizeof(float) : sizeof(double), columns = rows->n_columns, n = rows->n_rows;
     *owned = NULL;
-    if (rows->data == NULL || (is_in_place(rows, dtype, rows->n_rows) && rows->column_stride != 0) ||
-        rows->n_rows > MLP_TILE_BYTES / item / columns) {
+    bool settled = is_native(rows, dtype) && (by_columns ? columns == 1 && rows->row_stride == (ptrdiff_t)item
+                                                         : is_in_place(rows, dtype, n));
+    if (rows->data == NULL || settled || n > MLP_TILE_BYTES / item / columns) {
         return true;
     }
-    void *block = mlp_allocate(rows->n_rows * columns, item);
+    void *block = mlp_allocate(n * columns, item);
     if (block == NULL) {
         return false;
     }
-    size_t ld;
-    const void *read = mlp_read_tile(rows, dtype, NULL, 0, rows->n_rows, block, columns, &ld);
-    if (read != block) { /* in place, with a column stride of 0: one column */
-        free(block);
-        return true;
+    if (by_columns) {
+        mlp_read_columns(rows, dtype, NULL, 0, n, block, n);
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            read_run(rows, dtype, block, i * columns, 1, row_at(rows, i), rows->column_stride, columns);
+        }
     }
     *owned = block;
     *rows = (mlp_rows){.data = block,
                        .type = dtype == MLP_F32 ? MLP_FLOAT32 : MLP_FLOAT64,
-                       .n_rows = rows->n_rows,
+                       .n_rows = n,
                        .n_columns = columns,
-                       .row_stride = (ptrdiff_t)(columns * item),
-                       .column_stride = (ptrdiff_t)item};
+                       .row_stride = (ptrdiff_t)((by_columns ? 1 : columns) * item),
+                       .column_stride = (ptrdiff_t)((by_columns ? n : 1) * item)};
     return true;
 }

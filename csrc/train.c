@@ -69,9 +69,9 @@ static void free_snapshot(snapshot *s) {
 /* ---- Beginning and end. */
 static bool settle(training *t, mlp_data *data, void **settled) {
     mlp_dtype dtype = t->net->dtype;
-    return mlp_settle_rows(&data->x, dtype, &settled[0]) &&
-           mlp_settle_rows(&data->y, data->labels ? MLP_F64 : dtype, &settled[1]) &&
-           mlp_settle_rows(&data->weight, MLP_F64, &settled[2]);
+    return mlp_settle_rows(&data->x, dtype, t->pass->plan.lanes, &settled[0]) &&
+           mlp_settle_rows(&data->y, data->labels ? MLP_F64 : dtype, false, &settled[1]) &&
+           mlp_settle_rows(&data->weight, MLP_F64, false, &settled[2]);
 }
 
 static mlp_status look_at_batch(training *t, size_t first, size_t n, mlp_sums *sums, double *penalty);

@@ -79,7 +79,7 @@ static inline vec v_neg(vec a) { return V(xor)(a, V(set1)((real)-0.0)); }
 static inline vec v_abs(vec a) { return V(andnot)(V(set1)((real)-0.0), a); }
 static inline vec v_copysign(vec magnitude, vec sign) {
     vec bit = V(set1)((real)-0.0);
-    return V(or)(V(andnot)(bit, magnitude), V(and)(bit, sign));
+    return V(or)(V(andnot)(bit, magnitude), V (and)(bit, sign));
 }
 static inline vec v_max(vec a, vec b) { return V(max)(a, b); }
 static inline vec v_min(vec a, vec b) { return V(min)(a, b); }
@@ -107,8 +107,8 @@ static inline vec v_scale(vec x, vec n) {
 static inline void v_split(vec x, vec *m, vec *e) {
     mask subnormal = v_lt(x, V(set1)(SMALLEST_NORMAL));
     __m256i bits = V_BITS(v_select(subnormal, V(mul)(x, V(set1)(TWO_TO_MANTISSA)), x));
-    __m256i one = VI(slli)(V_SET1_BITS(1), MANTISSA_BITS); /* a one where exponents lie */
-    __m256i exponent = _mm256_and_si256(VI(sub)(bits, V_SET1_BITS(SQRT_HALF_BITS)), VI(sub)(_mm256_setzero_si256(), one));
+    __m256i high_bits = VI(slli)(V_SET1_BITS(-1), MANTISSA_BITS);
+    __m256i exponent = _mm256_and_si256(VI(sub)(bits, V_SET1_BITS(SQRT_HALF_BITS)), high_bits); /* e, where they lie */
     __m256i bias = VI(slli)(V_SET1_BITS(EXPONENT_BIAS), MANTISSA_BITS);
     __m256i biased = VI(srli)(VI(add)(exponent, bias), MANTISSA_BITS);
     /* In the lowest bits of 2^MANTISSA_BITS a whole number is already the number it stands for. */

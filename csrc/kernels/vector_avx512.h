@@ -1,5 +1,5 @@
-/* vector_avx512.h: the vector interface of vector_generic.h (which documents it) for AVX-512 F, VL, BW and DQ: 16 floats
- * or 8 doubles. Results have the same bits as those of vector_avx2.h. */
+/* vector_avx512.h: the vector interface of vector_generic.h (which documents it) for AVX-512 with its F, VL, BW and DQ
+ * parts: 16 floats or 8 doubles. Results have the same bits as those of vector_avx2.h. */
 #ifndef MLP_VECTOR_H
 #define MLP_VECTOR_H
 
@@ -35,7 +35,7 @@ static inline void v_store(real *p, vec v) { V(storeu)(p, v); }
 static inline vec v_set1(real x) { return V(set1)(x); }
 static inline vec v_zero(void) { return V(setzero)(); }
 
-static inline mask v_first(size_t n) { return n < LANES ? (mask)((1u << n) - 1) : ALL_LANES; }
+static inline mask v_first(size_t n) { return (mask)(n < LANES ? (1u << n) - 1 : ALL_LANES); }
 static inline vec v_load_n(const real *p, size_t n) { return V(maskz_loadu)(v_first(n), p); }
 static inline void v_store_n(real *p, vec v, size_t n) { V(mask_storeu)(p, v_first(n), v); }
 
@@ -59,7 +59,7 @@ static inline vec v_neg(vec a) { return V(xor)(a, V(set1)((real)-0.0)); }
 static inline vec v_abs(vec a) { return V(andnot)(V(set1)((real)-0.0), a); }
 static inline vec v_copysign(vec magnitude, vec sign) {
     vec bit = V(set1)((real)-0.0);
-    return V(or)(V(andnot)(bit, magnitude), V(and)(bit, sign));
+    return V(or)(V(andnot)(bit, magnitude), V (and)(bit, sign));
 }
 static inline vec v_max(vec a, vec b) { return V(max)(a, b); }
 static inline vec v_min(vec a, vec b) { return V(min)(a, b); }

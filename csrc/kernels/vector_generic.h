@@ -33,7 +33,7 @@ typedef real vec;
 typedef bool mask;
 
 #define LANES 1
-#define TILE_ROWS 4    /* the register tile of the matrix kernel: rows, and vectors in a row */
+#define TILE_ROWS 4 /* the register tile of the matrix kernel: rows, and vectors in a row */
 #define TILE_VECTORS 4
 
 #define SIGN_BIT ((real_bits)1 << (8 * sizeof(real) - 1))
@@ -99,8 +99,8 @@ static inline int v_all_finite(vec a) { return v_abs(a) < (real)INFINITY; }
 /* To the nearest whole number, halves to the even one. */
 static inline vec v_round(vec a) {
     vec magnitude = v_abs(a);
-    vec rounded = (magnitude + TWO_TO_MANTISSA) - TWO_TO_MANTISSA;
-    return magnitude < TWO_TO_MANTISSA ? v_copysign(rounded, a) : a;
+    vec shifter = magnitude < TWO_TO_MANTISSA ? TWO_TO_MANTISSA : 0;
+    return v_copysign((magnitude + shifter) - shifter, a);
 }
 
 /* 2^n for whole n in the range of normal numbers. Adding the constant leaves n + bias in the lowest bits. */
@@ -109,7 +109,7 @@ static inline vec v_pow2(vec n) {
     return v_from_bits(v_bits(n + shifter) << MANTISSA_BITS);
 }
 /* x 2^n for whole n, rounded once where it is subnormal, infinite where it is too large: for |x| in [2^-24, 2^24] and
- * |n| < 2 EXPONENT_BIAS; for any x where n = 0. Half of n at a time, because 2^n itself may not exist. */
+ * |n| <= 2 EXPONENT_BIAS - 2; for any x where n = 0. Half of n at a time, because 2^n itself may not exist. */
 static inline vec v_scale(vec x, vec n) {
     vec half = v_round(n * (real)0.5);
     return x * v_pow2(half) * v_pow2(n - half);

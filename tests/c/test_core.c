@@ -1,0 +1,478 @@
+/* test_core.c: the core by itself, through mlp.h alone: gradients against central differences, the same bits from all
+ * instruction sets with fused multiply-adds, every type and stride of data, resuming, stopping, interrupting, rejecting. */
+#include "mlp.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+
+enum { MOST = 64 * 40 };
+
+/* ---- Data and networks that are the same every time. */
+static uint64_t seed = 1;
+
+static double draw(void) { /* uniform on (-1, 1) */
+    seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (double)(seed >> 11) * 0x1p-52 - 1.0;
+}
+
+static uint64_t draw_bits(void *state) {
+    (void)state;
+    return (uint64_t)(draw() * 0x1p52) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static uint32_t draw_half_bits(void *state) {
+    return (uint32_t)(draw_bits(state) >> 32);
+}
+
+typedef struct {
+    double x[MOST], y[MOST], weight[MOST];
+    mlp_data data;
+} problem;
+
+static problem *make_problem(size_t n, size_t inputs, size_t outputs, const char *loss) {
+    static problem p;
+    for (size_t i = 0; i < n * inputs; i++) {
+        p.x[i] = draw();
+    }
+    for (size_t i = 0; i < n * outputs; i++) {
+        p.y[i] = strcmp(loss, "poisson") == 0 ? floor(3 * fabs(draw()))
+                 : strstr(loss, "entropy")    ? fabs(draw())
+                                              : draw();
+    }
+    for (size_t i = 0; i < n && strcmp(loss, "categorical_cross_entropy") == 0; i++) {
+        double sum = 0;
+        for (size_t k = 0; k < outputs; k++) {
+            sum += p.y[i * outputs + k];
+        }
+        for (size_t k = 0; k < outputs; k++) {
+            p.y[i * outputs + k] /= sum;
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        p.weight[i] = i % 7 == 3 ? 0 : fabs(draw());
+    }
+    ptrdiff_t item = sizeof(double);
+    p.data = (mlp_data){.x = {p.x, MLP_FLOAT64, false, n, inputs, (ptrdiff_t)inputs * item, item},
+                        .y = {p.y, MLP_FLOAT64, false, n, outputs, (ptrdiff_t)outputs * item, item},
+                        .weight = {p.weight, MLP_FLOAT64, false, n, 1, item, item}};
+    return &p;
+}
+
+static mlp_network *make_network(const mlp_spec *spec) {
+    CHECK(mlp_check(spec) == NULL, "%s", mlp_check(spec));
+    mlp_network *net = mlp_create(spec);
+    for (size_t i = 0; i < mlp_n_parameters(net); i++) {
+        double value = 0.6 * draw();
+        if (spec->dtype == MLP_F64) {
+            ((double *)mlp_parameters(net))[i] = value;
+        } else {
+            ((float *)mlp_parameters(net))[i] = (float)value;
+        }
+    }
+    return net;
+}
+
+/* ---- Gradients. */
+static void check_gradient(const mlp_spec *spec, const char *what) {
+    size_t L = spec->n_layers, n = 21, inputs = spec->layer_sizes[0], outputs = spec->layer_sizes[L];
+    problem *p = make_problem(n, inputs, outputs, spec->loss);
+    mlp_network *net = make_network(spec);
+    size_t N = mlp_n_parameters(net);
+    double *w = mlp_parameters(net), *g = malloc(N * sizeof *g), *gx = malloc(n * inputs * sizeof *gx), objective;
+    mlp_call call = {0};
+    mlp_wanted wanted = {.objective = &objective, .gradient = g, .input_gradient = gx};
+    mlp_status status = mlp_evaluate(net, &wanted, NULL, &p->data, &call);
+    CHECK(status == MLP_OK && isfinite(objective), "%s %s: %d", what, spec->loss, status);
+    const double h = 1e-6;
+    for (size_t i = 0; i < N + n * inputs; i += 1 + N / 11) {
+        double *at = i < N ? &w[i] : &p->x[i - N], kept = *at, up, down;
+        *at = kept + h;
+        mlp_evaluate(net, &(mlp_wanted){.objective = &up}, NULL, &p->data, &call);
+        *at = kept - h;
+        mlp_evaluate(net, &(mlp_wanted){.objective = &down}, NULL, &p->data, &call);
+        *at = kept;
+        double numeric = (up - down) / (2 * h), exact = i < N ? g[i] : gx[i - N];
+        CHECK(fabs(numeric - exact) < 2e-6 * (1 + fabs(exact)), "%s %s %zu: %g, differences say %g", what, spec->loss, i,
+              exact, numeric);
+    }
+    free(g);
+    free(gx);
+    mlp_destroy(net);
+}
+
+static void test_gradients(void) {
+    const size_t narrow[] = {2, 3, 4, 2}, wide[] = {3, 17, 33, 2};
+    for (size_t a = 0; mlp_activation_name(a) != NULL; a++) {
+        for (size_t l = 0; mlp_loss_name(l) != NULL; l++) {
+            const char *hidden = mlp_activation_name(a), *loss = mlp_loss_name(l), *own = mlp_loss_activation(loss);
+            bool elementwise = strcmp(own, "identity") == 0;
+            const char *activations[] = {hidden, hidden, elementwise && l % 2 ? hidden : own};
+            for (int variant = 0; variant < 4; variant++) {
+                mlp_spec spec = {.n_layers = 3,
+                                 .layer_sizes = variant < 2 ? narrow : wide,
+                                 .activations = activations,
+                                 .loss = loss,
+                                 .sum = variant % 2,
+                                 .l1 = 0.01,
+                                 .l2 = 0.02,
+                                 .bias = variant != 1,
+                                 .dtype = MLP_F64};
+                check_gradient(&spec, hidden);
+            }
+        }
+    }
+    check_gradient(&(mlp_spec){.n_layers = 1,
+                               .layer_sizes = (size_t[]){5, 1},
+                               .activations = (const char *[]){"sigmoid"},
+                               .loss = "binary_cross_entropy",
+                               .bias = true,
+                               .dtype = MLP_F64},
+                   "no hidden layer");
+}
+
+/* ---- The same bits from every instruction set but the generic one, which has no fused multiply-add. */
+static void test_instruction_sets(void) {
+    const size_t sizes[2][4] = {{3, 5, 4, 2}, {7, 33, 65, 3}};
+    for (int shape = 0; shape < 4; shape++) {
+        size_t item = shape < 2 ? sizeof(double) : sizeof(float), bytes = 0;
+        char *first = NULL;
+        for (size_t k = 0; mlp_kernels_available(k) != NULL; k++) {
+            const char *name = mlp_kernels_available(k);
+            seed = 99;
+            mlp_spec spec = {.n_layers = 3,
+                             .layer_sizes = sizes[shape % 2],
+                             .activations = (const char *[]){"gelu", "tanh", "identity"},
+                             .loss = "log_cosh",
+                             .l2 = 0.001,
+                             .dropout = (double[]){0.2, 0.1},
+                             .bias = true,
+                             .dtype = item == sizeof(double) ? MLP_F64 : MLP_F32,
+                             .kernels = name};
+            problem *p = make_problem(203, spec.layer_sizes[0], spec.layer_sizes[3], spec.loss);
+            mlp_network *net = make_network(&spec);
+            CHECK(strcmp(mlp_kernels_name(net), name) == 0, "%s", name);
+            mlp_set_optimizer(net, &(mlp_optimizer){.rule = "adam",
+                                                    .learning_rate = 0.01,
+                                                    .beta_1 = 0.9,
+                                                    .beta_2 = 0.999,
+                                                    .epsilon = 1e-8});
+            mlp_call call = {0};
+            mlp_fit_result result;
+            mlp_random random = {NULL, draw_bits, draw_half_bits};
+            mlp_fit_settings settings = {.epochs = 3, .batch_size = 50, .shuffle = &random};
+            mlp_status status = mlp_fit(net, &p->data, &settings, &result, &call);
+            CHECK(status == MLP_OK && result.reason == MLP_EPOCHS, "%s: %d", name, status);
+            bytes = mlp_n_parameters(net) * item;
+            if (first == NULL) {
+                first = malloc(bytes);
+                memcpy(first, mlp_parameters(net), bytes);
+            } else if (strcmp(name, "generic") != 0) {
+                CHECK(memcmp(first, mlp_parameters(net), bytes) == 0, "%s differs, shape %d", name, shape);
+            }
+            mlp_destroy(net);
+        }
+        free(first);
+    }
+}
+
+/* ---- Data: every type, stride and byte order reads as the same values. */
+static void put(unsigned char *at, mlp_type type, int value, bool swapped) {
+    union {
+        int8_t i8;
+        uint8_t u8;
+        int16_t i16;
+        uint16_t u16;
+        int32_t i32;
+        uint32_t u32;
+        int64_t i64;
+        uint64_t u64;
+        float f32;
+        double f64;
+        unsigned char bytes[8];
+    } u = {.u64 = 0};
+    size_t size = 8;
+    static const uint16_t halves[] = {0x0000, 0x3c00, 0x4000, 0x4200}; /* 0, 1, 2, 3 */
+    switch (type) {
+    case MLP_BOOL: case MLP_UINT8: u.u8 = (uint8_t)value; size = 1; break;
+    case MLP_INT8: u.i8 = (int8_t)value; size = 1; break;
+    case MLP_INT16: u.i16 = (int16_t)value; size = 2; break;
+    case MLP_UINT16: u.u16 = (uint16_t)value; size = 2; break;
+    case MLP_INT32: u.i32 = value; size = 4; break;
+    case MLP_UINT32: u.u32 = (uint32_t)value; size = 4; break;
+    case MLP_INT64: u.i64 = value; break;
+    case MLP_UINT64: u.u64 = (uint64_t)value; break;
+    case MLP_FLOAT16: u.u16 = halves[value]; size = 2; break;
+    case MLP_FLOAT32: u.f32 = (float)value; size = 4; break;
+    case MLP_FLOAT64: u.f64 = value; break;
+    }
+    for (size_t i = 0; i < size; i++) {
+        at[i] = u.bytes[swapped ? size - 1 - i : i];
+    }
+}
+
+static void test_rows(void) {
+    enum { ROWS = 9, COLUMNS = 3 };
+    const size_t sizes[2][3] = {{COLUMNS, 4, 2}, {COLUMNS, 40, 2}};
+    for (int shape = 0; shape < 2; shape++) {
+        mlp_spec spec = {.n_layers = 2,
+                         .layer_sizes = sizes[shape],
+                         .activations = (const char *[]){"tanh", "identity"},
+                         .loss = "squared_error",
+                         .bias = true,
+                         .dtype = shape == 0 ? MLP_F32 : MLP_F64};
+        mlp_network *net = make_network(&spec);
+        int values[ROWS][COLUMNS];
+        double plain[ROWS][COLUMNS], expected[ROWS * 2] = {0}, got[ROWS * 2];
+        for (int i = 0; i < ROWS * COLUMNS; i++) {
+            values[i / COLUMNS][i % COLUMNS] = (i * 7) % 2;
+            plain[i / COLUMNS][i % COLUMNS] = values[i / COLUMNS][i % COLUMNS];
+        }
+        mlp_call call = {0};
+        mlp_rows x = {plain, MLP_FLOAT64, false, ROWS, COLUMNS, sizeof plain[0], sizeof plain[0][0]};
+        CHECK(mlp_forward(net, (void *[]){NULL, expected}, &x, &call) == MLP_OK, "forward");
+        for (int type = MLP_BOOL; type <= MLP_FLOAT64; type++) {
+            for (int layout = 0; layout < 8; layout++) {
+                static unsigned char room[16 * ROWS * COLUMNS * 2 + 1];
+                bool swapped = layout & 1, fortran = layout & 2, backwards = layout & 4;
+                ptrdiff_t unit = 11, row = fortran ? unit : unit * COLUMNS, column = fortran ? unit * ROWS : unit;
+                unsigned char *base = room + 1 + (backwards ? row * (ROWS - 1) : 0);
+                row = backwards ? -row : row;
+                for (int i = 0; i < ROWS; i++) {
+                    for (int j = 0; j < COLUMNS; j++) {
+                        put(base + i * row + j * column, (mlp_type)type, values[i][j], swapped);
+                    }
+                }
+                mlp_rows odd = {base, (mlp_type)type, swapped, ROWS, COLUMNS, row, column};
+                memset(got, 0xff, sizeof got);
+                CHECK(mlp_forward(net, (void *[]){NULL, got}, &odd, &call) == MLP_OK, "forward");
+                size_t bytes = ROWS * 2 * (spec.dtype == MLP_F32 ? sizeof(float) : sizeof(double));
+                CHECK(memcmp(got, expected, bytes) == 0, "type %d layout %d", type, layout);
+            }
+        }
+        mlp_destroy(net);
+    }
+}
+
+/* ---- Training. */
+typedef struct {
+    int polls, stop_at;   /* poll number that says stop; 0: none */
+    int epochs, stop_epoch;
+} watcher;
+
+static int poll_once(void *context) {
+    watcher *w = context;
+    return ++w->polls == w->stop_at;
+}
+
+static int see_epoch(void *context, mlp_epoch *epoch, bool *stop) {
+    watcher *w = context;
+    w->epochs++;
+    *stop = w->epochs == w->stop_epoch;
+    epoch->stopping_value = (double)w->epochs; /* rises: the first is the best */
+    return 0;
+}
+
+static const mlp_optimizer optimizers[] = {
+    {.rule = "sgd", .learning_rate = 0.05, .momentum = 0.9, .nesterov = true, .clip_norm = 1.0},
+    {.rule = "adam", .learning_rate = 0.01, .beta_1 = 0.9, .beta_2 = 0.999, .epsilon = 1e-8},
+    {.rule = "adamw", .learning_rate = 0.01, .beta_1 = 0.9, .beta_2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.01},
+    {.rule = "rmsprop", .learning_rate = 0.01, .rho = 0.9, .epsilon = 1e-8, .momentum = 0.5},
+    {.rule = "rprop", .learning_rate = 0.01, .eta_minus = 0.5, .eta_plus = 1.2, .step_min = 1e-6, .step_max = 50},
+    {.rule = "lbfgs", .history_size = 5, .tolerance = 1e-7},
+};
+
+static const mlp_spec small_spec = {.n_layers = 2,
+                                    .layer_sizes = (size_t[]){4, 20, 1},
+                                    .activations = (const char *[]){"tanh", "identity"},
+                                    .loss = "half_squared_error",
+                                    .bias = true,
+                                    .dtype = MLP_F64};
+
+static void test_optimizers(void) {
+    for (size_t o = 0; o < sizeof optimizers / sizeof *optimizers; o++) {
+        const char *rule = optimizers[o].rule;
+        problem *p = make_problem(64, 4, 1, "half_squared_error");
+        seed = 5;
+        mlp_network *whole = make_network(&small_spec);
+        seed = 5;
+        mlp_network *parts = make_network(&small_spec);
+        CHECK(mlp_set_optimizer(whole, &optimizers[o]) == NULL && mlp_set_optimizer(parts, &optimizers[o]) == NULL, "%s",
+              rule);
+        mlp_call call = {0};
+        mlp_fit_result result;
+        mlp_schedule schedule = {.kind = MLP_ONE_CYCLE, .epochs = 6, .peak = 3, .start_fraction = 0.3};
+        mlp_fit_settings settings = {.epochs = 6, .batch_size = 16, .schedule = &schedule};
+        CHECK(mlp_fit(whole, &p->data, &settings, &result, &call) == MLP_OK, "%s", rule);
+        settings.epochs = 1;
+        for (int e = 0; e < 6; e++) {
+            CHECK(mlp_set_optimizer(parts, &optimizers[o]) == NULL, "%s keeps its state", rule);
+            CHECK(mlp_fit(parts, &p->data, &settings, &result, &call) == MLP_OK, "%s", rule);
+        }
+        size_t bytes = mlp_n_parameters(whole) * sizeof(double);
+        CHECK(memcmp(mlp_parameters(whole), mlp_parameters(parts), bytes) == 0, "%s: in parts", rule);
+        const mlp_history *h = mlp_history_of(whole);
+        CHECK(h->n_epochs == 6 && h->loss[5] < h->loss[0], "%s: %g to %g", rule, h->loss[0], h->loss[5]);
+        CHECK(mlp_progress_of(whole)->epoch == 6, "%s", rule);
+        mlp_destroy(whole);
+        mlp_destroy(parts);
+    }
+}
+
+static void test_stopping(void) {
+    problem *p = make_problem(64, 4, 1, "half_squared_error");
+    mlp_network *net = make_network(&small_spec);
+    mlp_set_optimizer(net, &optimizers[1]);
+    double *after_one = malloc(mlp_n_parameters(net) * sizeof(double));
+    watcher w = {0};
+    mlp_hooks hooks = {.epoch_end = see_epoch, .context = &w};
+    mlp_fit_settings settings = {
+        .epochs = 50,
+        .batch_size = 16,
+        .hooks = &hooks,
+        .validation = &p->data,
+        .stopping = {.monitor = MLP_HOOK_VALUE, .patience = 4, .restore_best = true}};
+    mlp_call call = {0};
+    mlp_fit_result result;
+    mlp_network *twin = make_network(&small_spec);
+    memcpy(mlp_parameters(twin), mlp_parameters(net), mlp_n_parameters(net) * sizeof(double));
+    mlp_set_optimizer(twin, &optimizers[1]);
+    CHECK(mlp_fit(net, &p->data, &settings, &result, &call) == MLP_OK, "early stopping");
+    CHECK(result.reason == MLP_EARLY_STOPPING && result.best_epoch == 1 && w.epochs == 5, "best %d after %d",
+          (int)result.best_epoch, w.epochs);
+    mlp_fit(twin, &p->data, &(mlp_fit_settings){.epochs = 1, .batch_size = 16}, &result, &call);
+    CHECK(memcmp(mlp_parameters(net), mlp_parameters(twin), mlp_n_parameters(net) * sizeof(double)) == 0, "the best epoch");
+    CHECK(isfinite(mlp_history_of(net)->validation_loss[4]), "validated");
+    w = (watcher){.stop_epoch = 3};
+    settings.stopping.patience = 0;
+    CHECK(mlp_fit(net, &p->data, &settings, &result, &call) == MLP_OK && result.reason == MLP_CALLBACK && w.epochs == 3,
+          "callback");
+    mlp_destroy(twin);
+    /* Divergence: back to the last finite epoch, which is before the first. */
+    mlp_set_optimizer(net, &(mlp_optimizer){.rule = "sgd", .learning_rate = 1e200});
+    memcpy(after_one, mlp_parameters(net), mlp_n_parameters(net) * sizeof(double));
+    uint64_t epoch = mlp_progress_of(net)->epoch;
+    CHECK(mlp_fit(net, &p->data, &(mlp_fit_settings){.epochs = 9, .batch_size = 16}, &result, &call) == MLP_OK, "diverges");
+    CHECK(result.reason == MLP_DIVERGED && result.diverged_epoch == epoch + 1 && result.diverged_step >= 1, "%d",
+          (int)result.reason);
+    CHECK(memcmp(after_one, mlp_parameters(net), mlp_n_parameters(net) * sizeof(double)) == 0, "taken back");
+    free(after_one);
+    mlp_destroy(net);
+}
+
+/* Interrupted anywhere, the network is where some whole number of steps left it. */
+static void test_interrupting(void) {
+    enum { ROWS = 32, WIDTH = 40, STEPS = 4 };
+    mlp_spec spec = small_spec;
+    spec.n_layers = 3;
+    spec.layer_sizes = (size_t[]){WIDTH, 600, 600, 1};
+    spec.activations = (const char *[]){"relu", "relu", "identity"};
+    problem *p = make_problem(ROWS, WIDTH, 1, spec.loss);
+    for (size_t o = 0; o < sizeof optimizers / sizeof *optimizers; o++) {
+        for (int stop_at = 1; stop_at < 12; stop_at += 3) {
+            seed = 3;
+            mlp_network *net = make_network(&spec);
+            seed = 3;
+            mlp_network *twin = make_network(&spec);
+            size_t bytes = mlp_n_parameters(net) * sizeof(double);
+            mlp_set_optimizer(net, &optimizers[o]);
+            mlp_set_optimizer(twin, &optimizers[o]);
+            watcher w = {.stop_at = stop_at};
+            mlp_call call = {.poll = poll_once, .context = &w}, quiet = {0};
+            mlp_fit_result result;
+            mlp_status status =
+                mlp_fit(net, &p->data, &(mlp_fit_settings){.epochs = 2, .batch_size = ROWS / 2}, &result, &call);
+            CHECK(status == MLP_INTERRUPTED, "%s: %d", optimizers[o].rule, status);
+            bool found = memcmp(mlp_parameters(net), mlp_parameters(twin), bytes) == 0;
+            for (int s = 0; s < STEPS && !found; s++) { /* half an epoch at a time */
+                mlp_data half = p->data;
+                bool full = o >= 4;
+                half.x.n_rows = half.y.n_rows = half.weight.n_rows = full ? ROWS : ROWS / 2;
+                ptrdiff_t skip = full ? 0 : s % 2 * (ROWS / 2);
+                half.x.data = p->x + skip * WIDTH;
+                half.y.data = p->y + skip;
+                half.weight.data = p->weight + skip;
+                mlp_fit(twin, &half, &(mlp_fit_settings){.partial = true}, &result, &quiet);
+                found = memcmp(mlp_parameters(net), mlp_parameters(twin), bytes) == 0;
+            }
+            CHECK(found, "%s stopped at poll %d is between steps", optimizers[o].rule, stop_at);
+            mlp_destroy(net);
+            mlp_destroy(twin);
+        }
+    }
+}
+
+/* ---- Rejections leave everything alone. */
+static void test_rejections(void) {
+    mlp_spec good = small_spec, bad = good;
+    bad.layer_sizes = (size_t[]){4, 0, 1};
+    CHECK(mlp_check(&bad) != NULL, "no units");
+    bad.layer_sizes = (size_t[]){SIZE_MAX / 2, 3, 1};
+    CHECK(mlp_check(&bad) != NULL, "too wide");
+    bad.layer_sizes = (size_t[]){(size_t)1 << 33, (size_t)1 << 33, 1};
+    CHECK(mlp_check(&bad) != NULL, "overflow");
+    bad = good;
+    bad.activations = (const char *[]){"tanh", "softmax"};
+    CHECK(mlp_check(&bad) != NULL, "softmax under squared error");
+    bad = good;
+    bad.l1 = (double)NAN;
+    CHECK(mlp_check(&bad) != NULL, "l1");
+    bad = good;
+    bad.kernels = "abacus";
+    CHECK(mlp_check(&bad) != NULL, "kernels");
+    bad = good;
+    bad.loss = "huber";
+    bad.loss_parameters = (double[]){-1};
+    bad.n_loss_parameters = 1;
+    CHECK(mlp_check(&bad) != NULL, "delta");
+
+    problem *p = make_problem(30, 4, 1, good.loss);
+    mlp_network *net = make_network(&good);
+    CHECK(mlp_set_optimizer(net, &(mlp_optimizer){.rule = "sgd", .learning_rate = -1}) != NULL, "rate");
+    CHECK(mlp_set_optimizer(net, &(mlp_optimizer){.rule = "newton"}) != NULL, "rule");
+    mlp_set_optimizer(net, &optimizers[0]);
+    size_t bytes = mlp_n_parameters(net) * sizeof(double);
+    double *before = malloc(bytes);
+    memcpy(before, mlp_parameters(net), bytes);
+    mlp_fit_result result;
+    mlp_fit_settings settings = {.epochs = 2, .batch_size = 7};
+    struct {
+        double *at, value;
+        mlp_status status;
+        size_t row, column;
+    } cases[] = {
+        {&p->x[4 * 29 + 3], (double)NAN, MLP_BAD_X, 29, 3},   {&p->x[2], (double)INFINITY, MLP_BAD_X, 0, 2},
+        {&p->y[17], (double)NAN, MLP_BAD_Y, 17, 0},           {&p->weight[5], -1, MLP_BAD_WEIGHT, 5, 0},
+        {&p->weight[6], (double)NAN, MLP_BAD_WEIGHT, 6, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double kept = *cases[i].at;
+        *cases[i].at = cases[i].value;
+        mlp_call call = {0};
+        mlp_status status = mlp_fit(net, &p->data, &settings, &result, &call);
+        CHECK(status == cases[i].status && call.row == cases[i].row && call.column == cases[i].column, "case %zu: %d %zu %zu",
+              i, status, call.row, call.column);
+        CHECK(memcmp(before, mlp_parameters(net), bytes) == 0 && mlp_progress_of(net)->step == 0, "untouched, case %zu", i);
+        *cases[i].at = kept;
+    }
+    memset(p->weight, 0, sizeof p->weight);
+    mlp_call call = {0};
+    CHECK(mlp_fit(net, &p->data, &settings, &result, &call) == MLP_BAD_WEIGHT && call.row == SIZE_MAX, "no weight");
+    free(before);
+    mlp_destroy(net);
+    mlp_destroy(NULL);
+}
+
+int main(void) {
+    test_gradients();
+    test_instruction_sets();
+    test_rows();
+    test_optimizers();
+    test_stopping();
+    test_interrupting();
+    test_rejections();
+    return check_summary();
+}
