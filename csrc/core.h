@@ -194,7 +194,7 @@ struct mlp_rule {
 
 typedef struct mlp_search mlp_search;
 typedef mlp_status (*mlp_objective)(void *context, double *value, void *gradient); /* at the network's parameters */
-mlp_search *mlp_search_create(mlp_network *net, mlp_objective objective, void *context);
+mlp_search *mlp_search_create(mlp_network *net, mlp_objective objective, void *context, mlp_call *call);
 void mlp_search_destroy(mlp_search *search);
 /* Evaluates where the network stands, unless the last iteration left it there. */
 mlp_status mlp_search_start(mlp_search *search, double *value, bool *converged);

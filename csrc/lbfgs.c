@@ -18,6 +18,7 @@ struct mlp_search {
     mlp_network *net;
     mlp_objective objective;
     void *context;
+    mlp_call *call;
     bool here;        /* value and gradient are those of the network's parameters */
     double value;
     void *memory, *gradient, *origin, *direction, *spare[3];
@@ -42,13 +43,13 @@ static void *pair(const mlp_search *s, size_t age, bool change) {
     return vector(s, 2 + 2 * place + (change ? 1 : 0));
 }
 
-mlp_search *mlp_search_create(mlp_network *net, mlp_objective objective, void *context) {
+mlp_search *mlp_search_create(mlp_network *net, mlp_objective objective, void *context, mlp_call *call) {
     enum { VECTORS = 6 };
     mlp_search *s = calloc(1, sizeof *s);
     if (s == NULL) {
         return NULL;
     }
-    *s = (mlp_search){.net = net, .objective = objective, .context = context};
+    *s = (mlp_search){.net = net, .objective = objective, .context = context, .call = call};
     size_t n = net->n_parameters;
     s->memory = n > SIZE_MAX / VECTORS ? NULL : mlp_allocate(VECTORS * n, net->item);
     if (s->memory == NULL) {
@@ -90,35 +91,39 @@ static void remember_pair(mlp_search *s) {
     net->progress.pairs += net->progress.pairs < m ? 1 : 0;
     memcpy(pair(s, 0, false), last_move(s), net->n_parameters * net->item);
     memcpy(pair(s, 0, true), s->direction, net->n_parameters * net->item);
+    net->kernels->fill(last_move(s), 0.0, net->n_parameters); /* once: an interrupted iteration comes here again */
 }
 
-static bool find_direction(mlp_search *s) {
+static mlp_status find_direction(mlp_search *s) {
     mlp_network *net = s->net;
     const mlp_kernels *k = net->kernels;
     size_t n = net->n_parameters, pairs = (size_t)net->progress.pairs;
-    double *alpha = calloc(pairs + 1, sizeof *alpha);
+    double *alpha = calloc(pairs + 1, sizeof *alpha), pass_work = 6.0 * (double)n;
     if (alpha == NULL) {
-        return false;
+        return MLP_NO_MEMORY;
     }
+    bool stop = false;
     void *d = s->direction;
     k->fill(d, 0.0, n);
     k->axpy(d, d, -1.0, s->gradient, n);
-    for (size_t age = 0; age < pairs; age++) {
+    for (size_t age = 0; age < pairs && !stop; age++) {
         double rho = 1.0 / dot(s, pair(s, age, true), pair(s, age, false));
         alpha[age] = rho * dot(s, pair(s, age, false), d);
         k->axpy(d, d, -alpha[age], pair(s, age, true), n);
+        stop = mlp_pause(s->call, pass_work);
     }
     if (pairs > 0) {
         const void *y = pair(s, 0, true);
         k->scale(d, dot(s, y, pair(s, 0, false)) / dot(s, y, y), n);
     }
-    for (size_t age = pairs; age-- > 0;) {
+    for (size_t age = pairs; age-- > 0 && !stop;) {
         double rho = 1.0 / dot(s, pair(s, age, true), pair(s, age, false));
         double beta = rho * dot(s, pair(s, age, true), d);
         k->axpy(d, d, alpha[age] - beta, pair(s, age, false), n);
+        stop = mlp_pause(s->call, pass_work);
     }
     free(alpha);
-    return true;
+    return stop ? MLP_INTERRUPTED : MLP_OK;
 }
 
 /* ---- The search. */
@@ -251,17 +256,15 @@ mlp_status mlp_search_start(mlp_search *search, double *value, bool *converged) 
 }
 
 /* Whether the direction goes down, after forgetting the pairs if they made it go up. */
-static bool choose_direction(mlp_search *s, double *slope) {
-    for (;;) {
-        if (!find_direction(s)) {
-            return false;
-        }
-        *slope = dot(s, s->gradient, s->direction);
-        if (*slope < 0 || s->net->progress.pairs == 0) {
-            return true;
-        }
+static mlp_status choose_direction(mlp_search *s, double *slope) {
+    mlp_status status = find_direction(s);
+    *slope = dot(s, s->gradient, s->direction);
+    if (status == MLP_OK && !(*slope < 0) && s->net->progress.pairs > 0) {
         s->net->progress.pairs = 0;
+        status = find_direction(s);
+        *slope = dot(s, s->gradient, s->direction);
     }
+    return status;
 }
 
 mlp_status mlp_search_iterate(mlp_search *search, bool *converged) {
@@ -272,8 +275,9 @@ mlp_status mlp_search_iterate(mlp_search *search, bool *converged) {
         remember_pair(search);
     }
     double slope;
-    if (!choose_direction(search, &slope)) {
-        return MLP_NO_MEMORY;
+    mlp_status status = choose_direction(search, &slope);
+    if (status != MLP_OK) {
+        return status;
     }
     bool steepest = net->progress.pairs == 0;
     double t = steepest ? fmin(1.0, 1.0 / k->sum_abs(search->gradient, n)) : 1.0;
@@ -283,7 +287,7 @@ mlp_status mlp_search_iterate(mlp_search *search, bool *converged) {
     }
     point found = points[0];
     memcpy(search->origin, net->parameters, n * net->item);
-    mlp_status status = search_line(search, t, points, &found);
+    status = search_line(search, t, points, &found);
     if (status != MLP_OK) { /* back to the last accepted point */
         memcpy(net->parameters, search->origin, n * net->item);
         return status;

@@ -113,7 +113,7 @@ static bool prepare(training *t) {
         return false;
     }
     if (net->rule->step == NULL) {
-        t->search = mlp_search_create(net, full_objective, t);
+        t->search = mlp_search_create(net, full_objective, t, t->call);
         if (t->search == NULL) {
             return false;
         }
