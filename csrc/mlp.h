@@ -160,7 +160,7 @@ typedef struct {                     /* multiplies the learning rate; e = epochs
     double minimum, warmup;          /* cosine: final multiplier and epochs of linear rise; plateau: minimum */
     double power;                    /* inverse scaling: (e + 1)^-power */
     double peak, start_fraction;     /* one-cycle: highest multiplier, fraction of the course spent rising to it */
-    mlp_monitor monitor;             /* plateau: reduced after `patience` epochs that were not < best - min_delta */
+    mlp_monitor monitor;             /* plateau: the first `patience` epochs not < best - min_delta are let pass */
     double patience, min_delta;
 } mlp_schedule;
 /* The multiplier of a step that starts e epochs after the start and takes `step` of an epoch (the warm-up's first step is

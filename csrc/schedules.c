@@ -43,7 +43,7 @@ void mlp_plateau_step(mlp_progress *progress, const mlp_schedule *schedule, doub
         return;
     }
     progress->plateau_wait++;
-    if ((double)progress->plateau_wait >= schedule->patience) {
+    if ((double)progress->plateau_wait > schedule->patience) {
         progress->plateau_multiplier = fmax(progress->plateau_multiplier * schedule->factor, schedule->minimum);
         progress->plateau_wait = 0;
     }
