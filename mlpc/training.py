@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
 from contextlib import contextmanager, nullcontext
@@ -283,13 +284,15 @@ class Training(Evaluation):
             if self.step == step:
                 self._bit_generator.state = random_state
             n_epochs = len(self._history()[0])
-            for column in self._added.values():
+            for name, column in list(self._added.items()):
                 del column[n_epochs:]
+                if all(map(math.isnan, column)):
+                    del self._added[name]
             raise
 
     def _diverged(self, epoch: int, step: int, on_divergence: str) -> None:
         message = (
-            f"training diverged in epoch {epoch}, step {step}: loss or parameters are not finite. The network is at "
+            f"training diverged in step {step} of epoch {epoch}: loss or parameters are not finite. The network is at "
             "the last finite epoch; try a lower learning_rate, clip_norm, or inputs scaled to mean 0 and variance 1"
         )
         if on_divergence == "raise":

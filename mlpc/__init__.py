@@ -1,0 +1,52 @@
+"""Multilayer perceptrons with a core written in C.
+
+Examples
+--------
+>>> import mlpc
+>>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+>>> net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", hidden_activation="tanh", seed=0)
+>>> net.optimizer = mlpc.Adam(0.1)
+>>> net.fit(X, y, epochs=300).predict(X)
+array([0, 1, 1, 0])
+"""
+
+from mlpc import _docs as _docs
+from mlpc._config import show_config
+from mlpc._version import __version__
+from mlpc.evaluation import LayerRecord
+from mlpc.gradcheck import GradientCheck, check_gradient
+from mlpc.history import History
+from mlpc.io import load
+from mlpc.losses import Huber, Quantile
+from mlpc.network import Network
+from mlpc.optimizers import LBFGS, SGD, Adam, AdamW, RMSprop, Rprop
+from mlpc.schedules import CosineDecay, ExponentialDecay, InverseScaling, OneCycle, ReduceOnPlateau, StepDecay
+from mlpc.stopping import EarlyStopping
+from mlpc.training import DivergenceWarning
+
+__all__ = [
+    "LBFGS",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "CosineDecay",
+    "DivergenceWarning",
+    "EarlyStopping",
+    "ExponentialDecay",
+    "GradientCheck",
+    "History",
+    "Huber",
+    "InverseScaling",
+    "LayerRecord",
+    "Network",
+    "OneCycle",
+    "Quantile",
+    "RMSprop",
+    "ReduceOnPlateau",
+    "Rprop",
+    "StepDecay",
+    "__version__",
+    "check_gradient",
+    "load",
+    "show_config",
+]

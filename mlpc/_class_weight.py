@@ -1,0 +1,58 @@
+"""Class weights: from a dict or "balanced" to one number a label."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpc import _check
+from mlpc._spec import Spec
+
+_EXPECTED = 'class_weight must be None, "balanced" or a dict from label to weight'
+
+
+def as_class_weight(value: object, y: NDArray[Any], spec: Spec) -> NDArray[np.float64]:
+    """Return the weight of each label 0..K-1, after checking that `y` has one label a row."""
+    if isinstance(value, str):
+        if value != "balanced":
+            raise ValueError(f"{_EXPECTED}, got {value!r}")
+    elif not isinstance(value, Mapping):
+        raise TypeError(f"{_EXPECTED}, got {value!r}")
+    n_classes = _n_classes(y, spec)
+    counts = np.bincount(_labels(y, n_classes), minlength=n_classes)
+    present = counts > 0
+    weights = np.ones(n_classes)
+    if isinstance(value, str):
+        weights[present] = y.size / (np.count_nonzero(present) * counts[present])
+        return weights
+    for label, weight in value.items():
+        index = _check.integer("a label in class_weight", label, 0)
+        if index >= n_classes:
+            raise ValueError(f"class_weight has the label {label!r}: expected labels from 0 to {n_classes - 1}")
+        weights[index] = _check.real(f"class_weight[{label!r}]", weight, ge=0)
+    if not weights[present].any():
+        raise ValueError(f"class_weight must not be zero for every label in y, got {value!r}")
+    return weights
+
+
+def _n_classes(y: NDArray[Any], spec: Spec) -> int:
+    one_a_row = y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)
+    if spec.loss_name == "categorical_cross_entropy" and one_a_row:
+        return spec.n_outputs
+    if spec.loss_name == "binary_cross_entropy" and spec.n_outputs == 1:
+        return 2
+    came = f"loss={spec.loss_name!r} with {spec.n_outputs} outputs and y of shape {y.shape}"
+    raise ValueError(f"class_weight needs one binary output or one label per row, got {came}")
+
+
+def _labels(y: NDArray[Any], n_classes: int) -> NDArray[np.int64]:
+    values = y.ravel()
+    if not values.size:
+        raise ValueError(f"y must have at least one row, got shape {y.shape}")
+    wrong = ~((values >= 0) & (values < n_classes) & (values == np.floor(values)))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        expected = f"whole numbers from 0 to {n_classes - 1}"
+        raise ValueError(f"y must be {expected} where class_weight is given, got {values[row]} in row {row}")
+    return values.astype(np.int64)

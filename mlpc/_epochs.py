@@ -1,0 +1,110 @@
+"""What happens in Python at the end of an epoch: callbacks, the numbers they add, monitoring, the progress bar.
+
+The core calls in only where one of these is asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from numbers import Real
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from mlpc._progress import ProgressBar
+from mlpc.history import check_name
+from mlpc.stopping import EarlyStopping
+
+if TYPE_CHECKING:
+    from mlpc.network import Network
+    from mlpc.schedules import ReduceOnPlateau
+
+Callback: TypeAlias = Callable[["Network", int, dict[str, Any]], object]
+
+LOSS, VALIDATION_LOSS, CALLBACK_VALUE = range(3)  # the core's numbers of what is monitored
+
+
+def as_callbacks(value: object) -> tuple[Callback, ...]:
+    """Return callbacks from one or several."""
+    if callable(value):
+        return (value,)
+    if not isinstance(value, (list, tuple)) or not all(map(callable, value)):
+        raise TypeError(f"callbacks must be a function of (net, epoch, logs) or a list of them, got {value!r}")
+    return tuple(value)
+
+
+def monitor_code(settings: EarlyStopping | ReduceOnPlateau | None, *, validated: bool, callbacks: bool) -> int:
+    """Return the core's number of what is monitored, after checking that it exists."""
+    if settings is None or settings.monitor == "loss":
+        return LOSS
+    name = "early_stopping" if isinstance(settings, EarlyStopping) else "ReduceOnPlateau"
+    if settings.monitor == "validation_loss":
+        if not validated:
+            raise ValueError(f"{name} monitors 'validation_loss': pass validation_data, or let it monitor 'loss'")
+        return VALIDATION_LOSS
+    if not callbacks:
+        known = "'loss', 'validation_loss' and what callbacks add to logs"
+        raise ValueError(f"{name} monitors {settings.monitor!r}, which does not exist: there are {known}")
+    return CALLBACK_VALUE
+
+
+class EpochEnd:
+    """The core's hook: called with each epoch's numbers, says whether to stop and what the monitored values are."""
+
+    def __init__(
+        self,
+        net: Network,
+        callbacks: tuple[Callback, ...],
+        columns: dict[str, list[float]],
+        n_epochs: int,
+        *,
+        validated: bool,
+        bar: ProgressBar | None,
+        stopping: str | None,
+        plateau: str | None,
+    ) -> None:
+        self._net, self._callbacks, self._columns, self._n_epochs = net, callbacks, columns, n_epochs
+        self._validated, self._bar, self._stopping, self._plateau = validated, bar, stopping, plateau
+        self.monitors = stopping is not None or plateau is not None
+        self._first = True
+        self.monitor_missing = False  # from the first epoch on: then the argument was wrong, not the run
+
+    def __call__(
+        self, epoch: int, loss: float, validation_loss: float, learning_rate: float
+    ) -> tuple[bool, float, float]:
+        logs: dict[str, Any] = {"loss": loss, "learning_rate": learning_rate}
+        if self._validated:
+            logs["validation_loss"] = validation_loss
+        given = set(logs)
+        self._n_epochs += 1
+        stop = False
+        for callback in self._callbacks:  # every one runs, whatever those before it returned
+            stop |= bool(callback(self._net, epoch, logs))
+        added = {name: _number(name, logs[name]) for name in logs if name not in given}
+        for name, value in added.items():
+            column = self._columns.setdefault(name, [])
+            column.extend([math.nan] * (self._n_epochs - 1 - len(column)))
+            column.append(value)
+        if self._bar is not None:
+            self._bar.update(loss, validation_loss, learning_rate)
+        values = self._monitored(self._stopping, added, epoch), self._monitored(self._plateau, added, epoch)
+        self._first = False
+        return (stop, *values)
+
+    def _monitored(self, name: str | None, added: dict[str, float], epoch: int) -> float:
+        if name is None:
+            return math.nan
+        if name not in added:
+            self.monitor_missing = self._first
+            found = ", ".join(map(repr, added)) or "nothing"
+            raise ValueError(f"{name!r} is monitored but no callback added it to logs in epoch {epoch}: found {found}")
+        return added[name]
+
+
+def _number(name: object, value: object) -> float:
+    check_name(name)
+    array = np.asarray(value)
+    if not isinstance(value, Real) and (array.ndim or array.dtype.kind not in "biuf"):
+        raise TypeError(f"callbacks must add numbers to logs, got {value!r} as {name!r}")
+    return float(array)

@@ -1,0 +1,210 @@
+"""check_gradient: the gradient of the objective against central differences, in float64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlpc import _check
+from mlpc._arrays import as_array
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from mlpc.network import Network
+
+__all__ = ["GradientCheck", "check_gradient"]
+
+_KINKED_AT_ZERO = ("relu", "leaky_relu", "selu")
+_KINKED_LOSSES = ("absolute_error", "quantile")
+_TOLERANCE = 1e-6
+_ROUNDINGS = 64  # of the objective's last place, allowed for in each of its values
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """What `check_gradient` found; true where the check passed.
+
+    Attributes
+    ----------
+    passed : bool
+        Whether `max_relative_error` <= `tolerance`.
+    max_relative_error : float
+        The largest one over the parameters checked.
+    worst : tuple (kind, position, index) or None
+        Where it is: "weights" or "biases", the position in `net.weights` or `net.biases`, the index within that array.
+    n_checked, n_skipped : int
+        Parameters compared, and those whose step crosses a kink of an activation, a loss or the L1 penalty.
+    step : float or None
+        The step given; None: chosen for each parameter.
+    tolerance : float
+        The largest relative error that passes.
+    gradient, difference : float
+        The two values at the worst place.
+
+    Examples
+    --------
+    >>> import mlpc
+    >>> net = mlpc.Network([2, 3, 1], loss="squared_error", hidden_activation="tanh", seed=0)
+    >>> bool(mlpc.check_gradient(net, [[1.0, 2.0]], [0.5]))
+    True
+    """
+
+    passed: bool
+    max_relative_error: float
+    worst: tuple[str, int, tuple[int, ...]] | None
+    n_checked: int
+    n_skipped: int
+    step: float | None
+    tolerance: float
+    gradient: float
+    difference: float
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __repr__(self) -> str:
+        head = f"GradientCheck({'passed' if self.passed else 'FAILED'}: "
+        counts = f"{self.n_checked} parameters checked, {self.n_skipped} skipped at kinks"
+        if self.worst is None:
+            return f"{head}{counts})"
+        kind, position, index = self.worst
+        return (
+            f"{head}largest relative error {self.max_relative_error:.3g}, tolerance {self.tolerance:g}, at "
+            f"{kind}[{position}][{', '.join(map(str, index))}]: gradient {self.gradient:.10g}, "
+            f"central difference {self.difference:.10g}; {counts})"
+        )
+
+
+def check_gradient(
+    net: Network,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    step: float | None = None,
+    tolerance: float | None = None,
+) -> GradientCheck:
+    """Compare the gradient by the parameters with central differences of the objective.
+
+    Always in float64, on a copy; the network is unchanged. A parameter is skipped where its step changes the side on
+    which a unit, a difference or, under l1, a weight is of a kink.
+
+    Parameters
+    ----------
+    net : Network
+        At its parameters.
+    X, y : array-like
+        As in `Network.fit`; few rows suffice.
+    sample_weight : array-like of shape (n_samples,), optional
+        Weights of the samples.
+    step : float, optional
+        Step h of the differences; eps^(1/3) max(1, |w|) for each parameter w unless given.
+    tolerance : float, optional
+        Largest relative error that passes; 1e-6 unless given.
+
+    Returns
+    -------
+    GradientCheck
+        True where it passed; `max_relative_error` and `worst` say how well and where not.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of its type, shape or range.
+
+    Notes
+    -----
+    The relative error of gradient a and difference d = (f(w + h) - f(w - h)) / 2h is |a - d| / max(|a|, |d|, r), r
+    such that what rounding of f alone explains is within the tolerance.
+
+    Examples
+    --------
+    >>> import mlpc
+    >>> net = mlpc.Network([2, 3, 1], loss="binary_cross_entropy", hidden_activation="sigmoid", seed=0)
+    >>> result = mlpc.check_gradient(net, [[0.0, 1.0], [1.0, 1.0]], [0, 1])
+    >>> result.passed, result.n_checked
+    (True, 13)
+    """
+    step = None if step is None else _check.real("step", step, gt=0)
+    tolerance = _TOLERANCE if tolerance is None else _check.real("tolerance", tolerance, gt=0)
+    X, y = as_array(X, "X"), as_array(y, "y")
+    probe = net.copy("float64")
+    sides = _Sides(probe, X, y)
+    gradient = probe.gradient(X, y, sample_weight=sample_weight)
+    parameters, start = probe.parameters, probe.parameters.copy()
+    differences = np.full(start.shape, np.nan)  # NaN: skipped
+    rounding = np.zeros(start.shape)
+    for i, w in enumerate(start):
+        h = np.cbrt(np.finfo(np.float64).eps) * max(1.0, abs(w)) if step is None else step
+        values = []
+        smooth = True
+        for shifted in (w + h, w - h):
+            parameters[i] = shifted
+            values.append(probe.objective(X, y, sample_weight=sample_weight))
+            smooth = smooth and sides.unchanged()
+        parameters[i] = w
+        if smooth:
+            width = (w + h) - (w - h)  # as rounded
+            differences[i] = (values[0] - values[1]) / width
+            rounding[i] = _ROUNDINGS * np.finfo(np.float64).eps * max(map(abs, values)) / width
+    scale = np.maximum(np.maximum(abs(gradient), abs(differences)), np.maximum(rounding / tolerance, 1e-300))
+    errors = abs(gradient - differences) / scale
+    checked = ~np.isnan(differences)
+    if not checked.any():
+        return GradientCheck(True, 0.0, None, 0, start.size, step, tolerance, np.nan, np.nan)
+    at = int(np.argmax(np.where(checked, np.where(np.isnan(errors), np.inf, errors), -1.0)))
+    largest = float(errors[at])
+    return GradientCheck(
+        passed=largest <= tolerance,
+        max_relative_error=largest,
+        worst=_place(probe, at),
+        n_checked=int(checked.sum()),
+        n_skipped=int((~checked).sum()),
+        step=step,
+        tolerance=tolerance,
+        gradient=float(gradient[at]),
+        difference=float(differences[at]),
+    )
+
+
+class _Sides:
+    """On which side of its kink everything is that has one, at first and now."""
+
+    def __init__(self, net: Network, X: NDArray[Any], y: NDArray[Any]) -> None:
+        spec = net._spec
+        self._net, self._X = net, X
+        self._layers = [i + 1 for i, name in enumerate(spec.activations) if name in _KINKED_AT_ZERO]
+        self._y = None
+        if spec.loss_name in _KINKED_LOSSES:
+            self._y = y.reshape(len(y), -1)
+        self._penalized = spec.l1 > 0
+        self._first = self._now()
+
+    def _now(self) -> list[NDArray[Any]]:
+        sides = []
+        if self._layers or self._y is not None:
+            activations = self._net.activations(self._X)
+            sides = [np.sign(activations[layer]) for layer in self._layers]  # a and z have one sign
+            if self._y is not None:
+                sides.append(np.sign(activations[-1] - self._y))
+        if self._penalized:
+            sides += [np.sign(weights) for weights in self._net.weights]
+        return sides
+
+    def unchanged(self) -> bool:
+        """Whether the network is still on the sides it was on at first."""
+        return all(map(np.array_equal, self._first, self._now()))
+
+
+def _place(net: Network, at: int) -> tuple[str, int, tuple[int, ...]]:
+    """Return kind, position and index of a parameter by its place in the flat vector."""
+    marked = np.zeros(net.n_parameters)
+    marked[at] = 1
+    for kind, arrays in zip(("weights", "biases"), net.unpack(marked), strict=True):
+        for position, array in enumerate(arrays):
+            if array.any():
+                return kind, position, tuple(int(i[0]) for i in np.nonzero(array))
+    raise IndexError(f"there is no parameter {at}")

@@ -1,0 +1,174 @@
+"""History: what training recorded, one element an epoch."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["History"]
+
+RESERVED = frozenset(
+    ("epochs", "loss", "validation_loss", "learning_rate", "best_epoch", "stop_reason", "to_frame", "plot")
+)
+
+
+def check_name(name: object) -> str:
+    """Return `name` if a column may have it."""
+    if not isinstance(name, str):
+        raise TypeError(f"callbacks must add numbers to logs under names, got the key {name!r}")
+    if name in RESERVED or name.startswith("_"):
+        raise ValueError(f"callbacks must not add {name!r} to logs: history has another use for that name")
+    return name
+
+
+class History:
+    """The epochs of a network so far, over all its fits: a copy, made when asked for.
+
+    Numbers that callbacks added to their logs are columns too: `history.accuracy`, `history["accuracy"]`; NaN in epochs
+    without.
+
+    Attributes
+    ----------
+    epochs : ndarray of float64, shape (n_epochs,)
+        1, 2, ..., n_epochs.
+    loss : ndarray of float64, shape (n_epochs,)
+        Training loss: each batch's objective before its own step, dropout on. With reduction "mean" averaged by the
+        batches' sums of weights; with "sum" the data terms added up, plus the average of the penalties.
+    validation_loss : ndarray of float64, shape (n_epochs,)
+        Loss over the validation data after the epoch, without penalties; NaN where there was none.
+    learning_rate : ndarray of float64, shape (n_epochs,)
+        The rate in use, schedule included.
+    best_epoch : int or None
+        Of the last fit's early stopping; without, the epoch of the lowest validation loss, or of the lowest loss where
+        nothing was validated; None before the first epoch.
+    stop_reason : str or None
+        Why the last fit ended: "epochs", "early_stopping", "callback", "converged" or "diverged".
+
+    Examples
+    --------
+    >>> import mlpc
+    >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+    >>> net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0).fit(X, y, epochs=3)
+    >>> net.history.epochs
+    array([1., 2., 3.])
+    >>> net.history["loss"].shape, net.history.stop_reason
+    ((3,), 'epochs')
+    """
+
+    epochs: NDArray[np.float64]
+    loss: NDArray[np.float64]
+    validation_loss: NDArray[np.float64]
+    learning_rate: NDArray[np.float64]
+    best_epoch: int | None
+    stop_reason: str | None
+
+    def __init__(
+        self,
+        loss: NDArray[np.float64],
+        validation_loss: NDArray[np.float64],
+        learning_rate: NDArray[np.float64],
+        added: Mapping[str, NDArray[np.float64]],
+        best_epoch: int | None,
+        stop_reason: str | None,
+    ) -> None:
+        self.epochs = np.arange(1.0, len(loss) + 1)
+        self.loss, self.validation_loss, self.learning_rate = loss, validation_loss, learning_rate
+        self.best_epoch, self.stop_reason = best_epoch, stop_reason
+        self.__dict__.update(added)
+        self._names = ("epochs", "loss", "validation_loss", "learning_rate", *added)
+        if best_epoch is None and len(loss):
+            judged = loss if np.isnan(validation_loss).all() else validation_loss
+            self.best_epoch = 1 + int(np.nanargmin(judged)) if not np.isnan(judged).all() else None
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        if name not in self._names:
+            raise KeyError(f"history has no column {name!r}: it has {', '.join(map(repr, self._names))}")
+        column: NDArray[np.float64] = self.__dict__[name]
+        return column
+
+    def __getattr__(self, name: str) -> Any:
+        # Only for what is not there: the columns that callbacks add are known at run time alone.
+        names = self.__dict__.get("_names", ())
+        raise AttributeError(f"history has no column {name!r}: it has {', '.join(map(repr, names))}")
+
+    def __repr__(self) -> str:
+        head = f"History({len(self)} epochs, stop_reason={self.stop_reason!r}, best_epoch={self.best_epoch})"
+        if not len(self):
+            return head
+        shown = [name for name in self._names[1:] if not np.isnan(self[name]).all()]
+        rows = [("epoch", *shown)]
+        for epoch in sorted({1, self.best_epoch or 1, len(self)}):
+            rows.append((str(epoch), *(f"{self[name][epoch - 1]:.6g}" for name in shown)))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+        return "\n".join((head, *lines))
+
+    def to_frame(self) -> Any:
+        """Columns as a pandas frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A column each for epochs, loss, validation_loss, learning_rate and what callbacks added.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> net = mlpc.Network([1, 1], loss="squared_error", seed=0).fit([[0], [1]], [0, 1], epochs=2)
+        >>> list(net.history.to_frame().columns)
+        ['epochs', 'loss', 'validation_loss', 'learning_rate']
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise ImportError("history.to_frame() needs pandas: pip install 'mlpc[pandas]'") from None
+        return pd.DataFrame({name: self[name] for name in self._names})
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the loss over the epochs, and the validation loss where there is one.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure without.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            What was drawn on.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import matplotlib
+        >>> matplotlib.use("Agg")
+        >>> import mlpc
+        >>> net = mlpc.Network([1, 1], loss="squared_error", seed=0).fit([[0], [1]], [0, 1], epochs=2)
+        >>> net.history.plot().get_xlabel()
+        'epoch'
+        """
+        try:
+            import matplotlib.pyplot as plt
+        except ImportError:
+            raise ImportError("history.plot() needs matplotlib: pip install 'mlpc[plot]'") from None
+        if ax is None:
+            ax = plt.subplots()[1]
+        ax.plot(self.epochs, self.loss, label="loss")
+        if not np.isnan(self.validation_loss).all():
+            ax.plot(self.epochs, self.validation_loss, label="validation loss")
+            ax.legend()
+        ax.set(xlabel="epoch", ylabel="loss")
+        return ax

@@ -1,0 +1,244 @@
+"""Model files: safetensors with a JSON header, data and never code. Nothing of a file is believed before it is checked.
+
+Tensors: `parameters` and `optimizer_state`, flat, of the network's dtype; `history`, float64, one row a column of the
+history (loss, validation_loss, learning_rate, then what callbacks added). Metadata, all text: `format` ("mlpc"),
+`version`, `header` (JSON: specification, optimizer, counts, random state) and `checksum` over header and tensors.
+
+What only files need is imported when the first one is written or read.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlpc import _check, _spec, losses, optimizers, schedules
+from mlpc.history import check_name
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from mlpc._settings import Settings
+    from mlpc.network import Network
+
+__all__ = ["load"]
+
+_VERSION = 1
+_HISTORY = ("loss", "validation_loss", "learning_rate")
+_TENSORS = ("parameters", "optimizer_state", "history")
+
+
+def save(net: Network, path: str | os.PathLike[str]) -> None:
+    """Write a model file; see Network.save."""
+    import json
+    import os
+    import secrets
+    from pathlib import Path
+
+    from safetensors.numpy import save as to_bytes
+
+    state = net.__getstate__()
+    attributes, core = state["attributes"], state["core"]
+    history = net.history
+    added = attributes["_added"]
+    header = json.dumps(
+        {
+            "spec": _spec_to_json(attributes["_spec"]),
+            "optimizer": _optimizer_to_json(net.optimizer),
+            "seed": net.seed,
+            "random_state": attributes["_bit_generator"].state,
+            "progress": core["progress"],
+            "added": list(added),
+            "stop_reason": attributes["_stop_reason"],
+            "best_epoch": attributes["_best_epoch"],
+        }
+    )
+    tensors = {
+        "parameters": core["parameters"],
+        "optimizer_state": core["optimizer_state"],
+        "history": np.ascontiguousarray([history[name] for name in (*_HISTORY, *added)]),
+    }
+    metadata = {"format": "mlpc", "version": str(_VERSION), "header": header, "checksum": _checksum(header, tensors)}
+    # A link stays a link, and the old file stays whole until the new one is.
+    target = Path(os.path.realpath(os.fspath(path)))
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(to_bytes(tensors, metadata))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def load(path: str | os.PathLike[str]) -> Network:
+    """Read a network from a model file that `Network.save` wrote.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file.
+
+    Returns
+    -------
+    Network
+        As it was saved: training goes on bit for bit.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not a model file, or truncated, altered, or of a newer version.
+
+    Examples
+    --------
+    >>> import mlpc, os, tempfile
+    >>> net = mlpc.Network([2, 3, 1], loss="squared_error", seed=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     net.save(os.path.join(folder, "net.safetensors"))
+    ...     mlpc.load(os.path.join(folder, "net.safetensors")).layer_sizes
+    (2, 3, 1)
+    """
+    from pathlib import Path
+
+    from safetensors import SafetensorError
+
+    path = Path(path)
+    with path.open("rb"):
+        pass  # the operating system's own errors: no such file, a folder, no permission
+    try:
+        return _load(path)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"cannot load {path}: its header is malformed ({error!r})") from error
+    except (SafetensorError, ValueError, OverflowError, RecursionError) as error:
+        raise ValueError(f"cannot load {path}: {error}") from error
+
+
+def _load(path: Path) -> Network:
+    import json
+
+    from safetensors import safe_open
+
+    from mlpc.network import Network
+
+    with safe_open(path, framework="numpy") as file:
+        metadata = file.metadata() or {}
+        if metadata.get("format") != "mlpc":
+            raise ValueError("it is not a model file of mlpc")
+        version = int(metadata["version"])
+        if version != _VERSION:
+            raise ValueError(f"it has version {version} of the format, this mlpc reads version {_VERSION}")
+        header = json.loads(metadata["header"])
+        spec = _spec_from_json(header["spec"])
+        added = _column_names(header["added"])
+        # Shapes first: nothing is allocated for a specification that its own tensors contradict.
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        n_epochs = shapes.get("history", (0, 0))[-1]
+        expected = {"parameters": (spec.n_parameters,), "history": (len(_HISTORY) + len(added), n_epochs)}
+        if sorted(shapes) != sorted(_TENSORS) or any(shapes[name] != shape for name, shape in expected.items()):
+            raise ValueError(f"its tensors have shapes {shapes}, its header says {expected}")
+        tensors = {name: file.get_tensor(name) for name in _TENSORS}
+    if metadata["checksum"] != _checksum(metadata["header"], tensors):
+        raise ValueError("it was altered: its checksum does not match")
+    dtypes = {"parameters": spec.dtype, "optimizer_state": spec.dtype, "history": "float64"}
+    for name, dtype in dtypes.items():
+        if tensors[name].dtype != dtype:
+            raise ValueError(f"its tensor {name} has dtype {tensors[name].dtype}, expected {dtype}")
+    bit_generator = np.random.PCG64(0)
+    bit_generator.state = header["random_state"]
+    columns = tensors["history"][len(_HISTORY) :]
+    stop_reason, best_epoch = header["stop_reason"], header["best_epoch"]
+    net = Network.__new__(Network)
+    net.__setstate__(
+        {
+            "core": {
+                "parameters": tensors["parameters"],
+                "optimizer_state": tensors["optimizer_state"],
+                "progress": header["progress"],
+                "history": np.ascontiguousarray(tensors["history"][: len(_HISTORY)]),
+            },
+            "attributes": {
+                "_spec": spec,
+                "_optimizer": _optimizer_from_json(header["optimizer"]),
+                "_seed": _check.integer("seed", header["seed"], 0, math.inf),
+                "_bit_generator": bit_generator,
+                "_added": {name: column.tolist() for name, column in zip(added, columns, strict=True)},
+                "_stop_reason": stop_reason if stop_reason is None else _check.text("stop_reason", stop_reason),
+                "_best_epoch": best_epoch if best_epoch is None else _check.integer("best_epoch", best_epoch, 1),
+            },
+        }
+    )
+    return net
+
+
+def _column_names(names: Any) -> list[str]:
+    if not isinstance(names, list) or len(set(map(str, names))) < len(names):
+        raise ValueError(f"its header lists the columns of its history as {names!r}")
+    return [check_name(name) for name in names]
+
+
+def _checksum(header: str, tensors: dict[str, NDArray[Any]]) -> str:
+    import hashlib
+
+    digest = hashlib.blake2b(header.encode(), digest_size=16)
+    for name in _TENSORS:
+        digest.update(np.ascontiguousarray(tensors[name]).data)
+    return digest.hexdigest()
+
+
+# ---- Objects with settings as {"name": class, setting: value, ...}.
+
+
+def _settings_to_json(settings: Settings) -> dict[str, Any]:
+    return {"name": type(settings).__name__, **settings.values()}
+
+
+def _settings_from_json(fields: dict[str, Any], module: Any) -> Any:
+    settings = dict(fields)
+    return getattr(module, _check.choice("name", settings.pop("name"), module.__all__))(**settings)
+
+
+def _optimizer_to_json(optimizer: optimizers.Optimizer) -> dict[str, Any]:
+    fields = _settings_to_json(optimizer)
+    schedule = optimizer.schedule
+    if isinstance(schedule, schedules.Schedule):
+        fields["schedule"] = _settings_to_json(schedule)
+    elif schedule is not None:
+        expected = "one of mlpc's schedules, since a model file is data and never code"
+        raise ValueError(f"save: the optimizer's schedule must be {expected}; got the function {schedule!r}")
+    return fields
+
+
+def _optimizer_from_json(fields: dict[str, Any]) -> optimizers.Optimizer:
+    fields = dict(fields)
+    if fields.get("schedule") is not None:
+        fields["schedule"] = _settings_from_json(fields["schedule"], schedules)
+    optimizer: optimizers.Optimizer = _settings_from_json(fields, optimizers)
+    return optimizer
+
+
+def _spec_to_json(spec: _spec.Spec) -> dict[str, Any]:
+    fields = asdict(spec)
+    if isinstance(spec.loss, losses.Loss):
+        fields["loss"] = _settings_to_json(spec.loss)
+    if not isinstance(spec.initializer, str):
+        fields["initializer"] = None  # what it drew is in the parameters
+    return fields
+
+
+def _spec_from_json(fields: dict[str, Any]) -> _spec.Spec:
+    fields = dict(fields)
+    if isinstance(fields["loss"], dict):
+        fields["loss"] = _settings_from_json(fields["loss"], losses)
+    if fields["initializer"] is not None:
+        return _spec.check_spec(**fields)
+    return replace(_spec.check_spec(**{**fields, "initializer": "zeros"}), initializer=None)

@@ -1,0 +1,350 @@
+"""Network: what it is made of, how it starts over and how it is kept. Training and evaluation are its bases.
+
+What is called once a row (predict_proba and its like) is inherited from the extension as it is; see _docs.py.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+
+from mlpc import _check, io
+from mlpc._description import Description
+from mlpc._spec import check_dtype, check_spec
+from mlpc.history import History
+from mlpc.initializers import draw
+from mlpc.optimizers import as_optimizer
+from mlpc.training import Training
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from numpy.typing import DTypeLike
+    from typing_extensions import Self
+
+    from mlpc._spec import Spec
+    from mlpc.initializers import Initializer
+    from mlpc.losses import Loss
+    from mlpc.optimizers import Optimizer
+
+__all__ = ["Network"]
+
+
+class Network(Training, Description):
+    """A multilayer perceptron.
+
+    Rows are samples. Layer l = 1..L has weights W[l] of shape (n_in, n_out) and biases b[l] of shape (n_out,):
+    Z[l] = A[l-1] W[l] + b[l], A[l] = g[l](Z[l]), A[0] = X.
+
+    Parameters
+    ----------
+    layer_sizes : sequence of int
+        Units of each layer, inputs first: [2, 3, 1] has two inputs, three hidden units and one output.
+    loss : str or loss object
+        Per sample, summed over the outputs k, with d = a_k - y_k; in brackets the output activation that belongs to it:
+
+        - "squared_error": d² (identity)
+        - "half_squared_error": d²/2 (identity)
+        - "binary_cross_entropy": -y_k log a_k - (1 - y_k) log(1 - a_k) (sigmoid)
+        - "categorical_cross_entropy": -sum_k y_k log a_k; labels 0..K-1 or rows of probabilities (softmax)
+        - "absolute_error": |d| (identity)
+        - "huber", `mlpc.Huber(delta)`: d²/2 where |d| <= delta, else delta (|d| - delta/2) (identity)
+        - "log_cosh": log cosh d (identity)
+        - "quantile", `mlpc.Quantile(q)`: max(-q d, (1 - q) d) (identity)
+        - "poisson": a_k - y_k + y_k log(y_k / a_k) (exp)
+    hidden_activation : str or sequence of str, default="relu"
+        One name, or one per hidden layer: "identity", "sigmoid", "tanh", "relu", "leaky_relu" (slope 0.01), "elu",
+        "selu", "softplus", "softsign", "gelu", "silu", "mish".
+    output_activation : str, optional
+        The loss's own unless given. The cross-entropies and poisson take no other; the rest take any of the above.
+    reduction : {"mean", "sum"}, default="mean"
+        Sum over the samples of weight times loss, divided by the sum of the weights or not.
+    optimizer : str or optimizer object, default="adam"
+        "sgd", "adam", "adamw", "rmsprop", "rprop", "lbfgs" with their defaults, or an object such as `mlpc.SGD(0.1)`.
+    l1, l2 : float, default=0.0
+        The objective has l1 sum|W| + l2/2 sum W² added: weights only, never divided.
+    dropout : float or sequence of float, default=0.0
+        Rate at which hidden units are dropped while training, one or one per hidden layer, in [0, 1).
+    initializer : str or callable, default="auto"
+        "zeros", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal", a
+        function (rng, shape) that returns an array, or "auto": by each layer's activation he_normal (relu, leaky_relu,
+        elu, gelu, silu, mish), lecun_uniform (selu) or glorot_uniform.
+    bias : bool, default=True
+        Whether layers have biases; they start at zero.
+    dtype : {"float64", "float32"}, default="float64"
+        Of parameters and arithmetic.
+    seed : int or numpy.random.Generator, optional
+        Of weights, orders and dropout: `numpy.random.default_rng(seed)`; a Generator gives one integer.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of its type or range.
+
+    Notes
+    -----
+    Rumelhart, Hinton and Williams (1986), "Learning representations by back-propagating errors".
+
+    Examples
+    --------
+    >>> import mlpc
+    >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+    >>> net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", hidden_activation="tanh", seed=0)
+    >>> net.optimizer = mlpc.Adam(0.1)
+    >>> net.fit(X, y, epochs=300).predict(X)
+    array([0, 1, 1, 0])
+    """
+
+    _seed: int
+
+    def __init__(
+        self,
+        layer_sizes: Sequence[int],
+        *,
+        loss: str | Loss,
+        hidden_activation: str | Sequence[str] = "relu",
+        output_activation: str | None = None,
+        reduction: Literal["mean", "sum"] = "mean",
+        optimizer: str | Optimizer = "adam",
+        l1: float = 0.0,
+        l2: float = 0.0,
+        dropout: float | Sequence[float] = 0.0,
+        initializer: str | Initializer = "auto",
+        bias: bool = True,
+        dtype: DTypeLike = "float64",
+        seed: int | np.random.Generator | None = None,
+    ) -> None:
+        spec = check_spec(
+            layer_sizes,
+            loss,
+            hidden_activation,
+            output_activation,
+            reduction,
+            l1,
+            l2,
+            dropout,
+            initializer,
+            bias,
+            dtype,
+        )
+        self._construct(spec, _as_optimizer(optimizer, spec))
+        self._start(_as_seed(seed))
+
+    def _construct(self, spec: Spec, optimizer: Optimizer) -> None:
+        """Make the core's network; it refuses to be made twice."""
+        super().__init__(
+            spec.layer_sizes,
+            spec.activations,
+            spec.loss_name,
+            spec.loss_parameters,
+            spec.reduction == "sum",
+            spec.l1,
+            spec.l2,
+            spec.rates,
+            spec.bias,
+            spec.dtype,
+        )
+        self._spec, self._optimizer = spec, optimizer
+        self._set_optimizer(optimizer.core_settings())
+        self._fitting = threading.Lock()
+
+    def _start(self, seed: int) -> None:
+        """Draw weights and the dropout key, then forget what was before: a failure while drawing changes nothing."""
+        spec = self._spec
+        if spec.initializer is None:
+            raise ValueError("reset needs the initializer, a function that the model file could not keep")
+        rng = np.random.default_rng(seed)
+        parameters = np.zeros(self.n_parameters, spec.dtype)
+        for i, weights in enumerate(self._unpack(parameters)[0]):
+            with np.errstate(over="ignore"):  # answered below
+                weights[...] = draw(rng, spec.initializer, weights.shape, spec.activations[i], i + 1)
+        if not np.isfinite(parameters).all():
+            raise ValueError(f"initializer must return weights that are finite in {spec.dtype}")
+        dropout_key = int(rng.integers(2**63)) if any(spec.rates) else 0
+        self._reset()
+        self.parameters = parameters
+        self._set_dropout_key(dropout_key)
+        self._set_bit_generator(rng.bit_generator)
+        self._seed, self._bit_generator = seed, rng.bit_generator
+        self._added, self._stop_reason, self._best_epoch = {}, None, None
+
+    # ---- What it has.
+
+    @property
+    def seed(self) -> int:
+        """What reset() replays: the seed given, or the integer drawn where none or a Generator was given."""
+        return self._seed
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer; one of the same class as before keeps the state, another starts anew."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, value: str | Optimizer) -> None:
+        optimizer = _as_optimizer(value, self._spec)
+        self._set_optimizer(optimizer.core_settings())
+        self._optimizer = optimizer
+
+    @property
+    def history(self) -> History:
+        """What training recorded so far, copied: see `mlpc.History`."""
+        loss, validation_loss, learning_rate = self._history()
+        added = {}
+        for name, column in self._added.items():
+            added[name] = np.full(len(loss), np.nan)
+            added[name][: len(column)] = column
+        return History(loss, validation_loss, learning_rate, added, self._best_epoch, self._stop_reason)
+
+    def __repr__(self) -> str:
+        spec = self._spec
+        shown = [f"{list(spec.layer_sizes)}", f"loss={spec.loss!r}", f"hidden_activation={spec.hidden_activation!r}"]
+        shown += [f"output_activation={spec.output_activation!r}", f"optimizer={self._optimizer!r}"]
+        defaults = {"reduction": "mean", "l1": 0, "l2": 0, "dropout": 0, "initializer": "auto", "bias": True}
+        defaults["dtype"] = "float64"
+        shown += [f"{name}={value!r}" for name in defaults if (value := getattr(spec, name)) != defaults[name]]
+        return f"{type(self).__name__}({', '.join(shown)}, seed={self._seed})"
+
+    def reset(self, seed: int | np.random.Generator | None = None) -> Self:
+        """Start over: draw weights again and forget optimizer state, history and counts.
+
+        Parameters
+        ----------
+        seed : int or numpy.random.Generator, optional
+            As in the constructor; None replays the seed given there.
+
+        Returns
+        -------
+        Network
+            Itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `seed` is not of its type, or the initializer is a function that a model file could not keep.
+        RuntimeError
+            If the network is in use by another call.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> net = mlpc.Network([1, 1], loss="squared_error", seed=0)
+        >>> first = net.parameters.copy()
+        >>> net.fit([[0.0], [1.0]], [0.0, 1.0], epochs=3).reset().epoch
+        0
+        >>> bool((net.parameters == first).all())
+        True
+        """
+        with self._one_fit():
+            self._start(self._seed if seed is None else _as_seed(seed))
+        return self
+
+    # ---- Keeping it: everything that training on, bit for bit, needs.
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to a model file; `mlpc.load` reads it back and training goes on where it was.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            Where to; an existing file is replaced only once the new one is complete.
+
+        Raises
+        ------
+        ValueError
+            If the optimizer's schedule is a function: a model file is data, never code.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import mlpc, os, tempfile
+        >>> net = mlpc.Network([2, 3, 1], loss="squared_error", seed=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     net.save(os.path.join(folder, "net.safetensors"))
+        ...     again = mlpc.load(os.path.join(folder, "net.safetensors"))
+        >>> bool((again.parameters == net.parameters).all())
+        True
+        """
+        io.save(self, path)
+
+    def copy(self, dtype: DTypeLike | None = None) -> Self:
+        """Copy everything: parameters, optimizer and its state, counts, random state, history.
+
+        Parameters
+        ----------
+        dtype : {"float64", "float32"}, optional
+            Of the copy; the network's own unless given.
+
+        Returns
+        -------
+        Network
+            One that shares nothing with this one.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `dtype` is another one.
+        RuntimeError
+            If the network is being changed by another call.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> net = mlpc.Network([2, 3, 1], loss="squared_error", seed=0)
+        >>> net.copy("float32").dtype
+        dtype('float32')
+        """
+        state = self.__getstate__()
+        attributes = state["attributes"]
+        attributes["_bit_generator"] = copy.deepcopy(self._bit_generator)
+        attributes["_added"] = {name: list(column) for name, column in self._added.items()}
+        if dtype is not None:
+            attributes["_spec"] = replace(self._spec, dtype=check_dtype(dtype))
+        network = type(self).__new__(type(self))
+        network.__setstate__(state)
+        return network
+
+    def __copy__(self) -> Self:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).__new__, (type(self),), self.__getstate__()
+
+    def __getstate__(self) -> dict[str, Any]:
+        core = self._get_state()
+        attributes = {name: value for name, value in self.__dict__.items() if name != "_fitting"}
+        return {"core": core, "attributes": attributes}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        attributes = state["attributes"]
+        self._construct(attributes["_spec"], attributes["_optimizer"])
+        self.__dict__.update(attributes)
+        self._set_state(state["core"])
+        self._set_bit_generator(self._bit_generator)
+
+
+def _as_optimizer(value: object, spec: Spec) -> Optimizer:
+    optimizer = as_optimizer(value)
+    if optimizer.full_batch and any(spec.rates):
+        name = type(optimizer).__name__
+        raise ValueError(f"dropout must be 0 with {name}, whose steps compare gradients; got {spec.dropout!r}")
+    return optimizer
+
+
+def _as_seed(seed: object) -> int:
+    """Return the integer that `numpy.random.default_rng` gets."""
+    if seed is None:
+        return cast(int, np.random.SeedSequence().entropy)
+    if isinstance(seed, np.random.Generator):
+        return int(seed.integers(2**63))
+    try:
+        return _check.integer("seed", seed, 0, math.inf)
+    except TypeError:
+        raise TypeError(f"seed must be None, an integer or a numpy.random.Generator, got {seed!r}") from None

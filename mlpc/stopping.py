@@ -1,0 +1,65 @@
+"""Early stopping: its settings. The counting is the core's."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from mlpc import _check
+from mlpc._settings import Settings, checked, integer, real
+
+__all__ = ["EarlyStopping"]
+
+
+@dataclass(frozen=True, repr=False)
+class EarlyStopping(Settings):
+    """When `fit` stops before its last epoch. Each fit counts afresh.
+
+    Parameters
+    ----------
+    monitor : str, default="validation_loss"
+        "loss", "validation_loss", or the name of a number that a callback adds to its logs.
+    mode : {"min", "max"}, default="min"
+        Whether smaller or larger is better.
+    patience : int, default=10
+        Epochs without an improvement after which training stops.
+    min_delta : float, default=0.0
+        An improvement is a value below the best one (above it: "max") by more than this; >= 0.
+    restore_best : bool, default=True
+        Whether the parameters and the optimizer state of the best epoch are put back in the end, however `fit` ends
+        without an exception.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is not of its type or range.
+
+    Notes
+    -----
+    Prechelt (1998), "Early stopping - but when?".
+
+    Examples
+    --------
+    >>> import mlpc
+    >>> mlpc.EarlyStopping(patience=3)
+    EarlyStopping(monitor='validation_loss', mode='min', patience=3, min_delta=0.0, restore_best=True)
+    """
+
+    monitor: str = checked("validation_loss", _check.text)
+    mode: str = checked("min", partial(_check.choice, known=("min", "max")))
+    patience: int = integer(10, least=1)
+    min_delta: float = real(0.0, ge=0)
+    restore_best: bool = checked(True, _check.flag)
+
+    def core_settings(self, monitor: int) -> tuple[int, bool, int, float, bool]:
+        """Return what the core takes; `monitor` is its number of what is watched."""
+        return (monitor, self.mode == "max", self.patience, self.min_delta, self.restore_best)
+
+
+def as_early_stopping(value: object) -> EarlyStopping | None:
+    """Return the settings that `fit`'s argument stands for."""
+    if value is None or value is False:
+        return None
+    if value is True:
+        return EarlyStopping()
+    if isinstance(value, EarlyStopping):
+        return value
+    raise TypeError(f"early_stopping must be None, True or an mlpc.EarlyStopping, got {value!r}")
