@@ -1,0 +1,498 @@
+"""The Python face: settings as values, what a network says of itself, seeds, callbacks, progress, gradient checks."""
+
+import pickle
+import subprocess
+import sys
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from conftest import circles, fingerprint, make_data
+
+import mlpc
+from mlpc import _progress
+
+SETTINGS = [
+    mlpc.SGD(),
+    mlpc.SGD(0.1, 0.9, True, schedule=mlpc.StepDecay(3), clip_norm=2),
+    mlpc.Adam(0.01, 0.8, 0.99, 1e-7),
+    mlpc.AdamW(weight_decay=0.1),
+    mlpc.RMSprop(0.01, 0.8, 1e-6, 0.5),
+    mlpc.Rprop(0.01, 0.4, 1.3, 1e-7, 10),
+    mlpc.LBFGS(5, 1e-9),
+    mlpc.StepDecay(3),
+    mlpc.ExponentialDecay(0.5),
+    mlpc.CosineDecay(10, 0.1, 2),
+    mlpc.InverseScaling(1),
+    mlpc.ReduceOnPlateau("accuracy", 0.5, 3, 0.01, 0.001),
+    mlpc.OneCycle(10, 5, 0.2),
+    mlpc.EarlyStopping("accuracy", "max", 3, 0.01, False),
+    mlpc.Huber(2),
+    mlpc.Quantile(0.1),
+    mlpc.Quantile([0.1, 0.9]),
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=repr)
+def test_settings_are_values(settings):
+    names = {name: getattr(mlpc, name) for name in mlpc.__all__}
+    again = eval(repr(settings), names)
+    assert again == settings
+    assert hash(again) == hash(settings)
+    assert pickle.loads(pickle.dumps(settings)) == settings
+    assert repr(again) == repr(settings)
+    with pytest.raises(AttributeError):
+        settings.learning_rate = 3
+    assert settings not in [other for other in SETTINGS if other is not settings]
+
+
+def test_defaults_are_the_documented_ones():
+    assert mlpc.Adam(0.001, 0.9, 0.999, 1e-8) == mlpc.Adam()
+    assert mlpc.AdamW(0.001, 0.9, 0.999, 1e-8, 0.01) == mlpc.AdamW()
+    assert mlpc.RMSprop(0.001, 0.9, 1e-8, 0.0) == mlpc.RMSprop()
+    assert mlpc.Rprop(0.01, 0.5, 1.2, 1e-6, 50.0) == mlpc.Rprop()
+    assert mlpc.LBFGS(10, 1e-7) == mlpc.LBFGS()
+    assert mlpc.SGD(0.01, 0.0, False) == mlpc.SGD()
+    assert mlpc.Adam(np.float32(0.5)) == mlpc.Adam(0.5)
+
+
+def test_numbers_beyond_64_bits_are_refused():
+    net = mlpc.Network([1, 1], loss="squared_error", seed=0)
+    for make in (
+        lambda: mlpc.SGD(10**400),
+        lambda: mlpc.EarlyStopping(patience=2**70),
+        lambda: net.fit([[1.0]], [1.0], epochs=2**70),
+        lambda: net.fit([[1.0]], [1.0], batch_size=2**70),
+    ):
+        with pytest.raises(ValueError, match="must be"):
+            make()
+
+
+def test_optimizers_by_name():
+    for name, kind in {
+        "sgd": mlpc.SGD,
+        "adam": mlpc.Adam,
+        "adamw": mlpc.AdamW,
+        "rmsprop": mlpc.RMSprop,
+        "rprop": mlpc.Rprop,
+        "lbfgs": mlpc.LBFGS,
+    }.items():
+        assert mlpc.Network([1, 1], loss="huber", optimizer=name).optimizer == kind()
+
+
+# ---- What a network says of itself.
+
+
+def test_attributes():
+    net = mlpc.Network(
+        (3, 4, np.int64(5), 2),
+        loss=mlpc.Huber(0.5),
+        hidden_activation=["tanh", "relu"],
+        reduction="sum",
+        dtype=np.float32,
+        dropout=[0.1, 0],
+        l1=1,
+        seed=7,
+    )
+    assert net.layer_sizes == (3, 4, 5, 2)
+    assert net.hidden_activation == ("tanh", "relu")
+    assert net.output_activation == "identity"
+    assert net.loss == mlpc.Huber(0.5)
+    assert net.optimizer == mlpc.Adam()
+    assert net.dtype == "float32"
+    assert (net.reduction, net.l1, net.l2, net.dropout, net.bias) == ("sum", 1.0, 0.0, (0.1, 0.0), True)
+    assert net.seed == 7
+    assert net.n_parameters == 3 * 4 + 4 + 4 * 5 + 5 + 5 * 2 + 2
+    assert (net.epoch, net.step) == (0, 0)
+    for name in ("layer_sizes", "loss", "dtype", "seed", "history", "n_parameters", "epoch", "weights"):
+        with pytest.raises(AttributeError):
+            setattr(net, name, 3)
+
+
+def test_repr_makes_the_same_network():
+    net = mlpc.Network([3, 4, 2], loss=mlpc.Quantile([0.1, 0.9]), optimizer=mlpc.SGD(0.1), l2=0.5, bias=False, seed=3)
+    again = eval(repr(net), {name: getattr(mlpc, name) for name in mlpc.__all__})
+    assert fingerprint(again) == fingerprint(net)
+    assert repr(mlpc.Network([2, 3, 1], loss="binary_cross_entropy", seed=0)).startswith(
+        "Network([2, 3, 1], loss='binary_cross_entropy'"
+    )
+
+
+def test_a_network_is_made_once():
+    net = mlpc.Network([2, 3, 1], loss="squared_error", seed=0)
+    before = fingerprint(net)
+    with pytest.raises(RuntimeError):
+        net.__init__([1, 1], loss="huber")
+    assert fingerprint(net) == before
+
+
+def test_unpack_gives_views():
+    net = mlpc.Network([2, 3, 1], loss="squared_error", seed=0)
+    vector = np.arange(13.0)
+    weights, biases = net.unpack(vector)
+    biases[1][0] = -1
+    weights[0][1, 2] = -2
+    assert vector[12] == -1
+    assert vector[5] == -2
+
+
+# ---- Seeds.
+
+
+def test_a_generator_gives_one_integer():
+    rng, twin = np.random.default_rng(5), np.random.default_rng(5)
+    net = mlpc.Network([2, 3, 1], loss="squared_error", seed=rng)
+    drawn = int(twin.integers(2**63))
+    assert net.seed == drawn
+    assert rng.bit_generator.state == twin.bit_generator.state
+    assert fingerprint(mlpc.Network([2, 3, 1], loss="squared_error", seed=drawn)) == fingerprint(net)
+
+
+def test_the_drawn_seed_is_replayed():
+    net = mlpc.Network([2, 3, 1], loss="squared_error", dropout=0.5)
+    first = fingerprint(net)
+    net.fit(*make_data(np.random.default_rng(0), 20, 2, 1, "squared_error"), epochs=2)
+    assert fingerprint(net) != first
+    assert fingerprint(net.reset()) == first
+    assert fingerprint(mlpc.Network([2, 3, 1], loss="squared_error", dropout=0.5, seed=net.seed)) == first
+    assert net.reset(4).seed == 4
+
+
+def test_a_rejected_network_draws_nothing():
+    rng = np.random.default_rng(5)
+    before = rng.bit_generator.state
+    with pytest.raises(ValueError, match="loss"):
+        mlpc.Network([2, 1], loss="none", seed=rng)
+    assert rng.bit_generator.state == before
+
+
+def test_a_failing_initializer_changes_nothing():
+    calls = []
+
+    def fails_later(rng, shape):
+        calls.append(shape)
+        if len(calls) > 2:
+            raise KeyError("no more weights")
+        return rng.normal(size=shape)
+
+    net = mlpc.Network([2, 3, 1], loss="squared_error", initializer=fails_later, seed=0)
+    net.partial_fit([[1.0, 2.0]], [3.0])
+    before = fingerprint(net)
+    with pytest.raises(KeyError, match="no more"):
+        net.reset(1)
+    assert fingerprint(net) == before
+    with pytest.raises(ValueError, match="finite in float32"):
+        mlpc.Network([1, 1], loss="huber", initializer=lambda rng, shape: np.full(shape, 1e300), dtype="float32")
+
+
+# ---- Callbacks.
+
+CIRCLES = circles()
+
+
+def circles_net(**settings):
+    return mlpc.Network([2, 3, 1], loss="binary_cross_entropy", optimizer=mlpc.Adam(0.05), seed=0, **settings)
+
+
+def test_every_callback_runs():
+    seen = []
+    net = circles_net().fit(*CIRCLES, callbacks=[lambda *_: True, lambda *_: seen.append(1)])
+    assert seen == [1]
+    assert net.history.stop_reason == "callback"
+
+
+def test_columns_of_callbacks():
+    net = circles_net().fit(*CIRCLES, epochs=2)
+    net.fit(*CIRCLES, epochs=3, callbacks=lambda net, epoch, logs: logs.update({f"at_{epoch}": np.float32(epoch)}))
+    net.fit(*CIRCLES, epochs=1)
+    nan = np.nan
+    assert np.array_equal(net.history.at_4, [nan, nan, nan, 4, nan, nan], equal_nan=True)
+    assert "at_4" in net.history.to_frame()
+    with pytest.raises(AttributeError, match="at_4"):
+        _ = net.history.at_2
+    with pytest.raises(KeyError, match="at_2"):
+        _ = net.history["at_2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("score", "high", TypeError),
+        ("score", np.ones(2), TypeError),
+        ("score", None, TypeError),
+        ("score", 1j, TypeError),
+        ("best_epoch", 1, ValueError),
+        ("validation_loss", 1.0, ValueError),
+        ("_names", 1.0, ValueError),
+        (3, 1.0, TypeError),
+    ],
+)
+def test_what_callbacks_may_not_add(name, value, error):
+    net = circles_net()
+    with pytest.raises(error, match=str(name)):
+        net.fit(*CIRCLES, epochs=3, callbacks=lambda net, epoch, logs: logs.update({name: value}))
+    assert net.epoch == 1
+
+
+def test_a_monitor_that_never_comes_changes_nothing():
+    for arguments in (
+        {"early_stopping": mlpc.EarlyStopping("accuracy")},
+        {"optimizer": mlpc.Adam(schedule=mlpc.ReduceOnPlateau("accuracy"))},
+    ):
+        net = circles_net().fit(*CIRCLES, epochs=2)
+        net.optimizer = arguments.pop("optimizer", net.optimizer)
+        before = fingerprint(net)
+        with pytest.raises(ValueError, match="accuracy"):
+            net.fit(*CIRCLES, callbacks=lambda net, epoch, logs: logs.update(other=1.0), **arguments)
+        assert fingerprint(net) == before
+
+
+def test_a_monitor_that_goes_away():
+    def once(net, epoch, logs):
+        if epoch == 1:
+            logs["score"] = 1.0
+
+    net = circles_net()
+    with pytest.raises(ValueError, match="'score' is monitored"):
+        net.fit(*CIRCLES, callbacks=once, early_stopping=mlpc.EarlyStopping("score"))
+    assert net.epoch == 2
+
+
+def test_plateau_on_a_callback_value():
+    schedule = mlpc.ReduceOnPlateau("score", factor=0.5, patience=0)
+    net = mlpc.Network([2, 1], loss="binary_cross_entropy", optimizer=mlpc.SGD(0.5, schedule=schedule), seed=0)
+    net.fit(*CIRCLES, epochs=4, callbacks=lambda net, epoch, logs: logs.update(score=1.0))
+    assert net.history.learning_rate.tolist() == [0.5, 0.5, 0.25, 0.125]
+
+
+def test_two_fits_at_once():
+    started, go_on = threading.Event(), threading.Event()
+
+    def wait(net, epoch, logs):
+        started.set()
+        go_on.wait(10)
+
+    net = circles_net()
+    thread = threading.Thread(target=net.fit, args=CIRCLES, kwargs={"epochs": 2, "callbacks": wait})
+    thread.start()
+    started.wait(10)
+    for call in (lambda: net.fit(*CIRCLES), net.reset, lambda: net.partial_fit(*CIRCLES), net.end_epoch):
+        with pytest.raises(RuntimeError):
+            call()
+    go_on.set()
+    thread.join()
+    assert fingerprint(net.fit(*CIRCLES, epochs=1)) == fingerprint(
+        circles_net().fit(*CIRCLES, epochs=2, callbacks=lambda *_: None).fit(*CIRCLES, epochs=1)
+    )
+
+
+# ---- Class weights.
+
+
+def test_balanced_weights_count_the_labels_there_are():
+    X, y = np.random.default_rng(0).normal(size=(8, 2)), [0, 0, 0, 0, 0, 2, 2, 2]
+
+    def fitted(class_weight):
+        net = mlpc.Network([2, 4], loss="categorical_cross_entropy", reduction="sum", seed=0)
+        return fingerprint(net.fit(X, y, epochs=3, class_weight=class_weight))
+
+    assert fitted("balanced") == fitted({0: 8 / (2 * 5), 2: 8 / (2 * 3)})
+    assert fitted("balanced") != fitted(None)
+    assert fitted({1: 5.0}) == fitted(None)
+
+
+# ---- History.
+
+
+def test_history_before_the_first_fit():
+    history = circles_net().history
+    assert len(history) == 0
+    assert history.best_epoch is None
+    assert history.stop_reason is None
+    assert "0 epochs" in repr(history)
+
+
+def test_history_is_a_value():
+    net = circles_net().fit(*CIRCLES, epochs=2, callbacks=lambda net, epoch, logs: logs.update(score=epoch))
+    history = net.history
+    history.loss[:] = 0
+    again = pickle.loads(pickle.dumps(net.history))
+    assert again.score.tolist() == [1, 2]
+    assert (again.loss > 0).all()
+    assert repr(again) == repr(net.history)
+
+
+def test_best_epoch_without_early_stopping():
+    net = circles_net().fit(*CIRCLES, epochs=5)
+    assert net.history.best_epoch == 1 + np.argmin(net.history.loss)
+    net.fit(*CIRCLES, epochs=5, validation_data=CIRCLES)
+    assert net.history.best_epoch == 1 + np.nanargmin(net.history.validation_loss)
+    assert str(net.history.best_epoch) in repr(net.history)
+
+
+def test_best_epoch_counts_rows():
+    net = circles_net()
+    net.partial_fit(*CIRCLES).end_epoch()
+    net.fit(*CIRCLES, epochs=3, early_stopping=mlpc.EarlyStopping("loss"))
+    assert net.epoch == 4
+    assert net.history.best_epoch == 1 + np.argmin(net.history.loss)
+
+
+def test_plot():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    net = circles_net().fit(*CIRCLES, epochs=3, validation_data=CIRCLES)
+    ax = net.history.plot()
+    assert [line.get_label() for line in ax.lines] == ["loss", "validation loss"]
+    assert net.history.plot(ax) is ax
+    matplotlib.pyplot.close(ax.figure)
+
+
+# ---- Progress.
+
+
+def test_progress(monkeypatch, capsys):
+    circles_net().fit(*CIRCLES, epochs=3, progress=True)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(_progress, "_PATIENCE", 0.0)
+    circles_net().fit(*CIRCLES, epochs=3, progress=True, validation_data=CIRCLES)
+    shown = capsys.readouterr().err
+    for word in ("3/3", "loss", "validation loss", "rate 0.05"):
+        assert word in shown
+
+
+def test_progress_without_tqdm(monkeypatch):
+    monkeypatch.setattr(_progress, "find_spec", lambda name: None)
+    net = circles_net()
+    before = fingerprint(net)
+    with pytest.raises(ImportError, match=r"mlpc\[progress\]"):
+        net.fit(*CIRCLES, progress=True)
+    assert fingerprint(net) == before
+
+
+# ---- Divergence.
+
+
+def test_divergence_warns_where_fit_was_called():
+    net = mlpc.Network([1, 1], loss="squared_error", optimizer=mlpc.SGD(1e6), seed=0)
+    X, y = np.arange(10.0)[:, None], np.arange(10.0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        net.fit(X, y, epochs=200)
+    (warning,) = caught
+    assert warning.category is mlpc.DivergenceWarning
+    assert warning.filename == __file__
+    assert "epoch" in str(warning.message)
+    assert "step" in str(warning.message)
+    with pytest.raises(FloatingPointError, match="epoch"):
+        net.reset().fit(X, y, epochs=200, on_divergence="raise")
+
+
+# ---- Gradient checks.
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "quantile", "huber", "categorical_cross_entropy"])
+@pytest.mark.parametrize("activation", ["tanh", "relu", "selu"])
+def test_gradients_pass(loss, activation):
+    X, y = make_data(np.random.default_rng(0), 12, 3, 2, loss)
+    net = mlpc.Network([3, 5, 2], loss=loss, hidden_activation=activation, l1=0.01, l2=0.1, dtype="float32", seed=1)
+    before = fingerprint(net)
+    result = mlpc.check_gradient(net, X, y, sample_weight=np.arange(12.0))
+    assert result
+    assert result.passed
+    assert result.max_relative_error < 1e-6
+    assert result.n_checked + result.n_skipped == net.n_parameters
+    assert result.n_checked > net.n_parameters / 2
+    assert "passed" in repr(result)
+    assert fingerprint(net) == before
+
+
+class WrongBias(mlpc.Network):
+    """A network with an error of a hundredth in one place of its gradient."""
+
+    def gradient(self, *args, **kwargs):
+        gradient = super().gradient(*args, **kwargs)
+        self.unpack(gradient)[1][0][2] *= 1.01
+        return gradient
+
+
+def test_a_wrong_gradient_is_found():
+    X, y = CIRCLES
+    net = WrongBias([2, 4, 1], loss="binary_cross_entropy", hidden_activation="tanh", seed=0)
+    result = mlpc.check_gradient(net, X, y)
+    assert not result
+    assert result.worst == ("biases", 0, (2,))
+    assert result.max_relative_error == pytest.approx(0.01, rel=0.02)
+    assert "FAILED" in repr(result)
+    assert "biases[0][2]" in repr(result)
+    assert mlpc.check_gradient(net, X, y, tolerance=0.02)
+
+
+def test_kinks_are_skipped():
+    net = mlpc.Network([1, 2, 1], loss="squared_error", bias=True, l1=0.1, initializer="zeros")
+    net.weights[0][...] = [[1.0, 2.0]]
+    net.weights[1][...] = [[1.0], [0.0]]
+    result = mlpc.check_gradient(net, [[0.0]], [1.0])
+    assert result.passed
+    assert result.n_skipped == 3  # both hidden biases, at z = 0, and the weight that is zero under l1
+    net = mlpc.Network([1, 1], loss="absolute_error", initializer="zeros")
+    result = mlpc.check_gradient(net, [[1.0]], [0.0], step=1e-4)
+    assert (bool(result), result.n_checked, result.n_skipped, result.step) == (True, 0, 2, 1e-4)
+    assert mlpc.check_gradient(net, [[1.0]], [1e-3], step=1e-2).n_skipped == 2
+    assert mlpc.check_gradient(net, [[1.0]], [1e-3], step=1e-4).n_skipped == 0
+
+
+def test_check_gradient_refuses():
+    net = mlpc.Network([1, 1], loss="squared_error")
+    with pytest.raises(ValueError, match="step"):
+        mlpc.check_gradient(net, [[1.0]], [1.0], step=0)
+    with pytest.raises(ValueError, match="tolerance"):
+        mlpc.check_gradient(net, [[1.0]], [1.0], tolerance=-1.0)
+    with pytest.raises(ValueError, match="X"):
+        mlpc.check_gradient(net, [[np.nan]], [1.0])
+
+
+# ---- Lists and frames.
+
+
+def test_frames():
+    pd = pytest.importorskip("pandas")
+    X, y = CIRCLES
+    frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1]})
+    expected = fingerprint(circles_net().fit(X, y, epochs=2))
+    assert fingerprint(circles_net().fit(frame, pd.Series(y, name="y"), epochs=2)) == expected
+    assert fingerprint(circles_net().fit(frame.astype("Float64"), y.tolist(), epochs=2)) == expected
+    net = mlpc.Network([3, 1], loss="squared_error", initializer="zeros", seed=0)
+    mixed = pd.DataFrame({"a": [1, 2], "b": [True, False], "c": pd.array([3, 4], dtype="Int64")})
+    assert net.forward(mixed).shape == (2, 1)
+    mixed["b"] = ["x", "y"]
+    with pytest.raises(TypeError, match="column 'b'"):
+        net.forward(mixed)
+    missing = pd.DataFrame({"a": [1, 2], "b": [True, False], "c": pd.array([3, None], dtype="Int64")})
+    assert np.isnan(net.forward(missing)).ravel().tolist() == [False, True]
+    with pytest.raises(ValueError, match="X"):
+        net.fit(missing, [1, 2])
+    with pytest.raises(TypeError, match="column 'a'"):
+        net.forward(pd.DataFrame({"a": pd.to_datetime(["2020-01-01"]), "b": [1], "c": [2]}))
+
+
+def test_sparse_is_refused():
+    scipy_sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(TypeError, match="sparse"):
+        circles_net().fit(scipy_sparse.csr_array(CIRCLES[0]), CIRCLES[1])
+
+
+# ---- The package.
+
+
+def test_import_is_light():
+    code = "import sys, mlpc; print([n for n in ('pandas', 'tqdm', 'matplotlib', 'safetensors') if n in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout == "[]\n"
+
+
+def test_show_config(capsys):
+    mlpc.show_config()
+    shown = capsys.readouterr().out
+    for word in (mlpc.__version__, "kernels", "threads"):
+        assert word in shown

@@ -1,0 +1,301 @@
+"""Model files: what comes back, what is refused, what a failure leaves behind."""
+
+import copy
+import hashlib
+import json
+import os
+import pickle
+import struct
+
+import numpy as np
+import pytest
+from conftest import OPTIMIZERS, fingerprint
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+import mlpc
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(30, 3)), RNG.normal(size=(30, 2))
+SCHEDULES = (
+    mlpc.StepDecay(2, 0.5),
+    mlpc.ExponentialDecay(0.9),
+    mlpc.CosineDecay(9, 0.1, warmup=1.5),
+    mlpc.InverseScaling(),
+    mlpc.OneCycle(7),
+    mlpc.ReduceOnPlateau("loss", patience=0),
+)
+
+
+def trained(**settings):
+    arguments = {"loss": "squared_error", "optimizer": mlpc.SGD(0.01, momentum=0.9), "seed": 3, **settings}
+    return mlpc.Network([3, 4, 2], **arguments).fit(X, Y, epochs=3, batch_size=7)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "net.safetensors"
+
+
+def parts(path):
+    """Tensors, metadata and header of a model file."""
+    with safe_open(path, framework="numpy") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    return tensors, metadata, json.loads(metadata["header"])
+
+
+def rewrite(path, tensors, metadata, header):
+    """Write the parts again with a checksum that fits, as someone would who means harm."""
+    text = json.dumps(header)
+    digest = hashlib.blake2b(text.encode(), digest_size=16)
+    for name in ("parameters", "optimizer_state", "history"):
+        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
+    save_file(tensors, path, {**metadata, "header": text, "checksum": digest.hexdigest()})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("schedule", [None, *SCHEDULES], ids=repr)
+def test_what_comes_back(path, schedule, dtype):
+    net = trained(optimizer=mlpc.Adam(schedule=schedule, clip_norm=1.0), dtype=dtype, dropout=0.1, l2=1e-3)
+    net.save(path)
+    again = mlpc.load(path)
+    assert fingerprint(again) == fingerprint(net)
+    assert again.optimizer == net.optimizer
+    assert type(again) is mlpc.Network
+    for one in (net, again):
+        one.fit(X, Y, epochs=2, batch_size=7)
+    assert fingerprint(again) == fingerprint(net)
+
+
+@pytest.mark.parametrize(
+    "optimizer", [*(make() for make in OPTIMIZERS.values()), mlpc.Rprop(), mlpc.LBFGS(5)], ids=repr
+)
+def test_optimizers_come_back(path, optimizer):
+    net = mlpc.Network([3, 4, 2], loss="log_cosh", optimizer=optimizer, seed=0).fit(X, Y, epochs=4)
+    net.save(path)
+    again = mlpc.load(path)
+    for one in (net, again):
+        one.fit(X, Y, epochs=3)
+    assert fingerprint(again) == fingerprint(net)
+
+
+def test_every_setting_comes_back(path):
+    net = mlpc.Network(
+        [3, 5, 4, 2],
+        loss=mlpc.Quantile([0.1, 0.9]),
+        hidden_activation=["tanh", "selu"],
+        output_activation="softplus",
+        reduction="sum",
+        l1=0.1,
+        dropout=[0.1, 0.2],
+        initializer="lecun_normal",
+        bias=False,
+        seed=2**70,
+    )
+    net.save(os.fspath(path))
+    again = mlpc.load(os.fspath(path))
+    assert repr(again) == repr(net)
+    assert fingerprint(again) == fingerprint(net)
+
+
+def test_history_comes_back(path):
+    net = trained()
+    net.fit(X, Y, epochs=2, callbacks=lambda net, epoch, logs: logs.update(score=epoch, half=0.5))
+    net.save(path)
+    history = mlpc.load(path).history
+    assert np.array_equal(history.score, [np.nan] * 3 + [4, 5], equal_nan=True)
+    assert history.stop_reason == "epochs"
+    assert repr(history) == repr(net.history)
+
+
+def test_saving_replaces_the_file_at_once(path, monkeypatch):
+    net = trained()
+    net.save(path)
+    before = path.read_bytes()
+    mode = path.stat().st_mode
+    net.fit(X, Y, epochs=1)
+    with monkeypatch.context() as patch:
+
+        def fail(*_):
+            raise OSError("no space left")
+
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(OSError, match="no space"):
+            net.save(path)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    net.save(path)
+    assert path.read_bytes() != before
+    assert path.stat().st_mode == mode
+
+
+def test_saving_through_a_link(path):
+    target = path.with_name("target")
+    target.write_bytes(b"")
+    path.symlink_to(target)
+    trained().save(path)
+    assert path.is_symlink()
+    assert mlpc.load(target).epoch == 3
+
+
+def test_functions_are_not_data(path):
+    net = trained(optimizer=mlpc.SGD(schedule=lambda epoch: 1.0))
+    with pytest.raises(ValueError, match="schedule"):
+        net.save(path)
+    assert not path.exists()
+    net = trained(initializer=lambda rng, shape: rng.normal(size=shape))
+    net.save(path)
+    again = mlpc.load(path)
+    assert np.array_equal(again.parameters, net.parameters)
+    before = fingerprint(again)
+    with pytest.raises(ValueError, match="initializer"):
+        again.reset()
+    assert fingerprint(again) == before
+    again.save(path)  # once more from what is left
+    assert fingerprint(mlpc.load(path)) == before
+
+
+def test_no_such_file(path):
+    with pytest.raises(FileNotFoundError):
+        mlpc.load(path)
+    with pytest.raises(FileNotFoundError):
+        trained().save(path / "deeper" / "net")
+    with pytest.raises(TypeError):
+        mlpc.load(3)
+
+
+def test_truncated_anywhere(path):
+    trained().save(path)
+    whole = path.read_bytes()
+    for size in [0, 1, 7, 8, 9, *range(10, len(whole), 97), len(whole) - 1]:
+        path.write_bytes(whole[:size])
+        with pytest.raises(ValueError, match="cannot load"):
+            mlpc.load(path)
+
+
+def test_altered_anywhere(path):
+    net = trained()
+    net.save(path)
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 13):
+        altered = bytearray(whole)
+        altered[place] ^= 0x11
+        path.write_bytes(altered)
+        try:
+            again = mlpc.load(path)
+        except ValueError as error:
+            assert str(path) in str(error)  # noqa: PT017
+        else:  # padding
+            assert fingerprint(again) == fingerprint(net)
+
+
+def test_other_files(path):
+    save_file({"weights": np.zeros(3)}, path)
+    with pytest.raises(ValueError, match="not a model file"):
+        mlpc.load(path)
+    path.write_bytes(struct.pack("<Q", 2**63) + b"{}")
+    with pytest.raises(ValueError, match="cannot load"):
+        mlpc.load(path)
+    path.write_bytes(pickle.dumps(trained()))
+    with pytest.raises(ValueError, match="cannot load"):
+        mlpc.load(path)
+
+
+def test_newer_version(path):
+    trained().save(path)
+    tensors, metadata, header = parts(path)
+    rewrite(path, tensors, {**metadata, "version": "2"}, header)
+    with pytest.raises(ValueError, match="version 2"):
+        mlpc.load(path)
+
+
+HOSTILE = {
+    "a header that is no dict": lambda t, h: (t, []),
+    "no spec": lambda t, h: (t, {k: v for k, v in h.items() if k != "spec"}),
+    "no progress": lambda t, h: (t, {k: v for k, v in h.items() if k != "progress"}),
+    "huge layers": lambda t, h: (t, {**h, "spec": {**h["spec"], "layer_sizes": [2**30, 2**30]}}),
+    "fewer layers": lambda t, h: (t, {**h, "spec": {**h["spec"], "layer_sizes": [3, 2]}}),
+    "an unknown loss": lambda t, h: (t, {**h, "spec": {**h["spec"], "loss": "mse"}}),
+    "an unknown loss object": lambda t, h: (t, {**h, "spec": {**h["spec"], "loss": {"name": "Loss"}}}),
+    "an unknown setting": lambda t, h: (t, {**h, "spec": {**h["spec"], "speed": 3}}),
+    "another dtype": lambda t, h: (t, {**h, "spec": {**h["spec"], "dtype": "float32"}}),
+    "an unknown optimizer": lambda t, h: (t, {**h, "optimizer": {"name": "Optimizer"}}),
+    "an optimizer without a name": lambda t, h: (t, {**h, "optimizer": {}}),
+    "an optimizer that is none": lambda t, h: (t, {**h, "optimizer": 3}),
+    "a bad rate": lambda t, h: (t, {**h, "optimizer": {**h["optimizer"], "learning_rate": -1}}),
+    "dunder": lambda t, h: (t, {**h, "optimizer": {"name": "__class__"}}),
+    "progress": lambda t, h: (t, {**h, "progress": {**h["progress"], "step": -1}}),
+    "progress as text": lambda t, h: (t, {**h, "progress": "none"}),
+    "random state": lambda t, h: (t, {**h, "random_state": {"bit_generator": "MT19937"}}),
+    "random numbers": lambda t, h: (t, {**h, "random_state": {**h["random_state"], "state": {"state": -1, "inc": 1}}}),
+    "seed": lambda t, h: (t, {**h, "seed": "none"}),
+    "columns": lambda t, h: (t, {**h, "added": ["score"]}),
+    "reserved columns": lambda t, h: ({**t, "history": np.zeros((4, 3))}, {**h, "added": ["plot"]}),
+    "columns twice": lambda t, h: ({**t, "history": np.zeros((5, 3))}, {**h, "added": ["a", "a"]}),
+    "stop reason": lambda t, h: (t, {**h, "stop_reason": 3}),
+    "best epoch": lambda t, h: (t, {**h, "best_epoch": "first"}),
+    "optimizer state": lambda t, h: ({**t, "optimizer_state": np.zeros(3)}, h),
+    "history as float32": lambda t, h: ({**t, "history": t["history"].astype("f4")}, h),
+    "a flat history": lambda t, h: ({**t, "history": t["history"].ravel()}, h),
+    "parameters": lambda t, h: ({**t, "parameters": t["parameters"][:-1].copy()}, h),
+    "integers": lambda t, h: ({**t, "parameters": t["parameters"].astype("i8")}, h),
+    "one tensor more": lambda t, h: ({**t, "more": np.zeros(3)}, h),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_files(path, case):
+    trained().save(path)
+    tensors, metadata, header = parts(path)
+    rewrite(path, tensors, metadata, header)
+    mlpc.load(path)
+    tensors, header = HOSTILE[case](tensors, header)
+    rewrite(path, tensors, metadata, header)
+    with pytest.raises(ValueError, match="cannot load"):
+        mlpc.load(path)
+
+
+def test_a_deep_header(path):
+    trained().save(path)
+    tensors, metadata, _ = parts(path)
+    save_file(tensors, path, {**metadata, "header": "[" * 10**5})
+    with pytest.raises(ValueError, match="cannot load"):
+        mlpc.load(path)
+
+
+class Named(mlpc.Network):
+    """A network with an attribute of its own."""
+
+    name = "none"
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_pickle(protocol):
+    net = Named([3, 4, 2], loss="squared_error", seed=0)
+    net.name = "mine"
+    net.fit(X, Y, epochs=2, callbacks=lambda net, epoch, logs: logs.update(score=epoch))
+    again = pickle.loads(pickle.dumps(net, protocol))
+    assert type(again) is Named
+    assert again.name == "mine"
+    assert fingerprint(again) == fingerprint(net)
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, mlpc.Network.copy])
+def test_copies_share_nothing(duplicate):
+    net = trained(dropout=0.2)
+    net.fit(X, Y, epochs=1, callbacks=lambda net, epoch, logs: logs.update(score=epoch))
+    before = fingerprint(net)
+    again = duplicate(net)
+    assert fingerprint(again) == before
+    again.parameters[:] = 0
+    again.fit(X, Y, epochs=2, batch_size=7, callbacks=lambda net, epoch, logs: logs.update(score=epoch))
+    assert fingerprint(net) == before
+
+
+def test_copy_checks_its_dtype():
+    net = trained()
+    for dtype, error in (("float16", ValueError), ("real", ValueError), (3, ValueError)):
+        with pytest.raises(error, match="dtype"):
+            net.copy(dtype)
+    assert net.copy("float32").copy("float64").dtype == np.float64

@@ -1,0 +1,238 @@
+"""Update rules, schedules and clipping against their NumPy twins, and the rules' own edge cases."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+import reference
+from conftest import assert_close, columns, make_data
+from reference import LOSSES, Twin, initial_parameters
+
+import mlpc
+
+SIZES = [4, 9, 5, 2]
+# name -> (the optimizer, its twin): each with settings of its own, so that none is ignored unnoticed.
+FIRST_ORDER = {
+    "sgd": (lambda **k: mlpc.SGD(0.05, **k), lambda: reference.SGD(0.05)),
+    "momentum": (lambda **k: mlpc.SGD(0.02, momentum=0.8, **k), lambda: reference.SGD(0.02, 0.8)),
+    "nesterov": (
+        lambda **k: mlpc.SGD(0.02, momentum=0.8, nesterov=True, **k),
+        lambda: reference.SGD(0.02, 0.8, True),
+    ),
+    "adam": (lambda **k: mlpc.Adam(0.01, **k), lambda: reference.Adam(0.01)),
+    "adam_settings": (
+        lambda **k: mlpc.Adam(0.02, beta_1=0.7, beta_2=0.95, epsilon=1e-3, **k),
+        lambda: reference.Adam(0.02, 0.7, 0.95, 1e-3),
+    ),
+    "adamw": (lambda **k: mlpc.AdamW(0.01, weight_decay=0.2, **k), lambda: reference.Adam(0.01, weight_decay=0.2)),
+    "rmsprop": (lambda **k: mlpc.RMSprop(0.005, **k), lambda: reference.RMSprop(0.005)),
+    "rmsprop_momentum": (
+        lambda **k: mlpc.RMSprop(0.002, rho=0.8, epsilon=1e-4, momentum=0.6, **k),
+        lambda: reference.RMSprop(0.002, 0.8, 1e-4, 0.6),
+    ),
+}
+FULL_BATCH = {
+    "rprop": (lambda: mlpc.Rprop(), lambda: reference.Rprop()),
+    "rprop_settings": (
+        lambda: mlpc.Rprop(0.02, eta_minus=0.4, eta_plus=1.5, step_min=1e-3, step_max=0.05),
+        lambda: reference.Rprop(0.02, 0.4, 1.5, 1e-3, 0.05),
+    ),
+    "lbfgs": (lambda: mlpc.LBFGS(), lambda: reference.LBFGS()),
+    "lbfgs_short": (lambda: mlpc.LBFGS(history_size=3), lambda: reference.LBFGS(3)),
+}
+SCHEDULES = {
+    "step": (lambda: mlpc.StepDecay(3, 0.5), lambda: lambda e, step: reference.step_decay(e, step, 3, 0.5)),
+    "exponential": (
+        lambda: mlpc.ExponentialDecay(0.9),
+        lambda: lambda e, step: reference.exponential_decay(e, step, 0.9),
+    ),
+    "inverse": (lambda: mlpc.InverseScaling(0.7), lambda: lambda e, step: reference.inverse_scaling(e, step, 0.7)),
+    "cosine": (
+        lambda: mlpc.CosineDecay(15, minimum=0.1),
+        lambda: lambda e, step: reference.cosine_decay(e, step, 15, 0.1),
+    ),
+    "warmup": (
+        lambda: mlpc.CosineDecay(18, warmup=4),
+        lambda: lambda e, step: reference.cosine_decay(e, step, 18, 0.0, 4),
+    ),
+    "one_cycle": (
+        lambda: mlpc.OneCycle(18, peak=4.0, start_fraction=0.4),
+        lambda: lambda e, step: reference.one_cycle(e, step, 18, 4.0, 0.4),
+    ),
+    "plateau": (
+        lambda: mlpc.ReduceOnPlateau("loss", factor=0.5, patience=1, min_delta=0.02, minimum=0.1),
+        lambda: reference.Plateau(0.5, 1, 0.02, 0.1),
+    ),
+    "callable": (lambda: lambda epoch: 1 / (1 + epoch), lambda: lambda e, step: 1 / (1 + math.floor(e))),
+}
+
+
+def run(optimizer, rule, *, loss="squared_error", reduction="mean", batch_size=16, weight=None, **twin_options):
+    """Both trained alike from the documented first draws: (network, its twin's parameters, the twin's losses)."""
+    X, y = make_data(np.random.default_rng(9), 50, SIZES[0], SIZES[-1], loss)
+    net = mlpc.Network(
+        SIZES, loss=loss, hidden_activation="tanh", reduction=reduction, l2=0.01, optimizer=optimizer, seed=21
+    )
+    net.fit(X, y, epochs=20, batch_size=batch_size, sample_weight=weight)
+    twin = Twin(SIZES, "tanh", loss, reduction=reduction, l2=0.01)
+    rng = np.random.default_rng(21)
+    p = initial_parameters(twin, rng)
+    if getattr(rule, "weight_decay", 0):
+        rule.decays = twin.is_weight()
+    losses = reference.fit(
+        twin, p, rule, X, y, epochs=20, batch_size=batch_size, rng=rng, weight=weight, **twin_options
+    )
+    return net, p, losses
+
+
+@pytest.mark.parametrize("name", FIRST_ORDER)
+@pytest.mark.parametrize(("reduction", "batch_size"), [("mean", 16), ("mean", None), ("sum", 16), ("sum", 7)])
+def test_first_order(name, reduction, batch_size):
+    optimizer, rule = (make() for make in FIRST_ORDER[name])
+    weight = np.random.default_rng(3).random(50) * (0.05 if reduction == "sum" else 1.0)
+    net, p, losses = run(optimizer, rule, reduction=reduction, batch_size=batch_size, weight=weight)
+    assert_close(net.parameters, p, 1e-12)
+    assert_close(net.history["loss"], losses, 1e-12)
+    assert net.step == 20 * {16: 4, None: 1, 7: 8}[batch_size]
+    assert np.all(columns(net)["learning_rate"] == rule.learning_rate)
+
+
+@pytest.mark.parametrize("name", FULL_BATCH)
+@pytest.mark.parametrize("loss", ["squared_error", "categorical_cross_entropy", "poisson"])
+def test_full_batch_rules(name, loss):
+    optimizer, rule = (make() for make in FULL_BATCH[name])
+    net, p, losses = run(optimizer, rule, loss=loss, batch_size=None)
+    lbfgs = name.startswith("lbfgs")
+    # Each search branches on comparisons and its steps carry the last bits of all before it.
+    assert_close(net.parameters, p, 1e-7 if lbfgs else 1e-12)
+    assert_close(net.history["loss"], losses, 1e-7 if lbfgs else 1e-12)
+    assert len(net.history["loss"]) == 20
+
+
+@pytest.mark.parametrize("name", ["momentum", "adamw", "rmsprop_momentum"])
+@pytest.mark.parametrize("clip_norm", [0.05, 0.5, 1e3])
+def test_clipping(name, clip_norm):
+    optimizer, rule = FIRST_ORDER[name]
+    net, p, losses = run(optimizer(clip_norm=clip_norm), rule(), clip_norm=clip_norm)
+    assert_close(net.parameters, p, 1e-12)
+    assert_close(net.history["loss"], losses, 1e-12)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_schedules(name, schedule):
+    optimizer, rule = FIRST_ORDER[name]
+    made, twin_schedule = (make() for make in SCHEDULES[schedule])
+    net, p, losses = run(optimizer(schedule=made), rule(), schedule=twin_schedule)
+    assert_close(net.parameters, p, 1e-12)
+    assert_close(net.history["loss"], losses, 1e-12)
+
+
+def test_learning_rates_in_history():
+    X, y = make_data(np.random.default_rng(0), 20, 3, 1, "squared_error")
+    for schedule, expected in (
+        (mlpc.StepDecay(2, 0.5), [1, 1, 0.5, 0.5, 0.25]),
+        (mlpc.ExponentialDecay(0.5), [1, 0.5, 0.25, 0.125, 0.0625]),
+        (lambda epoch: epoch + 1.0, [1, 2, 3, 4, 5]),
+        (mlpc.InverseScaling(1.0), [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5]),
+    ):
+        net = mlpc.Network([3, 2, 1], loss="huber", optimizer=mlpc.SGD(0.001, schedule=schedule), seed=0)
+        net.fit(X, y, epochs=2).fit(X, y, epochs=3)
+        assert net.history["learning_rate"] == pytest.approx(0.001 * np.array(expected), rel=1e-14)
+
+
+def test_plateau_counts_epochs():
+    """Reduced after patience + 1 epochs no better than the best; a value that callbacks give may be watched."""
+    values = [5.0, 4.0, 4.0, 4.0, 4.0, 3.0, 3.5, 3.5, 3.5, 3.5, 3.5, 3.5]
+    schedule = mlpc.ReduceOnPlateau("score", factor=0.5, patience=1, minimum=0.2)
+    net = mlpc.Network([3, 2, 1], loss="huber", optimizer=mlpc.SGD(1e-3, schedule=schedule), seed=0)
+    X, y = make_data(np.random.default_rng(0), 20, 3, 1, "squared_error")
+
+    def score(net, epoch, logs):
+        logs["score"] = values[epoch - 1]
+
+    net.fit(X, y, epochs=12, callbacks=score)
+    expected = [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.2, 0.2]
+    assert net.history["learning_rate"] == pytest.approx(1e-3 * np.array(expected), rel=1e-14)
+    assert net.history["score"].tolist() == values
+
+
+def test_rprop_step_bounds():
+    """Steps grow to step_max on a slope that never turns, from the learning rate on."""
+    net = mlpc.Network(
+        [1, 1], loss="absolute_error", bias=False, seed=0, optimizer=mlpc.Rprop(0.5, eta_plus=2.0, step_max=3.0)
+    )
+    net.parameters = [0.0]
+    places = []
+    net.fit([[1.0]], [1000.0], epochs=5, callbacks=lambda net, epoch, logs: places.append(float(net.parameters[0])))
+    assert places == [0.5, 1.5, 3.5, 6.5, 9.5]
+
+
+def test_lbfgs_converges_and_says_so():
+    """A quadratic: the minimum of a linear least squares problem, known in closed form."""
+    rng = np.random.default_rng(4)
+    X, y = rng.normal(size=(60, 5)), rng.normal(size=60)
+    net = mlpc.Network([5, 1], loss="squared_error", optimizer="lbfgs", seed=0)
+    net.fit(X, y, epochs=200)
+    solution = np.linalg.lstsq(np.column_stack([X, np.ones(60)]), y, rcond=None)[0]
+    assert net.history.stop_reason == "converged"
+    assert net.epoch < 60
+    assert np.allclose(net.parameters, solution, rtol=0, atol=1e-5)
+    epoch = net.epoch
+    assert net.fit(X, y, epochs=10).history.stop_reason == "converged"
+    assert net.epoch <= epoch + 1
+
+
+def test_lbfgs_never_climbs():
+    X, y = make_data(np.random.default_rng(5), 80, 4, 3, "categorical_cross_entropy")
+    net = mlpc.Network([4, 12, 3], loss="categorical_cross_entropy", optimizer="lbfgs", seed=0).fit(X, y, epochs=60)
+    assert np.all(np.diff(net.history["loss"]) <= 0)
+    assert net._evaluations < 60 * 1.6
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop", "rprop", "lbfgs"])
+def test_every_rule_lowers_every_loss(loss, optimizer):
+    X, y = make_data(np.random.default_rng(6), 64, 3, 2, loss)
+    for dtype in ("float32", "float64"):
+        net = mlpc.Network([3, 8, 2], loss=loss, hidden_activation="tanh", optimizer=optimizer, dtype=dtype, seed=0)
+        before = net.objective(X, y)
+        net.fit(X, y, epochs=15)
+        assert net.objective(X, y) < before
+
+
+def test_changing_the_optimizer():
+    """The same class keeps its state, another starts afresh."""
+    X, y = make_data(np.random.default_rng(7), 40, 4, 2, "squared_error")
+    twin = Twin(SIZES, "tanh", "squared_error")
+    net = mlpc.Network(SIZES, loss="squared_error", hidden_activation="tanh", optimizer=mlpc.Adam(0.01), seed=3)
+    p = initial_parameters(twin, np.random.default_rng(3))
+    rule = reference.Adam(0.01)
+    net.fit(X, y, epochs=5, batch_size=None)
+    reference.fit(twin, p, rule, X, y, epochs=5)
+    net.optimizer = mlpc.Adam(0.002)
+    rule.learning_rate = 0.002
+    net.fit(X, y, epochs=5, batch_size=None)
+    reference.fit(twin, p, rule, X, y, epochs=5)
+    assert_close(net.parameters, p, 1e-12)
+    net.optimizer = mlpc.RMSprop()
+    net.fit(X, y, epochs=5, batch_size=None)
+    reference.fit(twin, p, reference.RMSprop(), X, y, epochs=5)
+    assert_close(net.parameters, p, 1e-12)
+    assert net.optimizer == mlpc.RMSprop()
+
+
+def test_settings_are_values():
+    for make, _ in [*FIRST_ORDER.values(), *FULL_BATCH.values()]:
+        one, two = make(), make()
+        assert one == two
+        assert hash(one) == hash(two)
+        assert pickle.loads(pickle.dumps(one)) == one
+        assert repr(one) == repr(two)
+        assert repr(one).startswith(type(one).__name__ + "(")
+        with pytest.raises(AttributeError):
+            one.learning_rate = 3.0
+    assert mlpc.SGD(0.1) != mlpc.SGD(0.2)
+    assert mlpc.Adam() != mlpc.AdamW()
+    assert mlpc.SGD(schedule=mlpc.StepDecay(3)) == mlpc.SGD(schedule=mlpc.StepDecay(3))

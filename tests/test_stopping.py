@@ -1,0 +1,279 @@
+"""How a run ends and what sees it on the way: early stopping, callbacks, divergence."""
+
+import warnings
+
+import numpy as np
+import pytest
+from conftest import OPTIMIZERS, circles, columns, fingerprint
+
+import mlpc
+
+# ---- Stopping.
+
+SCORES = [5.0, 4.0, 3.0, 3.5, 3.0, 2.95, 2.0, 1.0]
+
+
+def scores(net, epoch, logs):
+    logs["score"] = SCORES[epoch - 1]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "nesterov", "rmsprop"])
+@pytest.mark.parametrize(("mode", "sign"), [("min", 1), ("max", -1)])
+def test_early_stopping(optimizer, mode, sign):
+    X, y = circles()
+
+    def make():
+        return mlpc.Network([2, 4, 1], loss="binary_cross_entropy", optimizer=OPTIMIZERS[optimizer](), seed=0)
+
+    def signed(net, epoch, logs):
+        logs["score"] = sign * SCORES[epoch - 1]
+
+    stop = {"monitor": "score", "mode": mode, "patience": 3, "min_delta": 0.1}
+    net = make().fit(X, y, epochs=8, callbacks=signed, early_stopping=mlpc.EarlyStopping(**stop))
+    assert len(net.history.loss) == 6
+    assert net.history.stop_reason == "early_stopping"
+    assert net.history.best_epoch == 3
+    assert net.history["score"].tolist() == [sign * score for score in SCORES[:6]]
+    best = make().fit(X, y, epochs=3)
+    assert net.parameters.tobytes() == best.parameters.tobytes()
+    state, best_state = net._get_state(), best._get_state()
+    assert state["optimizer_state"].tobytes() == best_state["optimizer_state"].tobytes()
+    assert state["progress"]["optimizer_step"] == best_state["progress"]["optimizer_step"]
+
+    last = make().fit(X, y, epochs=8, callbacks=signed, early_stopping=mlpc.EarlyStopping(**stop, restore_best=False))
+    assert last.parameters.tobytes() == make().fit(X, y, epochs=6).parameters.tobytes()
+    assert last.history.best_epoch == 3
+
+
+def test_early_stopping_restores_however_fit_ends():
+    X, y = circles()
+
+    def make():
+        return mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0)
+
+    best = make().fit(X, y, epochs=3).parameters.tobytes()
+    stop = mlpc.EarlyStopping(monitor="score", patience=100, min_delta=0.1)
+    net = make().fit(X, y, epochs=5, callbacks=scores, early_stopping=stop)
+    assert net.history.stop_reason == "epochs"
+    assert net.parameters.tobytes() == best
+    net = make().fit(X, y, epochs=8, callbacks=[scores, lambda net, epoch, logs: epoch == 4], early_stopping=stop)
+    assert net.history.stop_reason == "callback"
+    assert net.parameters.tobytes() == best
+
+
+def test_early_stopping_counts_afresh():
+    X, y = circles()
+    stop = mlpc.EarlyStopping(monitor="score", patience=2, restore_best=False)
+
+    def worse(net, epoch, logs):
+        logs["score"] = epoch
+
+    net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0)
+    for total in (3, 6):
+        net.fit(X, y, epochs=10, callbacks=worse, early_stopping=stop)
+        assert net.epoch == total
+        assert net.history.stop_reason == "early_stopping"
+
+
+def test_early_stopping_watches_validation_loss():
+    X, y = circles(100)
+    net = mlpc.Network([2, 30, 1], loss="binary_cross_entropy", optimizer=mlpc.SGD(2.0), seed=0)
+    net.fit(X, y, epochs=400, validation_data=(X[:30], 1 - y[:30]), early_stopping=True)
+    assert net.history.stop_reason == "early_stopping"
+    validation = net.history.validation_loss
+    best = int(np.argmin(validation))
+    assert net.history.best_epoch == best + 1
+    assert len(validation) == best + 11
+    assert net.objective(X[:30], 1 - y[:30]) == pytest.approx(validation[best], rel=1e-13)
+
+
+def test_early_stopping_needs_what_it_watches():
+    X, y = circles()
+    net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0)
+    before = fingerprint(net)
+    with pytest.raises(ValueError, match="validation"):
+        net.fit(X, y, early_stopping=True)
+    assert fingerprint(net) == before
+    with pytest.raises(ValueError, match="nothing_of_the_kind"):
+        net.fit(X, y, batch_size=8, early_stopping=mlpc.EarlyStopping("nothing_of_the_kind"), callbacks=scores)
+    assert fingerprint(net) == before  # found after an epoch, but an argument was wrong
+
+
+# ---- Callbacks.
+
+
+def test_callbacks_see_a_finished_epoch():
+    X, y = circles()
+    net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0)
+    seen = []
+
+    def look(net_, epoch, logs):
+        assert net_ is net
+        seen.append((epoch, net.epoch, dict(logs), len(net.history.loss), net.predict_proba(X[:3]).tobytes()))
+        assert net.history.loss[-1] == logs["loss"]
+        assert logs["validation_loss"] == net.history.validation_loss[-1]
+        assert logs["learning_rate"] == 0.001
+        logs["half"] = epoch / 2
+
+    net.fit(X, y, epochs=3, callbacks=[look, lambda *_: None], validation_data=(X, y))
+    assert [(epoch, total, length) for epoch, total, _, length, _ in seen] == [(1, 1, 1), (2, 2, 2), (3, 3, 3)]
+    assert net.history["half"].tolist() == [0.5, 1.0, 1.5]
+    net.fit(X, y, epochs=1)
+    assert np.isnan(net.history["half"][-1])
+    assert len(net.history["half"]) == 4
+
+
+def test_callbacks_resume_like_the_run_itself():
+    """What is copied in a callback goes on as the run does."""
+    X, y = circles()
+    copies = []
+    net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", dropout=0.2, seed=0)
+    net.fit(X, y, epochs=4, batch_size=8, callbacks=lambda net, epoch, logs: copies.append(net.copy()))
+    whole = net.copy().fit(X, y, epochs=1, batch_size=8)
+    for copy in copies:
+        copy.fit(X, y, epochs=5 - copy.epoch, batch_size=8)
+        assert copy.parameters.tobytes() == whole.parameters.tobytes()
+
+
+def test_callbacks_write_parameters():
+    X, y = circles()
+    net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0)
+
+    def halve(net, epoch, logs):
+        net.parameters[:] *= 0.5
+
+    net.fit(X, y, epochs=3, callbacks=halve)
+    by_hand = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0)
+    for _ in range(3):
+        by_hand.fit(X, y, epochs=1)
+        by_hand.parameters[:] *= 0.5
+    assert net.parameters.tobytes() == by_hand.parameters.tobytes()
+
+
+def test_fit_within_a_callback():
+    X, y = circles()
+    net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0)
+    errors = []
+
+    def again(net, epoch, logs):
+        for call in (lambda: net.fit(X, y, epochs=1), lambda: net.partial_fit(X, y), net.reset):
+            with pytest.raises(RuntimeError):
+                call()
+            errors.append(epoch)
+
+    net.fit(X, y, epochs=2, callbacks=again)
+    assert errors == [1, 1, 1, 2, 2, 2]
+    assert fingerprint(net) == fingerprint(
+        mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0).fit(X, y, epochs=2)
+    )
+
+
+def test_exceptions_leave_the_completed_epoch():
+    X, y = circles()
+    net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", dropout=0.1, seed=0)
+
+    def fail(net, epoch, logs):
+        if epoch == 3:
+            raise KeyError("of the callback's own")
+
+    with pytest.raises(KeyError, match="of the callback's own"):
+        net.fit(X, y, epochs=5, callbacks=fail, batch_size=8)
+    assert net.epoch == 3
+    other = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", dropout=0.1, seed=0).fit(X, y, epochs=3, batch_size=8)
+    assert net.parameters.tobytes() == other.parameters.tobytes()
+    assert columns(net)["loss"].tobytes() == columns(other)["loss"].tobytes()
+    net.fit(X, y, epochs=2, batch_size=8)
+    assert net.parameters.tobytes() == other.fit(X, y, epochs=2, batch_size=8).parameters.tobytes()
+
+
+def test_a_callback_stops():
+    X, y = circles()
+    net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0)
+    net.fit(X, y, epochs=9, callbacks=lambda net, epoch, logs: epoch == 2)
+    assert net.epoch == 2
+    assert net.history.stop_reason == "callback"
+
+
+# ---- Divergence.
+
+
+def diverging(dtype="float64"):
+    """Finite for three epochs, then a learning rate that no number survives, from the epoch's second batch on."""
+    schedule = mlpc.StepDecay(3, 1e300 if dtype == "float64" else 1e38)
+    return mlpc.Network(
+        [2, 4, 1],
+        loss="squared_error",
+        hidden_activation="identity",
+        dtype=dtype,
+        optimizer=mlpc.SGD(1e-3, schedule=schedule),
+        seed=0,
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_divergence(dtype):
+    X, y = circles(40)
+    net, finite = diverging(dtype), diverging(dtype).fit(X, y, epochs=3, batch_size=10)
+    with pytest.warns(mlpc.DivergenceWarning, match=r"(?=.*epoch 4\b)(?=.*step 2\b)"):
+        net.fit(X, y, epochs=10, batch_size=10)
+    assert net.history.stop_reason == "diverged"
+    assert net.parameters.tobytes() == finite.parameters.tobytes()
+    assert net.epoch == 3
+    assert net.step == 12
+    assert len(net.history.loss) == 3
+
+    net = diverging(dtype)
+    with pytest.raises(FloatingPointError, match=r"(?=.*epoch 4\b)(?=.*step 2\b)"):
+        net.fit(X, y, epochs=10, batch_size=10, on_divergence="raise")
+    assert net.parameters.tobytes() == finite.parameters.tobytes()
+    assert net.epoch == 3
+
+
+def test_divergence_takes_back_the_order_drawn():
+    X, y = circles(40)
+    net, finite = diverging(), diverging().fit(X, y, epochs=3, batch_size=10)
+    with pytest.warns(mlpc.DivergenceWarning):
+        net.fit(X, y, epochs=10, batch_size=10)
+    for each in (net, finite):
+        each.optimizer = mlpc.SGD(1e-3)
+        each.fit(X, y, epochs=1, batch_size=10)
+    assert net.parameters.tobytes() == finite.parameters.tobytes()
+
+
+def test_divergence_of_a_single_pass():
+    X, y = circles(40)
+    net = diverging().fit(X, y, epochs=3, batch_size=10)
+    before = fingerprint(net)
+    with pytest.warns(mlpc.DivergenceWarning):
+        net.partial_fit(X, y, batch_size=10)
+    assert fingerprint(net) == before
+
+
+def test_divergence_restores_the_best_epoch():
+    X, y = circles(40)
+    net, best = diverging(), diverging().fit(X, y, epochs=2, batch_size=10)
+
+    def watch(net, epoch, logs):
+        logs["score"] = [3.0, 1.0, 2.0][epoch - 1]
+
+    with pytest.warns(mlpc.DivergenceWarning):
+        net.fit(X, y, epochs=9, batch_size=10, callbacks=watch, early_stopping=mlpc.EarlyStopping("score"))
+    assert net.history.stop_reason == "diverged"
+    assert net.history.best_epoch == 2
+    assert net.parameters.tobytes() == best.parameters.tobytes()
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "rprop", "adam"])
+def test_divergence_of_a_first_epoch(optimizer):
+    """Squares that overflow: the network stays where it was."""
+    X, y = circles(40)
+    net = mlpc.Network([2, 4, 1], loss="squared_error", hidden_activation="identity", optimizer=optimizer, seed=0)
+    net.parameters[:] = 1e154
+    before = net.parameters.copy()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        net.fit(X, y, epochs=3, batch_size=None)
+    assert [warning.category for warning in caught] == [mlpc.DivergenceWarning]
+    assert "epoch 1" in str(caught[0].message)
+    assert net.parameters.tobytes() == before.tobytes()
+    assert net.history.stop_reason == "diverged"

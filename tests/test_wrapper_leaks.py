@@ -1,0 +1,130 @@
+"""References, memory and open files stay as they are over many repetitions of each call of the extension."""
+
+import gc
+import resource
+import sys
+from pathlib import Path
+
+import numpy as np
+from wrapper import ADAM, data, evaluate, fit, make, run_python, with_value
+
+from mlpc import _core
+
+
+def refused(call, error):
+    def run():
+        try:
+            call()
+        except error:
+            return
+        raise AssertionError("accepted")
+
+    return run
+
+
+def repeated_calls():
+    """Every call of the extension by name, refused ones too; and the objects whose references they must keep."""
+    X, y = data(64, 8)
+    weight, bad = np.ones(64), with_value(X, (3, 1), np.nan)
+    net, classes = make((8, 16, 1), optimizer=ADAM), make((8, 16, 3), "categorical_cross_entropy", "float32")
+    bits, vector, labels = np.random.default_rng(0).bit_generator, net.parameters.copy(), y.astype(int)
+    net._set_bit_generator(bits)
+    lists, state = X.tolist(), net._get_state()
+
+    def raises(*_):
+        raise KeyError
+
+    calls = {
+        "construct": lambda: make((32, 64, 1)),
+        "refused construction": refused(lambda: make((2, 1), loss_parameters=(1.0, 2.0)), ValueError),
+        "predict_proba": lambda: net.predict_proba(X),
+        "predict_proba of a list": lambda: net.predict_proba(lists),
+        "predict": lambda: (net.predict(X), classes.predict(X)),
+        "predict with thresholds": lambda: net.predict(X, threshold=[0.3]),
+        "predict nan": refused(lambda: net.predict(bad), ValueError),
+        "predict complex": refused(lambda: net.predict(X + 1j), TypeError),
+        "predict of a wrong shape": refused(lambda: net.predict(weight), ValueError),
+        "refused threshold": refused(lambda: net.predict(X, threshold=[3.0]), ValueError),
+        "refused argument": refused(lambda: net.predict(X, other=1), TypeError),
+        "transform": lambda: net.transform(X, layer=1),
+        "refused layer": refused(lambda: net.transform(X, layer=7), ValueError),
+        "activations": lambda: classes.activations(X),
+        "refused activations": refused(lambda: net.activations(y), ValueError),
+        "attributes": lambda: (net.parameters, net.weights, net.biases, net.n_parameters, net.epoch, net.step),
+        "private attributes": lambda: (net._kernels, net._evaluations),
+        "assign parameters": lambda: setattr(net, "parameters", vector),
+        "refused parameters": refused(lambda: setattr(net, "parameters", y), ValueError),
+        "unpack": lambda: net._unpack(vector),
+        "refused vector": refused(lambda: net._unpack(y), ValueError),
+        "evaluate": lambda: evaluate(net, X, y, weight, vector, "ogis"),
+        "refused evaluation": refused(lambda: evaluate(net, bad, y, weight, vector, "ogis"), ValueError),
+        "refused vector of evaluation": refused(lambda: evaluate(net, X, y, weight, y, "ogis"), ValueError),
+        "backpropagate": lambda: net._backpropagate(X, y, weight),
+        "refused backpropagation": refused(lambda: net._backpropagate(X, y + 5, weight), ValueError),
+        "fit": lambda: fit(net, X, y, batch_size=16, shuffle=True, sample_weight=weight, class_weight=np.ones(2)),
+        "reset": net._reset,
+        "fit labels": lambda: fit(classes, X, labels, batch_size=16, partial=True),
+        "fit with validation": lambda: fit(
+            net, X, y, validation_data=(X, y, weight), stopping=(1, False, 3, 0.0, True)
+        ),
+        "reset again": net._reset,
+        "fit with hooks": lambda: fit(
+            net, X, y, schedule=("hook", lambda _: 1), epoch_end=lambda *_: (True, 0.0, 0.0), epochs=3
+        ),
+        "reset once more": net._reset,
+        "fit with a raising hook": refused(lambda: fit(net, X, y, schedule=("hook", raises)), KeyError),
+        "refused fit": refused(lambda: fit(net, bad, y, sample_weight=weight), ValueError),
+        "refused labels": refused(lambda: fit(classes, X, labels + 7, class_weight=np.ones(3)), ValueError),
+        "refused validation": refused(lambda: fit(net, X, y, validation_data=(X, y - 7)), ValueError),
+        "refused schedule": refused(lambda: fit(net, X, y, schedule=("none",)), ValueError),
+        "set optimizer": lambda: net._set_optimizer(ADAM),
+        "refused optimizer": refused(lambda: net._set_optimizer({"rule": "none"}), ValueError),
+        "set bit generator": lambda: (net._set_bit_generator(None), net._set_bit_generator(bits)),
+        "refused bit generator": refused(lambda: net._set_bit_generator(1), AttributeError),
+        "dropout key": lambda: net._set_dropout_key(12345),
+        "refused key": refused(lambda: net._set_dropout_key(-1), ValueError),
+        "history": net._history,
+        "get state": net._get_state,
+        "set state": lambda: net._set_state(state),
+        "refused state": refused(lambda: net._set_state(state | {"history": y}), ValueError),
+        "schedule_multiplier": lambda: _core.schedule_multiplier(("step_decay", 3, 0.5), 7),
+        "refused schedule_multiplier": refused(lambda: _core.schedule_multiplier(("none",), 7), ValueError),
+        "refused docstring": refused(lambda: _core.add_docstring(len, "text"), TypeError),
+        "end_epoch": net.end_epoch,
+    }
+    return calls, (X, y, weight, bad, vector, labels, bits, net, classes, state, None, _core.Network, lists)
+
+
+def resident():
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def open_files():
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+def measure_leaks():
+    """Print what grows over 1,000 repetitions of each call."""
+    calls, objects = repeated_calls()
+    for name, call in calls.items():
+        for _ in range(50):
+            call()
+        gc.collect()
+        counts = [sys.getrefcount(x) for x in objects]
+        before = sys.getallocatedblocks(), resident(), open_files()
+        for _ in range(1000):
+            call()
+        gc.collect()
+        grown = [
+            after - at for after, at in zip((sys.getallocatedblocks(), resident(), open_files()), before, strict=True)
+        ]
+        references = max(abs(sys.getrefcount(x) - count) for x, count in zip(objects, counts, strict=True))
+        if references > 500 or grown[0] > 500 or grown[1] > 600_000 or grown[2] > 0:
+            print(f"{name}: {references} references, {grown[0]} blocks, {grown[1]} bytes, {grown[2]} files")
+
+
+def test_references_memory_and_files_are_flat():
+    assert run_python("import test_wrapper_leaks; test_wrapper_leaks.measure_leaks()") == ""
