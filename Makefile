@@ -1,0 +1,169 @@
+# Builds, tests and shows mlpc; `make help` lists the targets.
+#
+# Python packages go into .venv, which is made on first use; what the C programs need goes into build/. Nothing is
+# installed elsewhere. PYTHON chooses the interpreter (3.10 to 3.13), CC the compiler of the C programs, BENCH holds
+# arguments of the benchmark.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+BUILD := build
+Q := $(if $(V),,@)# make V=1 shows the commands of the compiler
+
+.PHONY: help demo test test-peers test-exhaustive test-c c-programs print-c-programs check format sanitize bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make demo             train the circles and the digits; pictures in demo/output'
+	@echo 'make test             build with warnings as errors, run the C programs and pytest'
+	@echo 'make check            formatters, linters, types'
+	@echo 'make format           let the formatters rewrite the files'
+	@echo 'make sanitize         the C programs under AddressSanitizer and UBSan'
+	@echo 'make test-peers       compare with PyTorch (installs it)'
+	@echo 'make test-exhaustive  the tests that take minutes'
+	@echo 'make bench            time against NumPy, scikit-learn and PyTorch (installs them)'
+	@echo 'make clean            remove what was built; .venv too'
+
+# ---- The Python package. Stamps in .venv say what is installed and which sources the extension was built from.
+
+CORE_SOURCES := $(wildcard csrc/*.c csrc/kernels/*.c)
+SOURCES := $(CORE_SOURCES) $(wildcard csrc/*.h csrc/kernels/*.h csrc/python/*.[ch])
+PACKAGE := pyproject.toml setup.py
+
+$(VENV)/.base:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install 'setuptools>=77' 'numpy>=2'
+	@touch $@
+
+# Removing the extension makes setuptools compile all of it again: flags may have changed.
+$(VENV)/.built: $(VENV)/.base $(PACKAGE) $(SOURCES)
+	rm -f mlpc/_core.*.so
+	$(PIP) install --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.built-strict: $(VENV)/.base $(PACKAGE) $(SOURCES)
+	rm -f mlpc/_core.*.so
+	MLPC_WERROR=1 $(PIP) install --no-build-isolation --editable .
+	@touch $(VENV)/.built $@
+
+$(VENV)/.extra-%: pyproject.toml | $(VENV)/.built
+	$(PIP) install --no-build-isolation --editable '.[$*]'
+	@touch $@
+
+demo: $(VENV)/.built $(VENV)/.extra-demo
+	$(BIN)/python demo/run.py
+
+test: $(VENV)/.built-strict $(VENV)/.extra-test c-programs
+	$(BIN)/python -m pytest
+
+test-peers: $(VENV)/.built-strict $(VENV)/.extra-test $(VENV)/.extra-peers
+	$(BIN)/python -m pytest -m peers
+
+test-exhaustive: $(VENV)/.built-strict $(VENV)/.extra-test c-programs
+	$(BIN)/python -m pytest -m exhaustive
+
+bench: $(VENV)/.built $(VENV)/.extra-bench
+	$(BIN)/python benchmarks/run.py $(BENCH)
+
+# ---- The core alone: the programs of tests/c, compiled from the sources with every warning an error.
+
+WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wdouble-promotion -Werror
+CORE_FLAGS := -std=c11 -ffp-contract=off $(WARNINGS) -Icsrc -Icsrc/kernels -MMD -MP
+PLAIN_FLAGS := -O3
+# Instrumented code draws warnings of its own; the plain flavour has warned already.
+SANITIZED_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -w
+
+# A file that needs an instruction set ends in its name. Files of other processors are left out.
+MACHINE := $(shell uname -m)
+X86 := $(filter x86_64 amd64,$(MACHINE))
+ARM := $(filter arm64 aarch64,$(MACHINE))
+C_FILES := $(filter-out $(if $(X86),,%_avx2.c %_avx512.c) $(if $(ARM),,%_neon.c),$(CORE_SOURCES))
+ISA_avx2 := -mavx2 -mfma
+ISA_avx512 := -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
+isa_flags = $(if $(filter %_avx2.c,$(1)),$(ISA_avx2))$(if $(filter %_avx512.c,$(1)),$(ISA_avx512))
+
+# tests/c/test_functions.c is compiled once per dtype and header of vectors that this machine can run.
+CPU := $(shell (grep -m1 ^flags /proc/cpuinfo || sysctl -n machdep.cpu.features machdep.cpu.leaf7_features) \
+	2>/dev/null | tr A-Z a-z)
+RUNNABLE := generic $(if $(ARM),neon) $(and $(filter fma,$(CPU)),$(filter avx2,$(CPU))) \
+	$(if $(filter avx512dq,$(CPU)),$(if $(filter avx512vl,$(CPU)),avx512))
+VECTORS := $(filter $(RUNNABLE),$(patsubst csrc/kernels/vector_%.h,%,$(wildcard csrc/kernels/vector_*.h)))
+FUNCTION_TESTS := $(foreach v,$(VECTORS),$(addsuffix _$(v),test_functions_f32 test_functions_f64))
+CORE_TESTS := test_example $(patsubst tests/c/%.c,%,$(filter-out %/test_functions.c,$(wildcard tests/c/test_*.c)))
+PROGRAMS := $(CORE_TESTS) $(FUNCTION_TESTS)
+
+# $(call c_rules,flavour,its flags): objects of the core and the programs, in build/flavour.
+define c_rules
+$(BUILD)/$(1)/%.o: csrc/%.c
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(CORE_FLAGS) $(2) $$(call isa_flags,$$<) -c $$< -o $$@
+
+$(BUILD)/$(1)/%.o: tests/c/%.c
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(CORE_FLAGS) $(2) -c $$< -o $$@
+
+$(BUILD)/$(1)/%.o: $(BUILD)/%.c
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(CORE_FLAGS) $(2) -c $$< -o $$@
+
+$(BUILD)/$(1)/test_functions_f32_%: tests/c/test_functions.c
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(CORE_FLAGS) $(2) $$(ISA_$$*) -DREAL_IS_DOUBLE=0 -DVECTOR_HEADER='"vector_$$*.h"' $$< -o $$@ -lm
+
+$(BUILD)/$(1)/test_functions_f64_%: tests/c/test_functions.c
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(CORE_FLAGS) $(2) $$(ISA_$$*) -DREAL_IS_DOUBLE=1 -DVECTOR_HEADER='"vector_$$*.h"' $$< -o $$@ -lm
+
+$(addprefix $(BUILD)/$(1)/,$(CORE_TESTS)): %: %.o $(C_FILES:csrc/%.c=$(BUILD)/$(1)/%.o)
+	$$(Q)$$(CC) $(2) $$^ -o $$@ -lm
+endef
+$(eval $(call c_rules,plain,$$(PLAIN_FLAGS)))
+$(eval $(call c_rules,sanitized,$$(SANITIZED_FLAGS)))
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/kernels/*.d)
+
+# The example at the top of mlp.h, as a program of its own.
+$(BUILD)/test_example.c: csrc/mlp.h tests/c/example.py
+	@mkdir -p $(@D)
+	$(PYTHON) tests/c/example.py csrc/mlp.h > $@
+
+c-programs: $(addprefix $(BUILD)/plain/,$(PROGRAMS))
+
+# What tests/test_c.py runs.
+print-c-programs:
+	@echo $(addprefix $(BUILD)/plain/,$(PROGRAMS))
+
+test-c: c-programs
+	@set -e; for program in $(PROGRAMS); do echo $$program; $(BUILD)/plain/$$program; done
+
+sanitize: $(addprefix $(BUILD)/sanitized/,$(PROGRAMS))
+	@set -e; for program in $(PROGRAMS); do echo "$$program (sanitized)"; \
+		ASAN_OPTIONS=detect_leaks=$(if $(filter Linux,$(shell uname -s)),1,0) $(BUILD)/sanitized/$$program; done
+
+# ---- Formatters, linters, types. All come from PyPI, pinned in pyproject.toml.
+
+C_TEXTS := $(wildcard csrc/*.[ch] csrc/kernels/*.[ch] csrc/python/*.[ch] tests/c/*.[ch] benchmarks/*.c)
+PY_TEXTS := mlpc tests demo benchmarks notebooks setup.py
+PYTHON_INCLUDES = $(shell $(BIN)/python -c 'import numpy, sysconfig; \
+	print("-isystem", sysconfig.get_path("include"), "-isystem", numpy.get_include())')
+
+check: $(VENV)/.built $(VENV)/.extra-test $(VENV)/.extra-check
+	$(BIN)/clang-format --dry-run -Werror $(C_TEXTS)
+	$(BIN)/ruff format --check $(PY_TEXTS)
+	$(BIN)/ruff check $(PY_TEXTS)
+	$(BIN)/mypy
+	$(BIN)/mypy benchmarks
+	@set -e; for file in $(C_FILES) $(wildcard csrc/python/*.c); do echo "clang-tidy $$file"; \
+		case $$file in *_avx2.c) isa='$(ISA_avx2)';; *_avx512.c) isa='$(ISA_avx512)';; *) isa=;; esac; \
+		$(BIN)/clang-tidy --quiet --warnings-as-errors='*' $$file -- -std=c11 -Icsrc -Icsrc/kernels $$isa \
+			$(PYTHON_INCLUDES); done
+
+format: $(VENV)/.extra-check
+	$(BIN)/clang-format -i $(C_TEXTS)
+	$(BIN)/ruff format $(PY_TEXTS)
+	$(BIN)/ruff check --fix $(PY_TEXTS)
+
+clean:
+	rm -rf $(VENV) $(BUILD) dist *.egg-info mlpc/*.so demo/output benchmarks/results
+	find . -name __pycache__ -not -path './.git/*' -exec rm -rf {} +
+	rm -rf .mypy_cache .pytest_cache .ruff_cache
