@@ -1,4 +1,4 @@
-"""The extension module: NumPy buffers to pointers, errors to exceptions, the GIL. `mlpc.Network` derives from Network."""
+"""The extension module: NumPy buffers to pointers, errors to exceptions, the GIL; `mlpc.Network` derives from it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ class Network:
         activations: tuple[str, ...],  # L names, the output's last
         loss: str,
         loss_parameters: tuple[float, ...],
-        sum: bool,
+        sum: bool,  # noqa: A002
         l1: float,
         l2: float,
         dropout: tuple[float, ...],  # L - 1 rates
@@ -105,8 +105,8 @@ class Network:
     def _history(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Copies of (loss, validation_loss, learning_rate), one element an epoch."""
     def _get_state(self) -> dict[str, Any]:
-        """Copies: "parameters", "optimizer_state" (1-D arrays of the dtype), "progress" (dict of mlp_progress's fields: ints
-        and floats), "history" (float64, (3, n_epochs)). A reader."""
+        """Copies: "parameters", "optimizer_state" (1-D arrays of the dtype), "progress" (dict of mlp_progress's fields:
+        ints and floats), "history" (float64, (3, n_epochs)). A reader."""
     def _set_state(self, state: dict[str, Any]) -> None:
-        """What _get_state gave, of this network's shapes and optimizer (set that first). A writer; arrays are checked for
-        dtype and size (ValueError), converted between float32 and float64 where needed."""
+        """What _get_state gave, of this network's shapes and optimizer (set that first). A writer; arrays are checked
+        for dtype and size (ValueError), converted between float32 and float64 where needed."""

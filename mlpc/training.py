@@ -159,7 +159,8 @@ class Training(Evaluation):
                     stopping=stopping.monitor if stopping and stopping_code == CALLBACK_VALUE else None,
                     plateau=plateau.monitor if plateau and plateau_code == CALLBACK_VALUE else None,
                 )
-            with self._undone_on_failure(epoch_end):
+            epoch, random_state = self.epoch, self._bit_generator.state
+            with self._undone_on_failure(epoch_end, random_state):
                 reason, best_epoch, diverged_epoch, diverged_step = self._fit(
                     X,
                     y,
@@ -174,6 +175,8 @@ class Training(Evaluation):
                     epoch_end=epoch_end,
                     partial=False,
                 )
+            if reason == "diverged" and shuffle and 0 < batch_size < np.shape(X)[0]:
+                self._draw_orders_again(random_state, np.shape(X)[0], self.epoch - epoch)
             self._stop_reason = reason
             # The history has no row for what partial_fit and end_epoch() counted.
             self._best_epoch = best_epoch - (self.epoch - len(self._history()[0])) if best_epoch else None
@@ -262,6 +265,12 @@ class Training(Evaluation):
             return 0
         return batch_size
 
+    def _draw_orders_again(self, random_state: Mapping[str, Any], n_rows: int, n_epochs: int) -> None:
+        """Put the random state where the completed epochs left it: without the order of the one taken back."""
+        self._bit_generator.state = random_state
+        for _ in range(n_epochs):
+            np.random.Generator(self._bit_generator).permutation(n_rows)
+
     @contextmanager
     def _one_fit(self) -> Iterator[None]:
         if not self._fitting.acquire(blocking=False):
@@ -272,9 +281,9 @@ class Training(Evaluation):
             self._fitting.release()
 
     @contextmanager
-    def _undone_on_failure(self, epoch_end: EpochEnd | None) -> Iterator[None]:
+    def _undone_on_failure(self, epoch_end: EpochEnd | None, random_state: Mapping[str, Any]) -> Iterator[None]:
         """After an exception, make what Python keeps agree with the core, which is as before or where it got to."""
-        step, random_state = self.step, self._bit_generator.state
+        step = self.step
         before = self._get_state() if epoch_end and epoch_end.monitors else None
         try:
             yield

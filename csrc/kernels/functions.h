@@ -144,16 +144,11 @@ static inline vec exp_tail(vec high, vec low) { /* exp(r) - 1 - high */
     return v_fma(v_mul(r, r), POLYNOMIAL(r, exp_coefficients), v_neg(low));
 }
 
-static inline vec exp_sum(vec high, vec tail) { /* 1 + high + tail, rounded hardly more than once */
-    vec one = v_set1(1), sum = v_add(one, high), lost = v_add(v_sub(one, sum), high);
-    return v_add(sum, v_add(lost, tail));
-}
-
 /* exp(r) in [0.7, 1.42], and n. For |x| <= 2 EXP_HIGHEST, or NaN. */
 static inline vec exp_parts(vec x, vec *n) {
     *n = exp_exponent(x);
     vec high = exp_high(x, *n);
-    return exp_sum(high, exp_tail(high, exp_low(*n)));
+    return v_add(v_set1(1), v_add(high, exp_tail(high, exp_low(*n))));
 }
 
 static inline vec f_exp(vec x) { /* 1 ulp */
@@ -202,7 +197,7 @@ static inline vec f_log1p(vec u) { /* 1 ulp; -infinity at -1, NaN below */
 
 /* ---- Built on them. */
 
-static inline vec f_sigmoid(vec x) { /* 2 ulp */
+static inline vec f_sigmoid(vec x) { /* 2.5 ulp */
     vec e = f_exp(v_neg(v_abs(x))), one = v_set1(1);
     return v_div(v_select(v_lt(x, v_zero()), e, one), v_add(one, e));
 }
@@ -239,7 +234,7 @@ static inline vec normal_parts(vec a, vec h, vec l, vec *n) {
     vec large = v_mul(v_mul(minus_half, h), h), rest = v_mul(v_mul(minus_half, l), v_add(a, h));
     *n = exp_exponent(v_add(large, rest));
     vec high = exp_high(large, *n);
-    return exp_sum(high, exp_tail(high, v_sub(exp_low(*n), rest)));
+    return v_add(v_set1(1), v_add(high, exp_tail(high, v_sub(exp_low(*n), rest))));
 }
 /* R(a) = exp(a^2 / 2) Phi(-a). The polynomial is taken at a place q near a where 1 / (q + c) is short, so that nothing
  * of its argument is lost; from there it is two terms of Taylor's series, R' = q R - 1 / sqrt(2 pi), R'' = q R' + R. */

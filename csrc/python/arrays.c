@@ -93,9 +93,25 @@ static bool is_column(const PyArrayObject *array) {
     return PyArray_NDIM(array) == 1 || (PyArray_NDIM(array) == 2 && PyArray_DIM(array, 1) == 1);
 }
 
+/* A reference keeps an array, not its buffer: a.resize(n, refcheck=False) moves that as soon as other code may run. NumPy
+ * refuses while the array that owns the buffer, the last of the .base chain, has a weak reference. */
+static bool pin(operand *x) {
+    PyObject *owner = (PyObject *)x->array;
+    for (PyObject *next = owner; next != NULL;) {
+        if (PyArray_Check(next)) {
+            owner = next;
+            next = PyArray_BASE((PyArrayObject *)next);
+        } else {
+            next = PyMemoryView_Check(next) ? PyMemoryView_GET_BUFFER(next)->obj : NULL;
+        }
+    }
+    x->pin = PyWeakref_NewRef(owner, NULL);
+    return x->pin != NULL;
+}
+
 static bool get_operand(const network_object *self, PyObject *value, const char *name, operand *x) {
     *x = (operand){.name = name, .array = as_numbers(self->state, value, name)};
-    return x->array != NULL;
+    return x->array != NULL && pin(x);
 }
 
 bool get_x(const network_object *self, PyObject *value, const char *name, operand *x) {
@@ -192,38 +208,19 @@ bool get_class_weight(const network_object *self, PyObject *value, operands *dat
     return true;
 }
 
-PyArrayObject *get_vector(const network_object *self, PyObject *value, const char *name) {
+bool get_vector(const network_object *self, PyObject *value, const char *name, operand *vector) {
     size_t n = mlp_n_parameters(self->net);
-    PyArrayObject *array = as_numbers(self->state, value, name), *vector = NULL;
-    if (array == NULL) return NULL;
-    if (PyArray_NDIM(array) == 1 && (size_t)PyArray_DIM(array, 0) == n) {
-        PyArray_Descr *descr = PyArray_DescrFromType(self->typenum);
-        vector = (PyArrayObject *)PyArray_FromArray(array, descr, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST);
-    } else {
-        raise_shape(&(operand){.name = name, .array = array}, PyUnicode_FromFormat("(%zu,)", n), "");
+    *vector = (operand){.name = name, .array = as_numbers(self->state, value, name)};
+    if (vector->array == NULL) return false;
+    if (PyArray_NDIM(vector->array) != 1 || (size_t)PyArray_DIM(vector->array, 0) != n) {
+        raise_shape(vector, PyUnicode_FromFormat("(%zu,)", n), "");
+        return false;
     }
-    Py_DECREF(array);
-    return vector;
+    PyArray_Descr *descr = PyArray_DescrFromType(self->typenum);
+    PyObject *converted = PyArray_FromArray(vector->array, descr, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST);
+    Py_SETREF(vector->array, (PyArrayObject *)converted);
+    return converted != NULL && pin(vector);
 }
-
-/* A reference keeps an array, not its buffer: a.resize(n, refcheck=False) moves that as soon as the GIL is free. NumPy
- * refuses while the array that owns the buffer, the last of the .base chain, has a weak reference. */
-bool pin(operand *x) {
-    if (x->array == NULL) return true;
-    PyObject *owner = (PyObject *)x->array;
-    for (PyObject *next = owner; next != NULL;) {
-        if (PyArray_Check(next)) {
-            owner = next;
-            next = PyArray_BASE((PyArrayObject *)next);
-        } else {
-            next = PyMemoryView_Check(next) ? PyMemoryView_GET_BUFFER(next)->obj : NULL;
-        }
-    }
-    x->pin = PyWeakref_NewRef(owner, NULL);
-    return x->pin != NULL;
-}
-
-bool pin_data(operands *data) { return pin(&data->x) && pin(&data->y) && pin(&data->weight); }
 
 void release(operand *x) {
     Py_CLEAR(x->pin);
