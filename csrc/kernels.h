@@ -57,7 +57,7 @@ typedef struct {
      * b + p*ldb, whole vectors readable. C is written exactly n wide. */
     void (*product)(void *c, size_t ldc, const void *a, size_t a_row, size_t a_k, const void *b, size_t ldb, size_t m,
                     size_t n, size_t k, bool accumulate);
-    /* panel (k, panel), zeros past n, from b (k, n); or from the rows of b (n, k). */
+    /* panel (k, panel), zeros past n up to a whole vector, from b (k, n); or from the rows of b (n, k). */
     void (*pack)(void *panel, const void *b, size_t ldb, size_t k, size_t n);
     void (*pack_transposed)(void *panel, const void *b, size_t ldb, size_t k, size_t n);
     void (*transpose)(void *out /* (columns, rows) */, size_t ld_out, const void *in, size_t ld_in, size_t rows,

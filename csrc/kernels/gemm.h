@@ -8,7 +8,7 @@
 
 ALWAYS_INLINE void product_tile(real *c, size_t ldc, const real *a, size_t a_row, size_t a_k, const real *b, size_t ldb,
                                 size_t n, size_t k, bool accumulate, const int rows, const int vectors) {
-    vec sum[TILE_ROWS][TILE_VECTORS];
+    vec sum[12][TILE_VECTORS];
     size_t last = n - (size_t)(vectors - 1) * LANES; /* columns of the last vector */
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) {
@@ -23,17 +23,25 @@ ALWAYS_INLINE void product_tile(real *c, size_t ldc, const real *a, size_t a_row
         }
     }
     for (size_t p = 0; p < k; p++, a += a_k, b += ldb) {
-        vec right[TILE_VECTORS];
+        vec left[12], right[TILE_VECTORS];
+#pragma GCC unroll 16
+        for (int i = 0; i < rows && rows <= vectors; i++) { /* the shorter side is held, the other comes one by one */
+            left[i] = v_set1(a[(size_t)i * a_row]);
+        }
 #pragma GCC unroll 16
         for (int j = 0; j < vectors; j++) {
             right[j] = v_load(b + (size_t)j * LANES);
+#pragma GCC unroll 16
+            for (int i = 0; i < rows && rows <= vectors; i++) {
+                sum[i][j] = v_fma(left[i], right[j], sum[i][j]);
+            }
         }
 #pragma GCC unroll 16
-        for (int i = 0; i < rows; i++) {
-            vec left = v_set1(a[(size_t)i * a_row]);
+        for (int i = 0; i < rows && rows > vectors; i++) {
+            left[i] = v_set1(a[(size_t)i * a_row]);
 #pragma GCC unroll 16
             for (int j = 0; j < vectors; j++) {
-                sum[i][j] = v_fma(left, right[j], sum[i][j]);
+                sum[i][j] = v_fma(left[i], right[j], sum[i][j]);
             }
         }
     }
@@ -51,33 +59,35 @@ ALWAYS_INLINE void product_tile(real *c, size_t ldc, const real *a, size_t a_row
     }
 }
 
+/* Rows of a tile that is `vectors` wide: narrower ones are higher, so that as many chains are under way. */
+#define TILE_HEIGHT(vectors) (TILE_ROWS * TILE_VECTORS / (vectors) < 12 ? TILE_ROWS * TILE_VECTORS / (vectors) : 12)
+
 /* The rows of one panel, cut into tiles as even as can be: m = 13 with tiles of 6 is 5 + 4 + 4. */
 ALWAYS_INLINE void product_rows(real *c, size_t ldc, const real *a, size_t a_row, size_t a_k, const real *b, size_t ldb,
                                 size_t m, size_t n, size_t k, bool accumulate, const int vectors) {
-    size_t tiles = (m + TILE_ROWS - 1) / TILE_ROWS, height = m / tiles, higher = m % tiles;
+    const size_t most = TILE_HEIGHT((size_t)vectors);
+    size_t tiles = (m + most - 1) / most, height = m / tiles, higher = m % tiles;
     for (size_t t = 0; t < tiles; t++) {
         size_t rows = height + (t < higher);
         switch (rows) {
 #define HEIGHT(r)                                                                                                       \
     case r:                                                                                                             \
-        product_tile(c, ldc, a, a_row, a_k, b, ldb, n, k, accumulate, r, vectors);                                      \
+        if (r <= TILE_HEIGHT(vectors)) {                                                                                \
+            product_tile(c, ldc, a, a_row, a_k, b, ldb, n, k, accumulate, r, vectors);                                  \
+        }                                                                                                               \
         break;
             HEIGHT(1)
             HEIGHT(2)
             HEIGHT(3)
             HEIGHT(4)
-#if TILE_ROWS > 4
             HEIGHT(5)
             HEIGHT(6)
-#endif
-#if TILE_ROWS > 6
             HEIGHT(7)
             HEIGHT(8)
             HEIGHT(9)
             HEIGHT(10)
             HEIGHT(11)
             HEIGHT(12)
-#endif
 #undef HEIGHT
         default:
             break;
@@ -96,10 +106,8 @@ static void product(void *c, size_t ldc, const void *a, size_t a_row, size_t a_k
         break;
         WIDTH(1)
         WIDTH(2)
-#if TILE_VECTORS > 2
         WIDTH(3)
         WIDTH(4)
-#endif
 #undef WIDTH
     default:
         break;
@@ -110,8 +118,8 @@ static void pack(void *to, const void *from, size_t ldb, size_t k, size_t n) {
     real *panel = to;
     const real *b = from;
     for (size_t p = 0; p < k; p++, panel += PANEL, b += ldb) {
-        for (size_t j = 0; j < PANEL; j += LANES) {
-            v_store(panel + j, j < n ? v_load_n(b + j, n - j) : v_zero());
+        for (size_t j = 0; j < n; j += LANES) {
+            v_store(panel + j, v_load_n(b + j, n - j));
         }
     }
 }
@@ -136,8 +144,8 @@ static void transpose(void *to, size_t ld_out, const void *from, size_t ld_in, s
 static void pack_transposed(void *to, const void *from, size_t ldb, size_t k, size_t n) {
     real *panel = to;
     transpose(panel, PANEL, from, ldb, n, k);
-    for (size_t p = 0; p < k && n < PANEL; p++) {
-        for (size_t j = n; j < PANEL; j++) {
+    for (size_t p = 0; p < k && n % LANES != 0; p++) {
+        for (size_t j = n; j % LANES != 0; j++) {
             panel[p * PANEL + j] = 0;
         }
     }

@@ -40,8 +40,8 @@ typedef __m256 vec;
 
 typedef vec mask; /* all bits of a lane set, or none */
 
-#define TILE_ROWS 6
-#define TILE_VECTORS 2
+#define TILE_ROWS 3
+#define TILE_VECTORS 4
 
 static inline vec v_load(const real *p) { return V(loadu)(p); }
 static inline void v_store(real *p, vec v) { V(storeu)(p, v); }

@@ -26,8 +26,8 @@ typedef __mmask16 mask;
 #define TWICE_SQRT_HALF 0x1.6a09e6p+0f
 #endif
 
-#define TILE_ROWS 12
-#define TILE_VECTORS 2
+#define TILE_ROWS 6
+#define TILE_VECTORS 4
 #define ALL_LANES ((mask)((1u << LANES) - 1))
 
 static inline vec v_load(const real *p) { return V(loadu)(p); }
