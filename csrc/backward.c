@@ -3,6 +3,25 @@
 
 /* ---- One block. */
 
+/* What follows a part of dW: the same columns of db; and a part of dA: g'. */
+typedef struct {
+    const mlp_pass *pass;
+    size_t layer;
+    void *db, *da;
+    const void *dz;
+    bool accumulate;
+} backward_end;
+
+static void add_columns(void *context, size_t row, size_t n_rows, size_t column, size_t n_columns) {
+    const backward_end *end = context;
+    const mlp_network *net = end->pass->net;
+    (void)n_rows;
+    if (row == 0) {
+        net->kernels->column_sums(mlp_at(net, end->db, column), mlp_at(net, end->dz, column), end->pass->ld[end->layer],
+                                  end->pass->n, n_columns, end->accumulate);
+    }
+}
+
 /* dW[l] and db[l] (+)= of this block: dW = A[l-1]^T dZ, db = the column sums of dZ. */
 static bool layer_gradient(mlp_pass *pass, size_t l, const void *dz, void *gradient, bool accumulate) {
     const mlp_network *net = pass->net;
@@ -12,40 +31,66 @@ static bool layer_gradient(mlp_pass *pass, size_t l, const void *dz, void *gradi
     if (pass->plan.lanes) { /* one virtual vector for each parameter, laid out like them */
         char *sums = (char *)pass->sums + layer->weights * MLP_VECTOR_BYTES;
         net->kernels->lanes_gradient(sums, a, dz, layer->n_in, layer->n_out, pass->stride, net->bias, accumulate);
-        return !mlp_pause(pass->call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
+        return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
     }
-    if (net->bias) {
-        net->kernels->column_sums(mlp_at(net, gradient, layer->biases), dz, pass->ld[l], pass->n, layer->n_out,
-                                  accumulate);
-    }
-    return mlp_product(net->kernels, mlp_at(net, gradient, layer->weights), layer->n_out, false, (mlp_left){a, 1, ld},
-                       (mlp_right){.data = dz, .ld = pass->ld[l], .padded = true}, layer->n_in, layer->n_out, pass->n,
-                       accumulate, pass->panel, pass->call);
+    backward_end end = {
+        .pass = pass, .layer = l, .db = mlp_at(net, gradient, layer->biases), .dz = dz, .accumulate = accumulate};
+    return mlp_multiply(&(mlp_product){.kernels = net->kernels,
+                                       .c = mlp_at(net, gradient, layer->weights),
+                                       .ldc = layer->n_out,
+                                       .a = {a, 1, ld},
+                                       .b = {.data = dz, .ld = pass->ld[l], .padded = true},
+                                       .m = layer->n_in,
+                                       .n = layer->n_out,
+                                       .k = pass->n,
+                                       .accumulate = accumulate,
+                                       .done = net->bias ? add_columns : NULL,
+                                       .context = &end},
+                        &pass->team);
 }
 
-/* da (block, n[l-1]) = dZ W[l]^T */
-static bool layer_input_gradient(mlp_pass *pass, size_t l, const void *dz, void *da) {
+/* dZ[l] from a part of dA[l], in place. */
+static void through_activation(void *context, size_t row, size_t n_rows, size_t column, size_t n_columns) {
+    const backward_end *end = context;
+    const mlp_pass *pass = end->pass;
+    const mlp_network *net = pass->net;
+    size_t l = end->layer, rows, n, ld;
+    mlp_shape_of(pass, l, &rows, &n, &ld);
+    size_t at = row * ld + column;
+    const void *a_or_d = pass->d[l] != NULL ? pass->d[l] : pass->a[l];
+    if (pass->mask[l] != NULL) {
+        net->kernels->multiply(mlp_at(net, end->da, at), mlp_at(net, end->da, at), mlp_at(net, pass->mask[l], at), n_rows,
+                               n_columns, ld);
+    }
+    net->kernels->backward[net->layers[l].activation](mlp_at(net, end->da, at), mlp_at(net, a_or_d, at), n_rows, n_columns,
+                                                      ld);
+}
+
+/* da (block, n[l-1]) = dZ[l] W[l]^T, and if `through`, on to dZ[l-1]. */
+static bool layer_input_gradient(mlp_pass *pass, size_t l, const void *dz, void *da, bool through) {
     const mlp_network *net = pass->net;
     const mlp_layer *layer = &net->layers[l];
     const void *w = mlp_at(net, pass->parameters, layer->weights);
+    backward_end end = {.pass = pass, .layer = l - 1, .da = da};
     if (pass->plan.lanes) {
         net->kernels->lanes_backward(da, dz, w, layer->n_in, layer->n_out, pass->stride);
-        return !mlp_pause(pass->call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
+        if (through) {
+            through_activation(&end, 0, layer->n_in, 0, pass->stride);
+        }
+        return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
     }
-    return mlp_product(net->kernels, da, pass->ld[l - 1], true, (mlp_left){dz, pass->ld[l], 1},
-                       (mlp_right){.data = w, .ld = layer->n_out, .transposed = true}, pass->n, layer->n_in, layer->n_out,
-                       false, pass->panel, pass->call);
-}
-
-/* dZ[l] from dA[l], in place: dropout's mask, then g'. */
-static void through_activation(mlp_pass *pass, size_t l, void *da) {
-    const mlp_network *net = pass->net;
-    size_t activation = net->layers[l].activation, rows, n, ld;
-    mlp_shape_of(pass, l, &rows, &n, &ld);
-    if (pass->mask[l] != NULL) {
-        net->kernels->multiply(da, da, pass->mask[l], rows, n, ld);
-    }
-    net->kernels->backward[activation](da, pass->d[l] != NULL ? pass->d[l] : pass->a[l], rows, n, ld);
+    return mlp_multiply(&(mlp_product){.kernels = net->kernels,
+                                       .c = da,
+                                       .ldc = pass->ld[l - 1],
+                                       .padded = true,
+                                       .a = {dz, pass->ld[l], 1},
+                                       .b = {.data = w, .ld = layer->n_out, .transposed = true},
+                                       .m = pass->n,
+                                       .n = layer->n_in,
+                                       .k = layer->n_out,
+                                       .done = through ? through_activation : NULL,
+                                       .context = &end},
+                        &pass->team);
 }
 
 static bool backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wanted *wanted, void *gradient,
@@ -65,7 +110,9 @@ static bool backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wante
         if (l == 1 && wanted->input_gradient == NULL) {
             break;
         }
-        if (!layer_input_gradient(pass, l, dz, da)) {
+        /* Records want dA by itself. */
+        bool through = l > 1 && wanted->records == NULL;
+        if (!layer_input_gradient(pass, l, dz, da, through)) {
             return false;
         }
         if (l == 1) {
@@ -74,8 +121,10 @@ static bool backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wante
         }
         if (wanted->records != NULL) {
             mlp_copy_out(pass, da, lanes, ld_in, layer->n_in, wanted->records[l - 2].da, first);
+            size_t rows, n, ld_unused;
+            mlp_shape_of(pass, l - 1, &rows, &n, &ld_unused);
+            through_activation(&(backward_end){.pass = pass, .layer = l - 1, .da = da}, 0, rows, 0, n);
         }
-        through_activation(pass, l - 1, da);
         void *next = da;
         da = dz == pass->dz_out ? pass->dz : dz;
         dz = next;
@@ -222,7 +271,7 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
         return status;
     }
     if (!read_targets(pass, batch, first) || !read_weights(pass->net, batch, first, n, pass->weights)) {
-        pass->call->row = mlp_row_of(batch->order, first);
+        pass->team.call->row = mlp_row_of(batch->order, first);
         return MLP_BAD_Y;
     }
     for (size_t i = 0; i < n; i++) {
@@ -251,7 +300,7 @@ static void end_chunk(mlp_pass *pass, void *into, void *gradient) {
 mlp_status mlp_run_batch(mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted, mlp_sums *sums) {
     *sums = (mlp_sums){0};
     if (!sum_weights(pass, batch, &sums->weight)) {
-        pass->call->row = mlp_row_of(batch->order, batch->first);
+        pass->team.call->row = mlp_row_of(batch->order, batch->first);
         return MLP_BAD_Y;
     }
     double factor = pass->net->sum ? 1.0 : sums->weight > 0 ? 1.0 / sums->weight : 0.0;

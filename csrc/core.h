@@ -6,6 +6,7 @@
 
 #include "kernels.h"
 #include "mlp.h"
+#include "pool.h"
 
 /* ---- network.c */
 typedef struct {
@@ -120,10 +121,30 @@ typedef struct {
     bool padded;     /* whole vectors are readable past the last column */
 } mlp_right;
 
-/* C (m, n) +=/= A (m, k) B (k, n); padded: C's rows may be written to the next whole vector. panel: scratch of
- * mlp_panel_size(kernels, k) reals. False: the caller wants the call to end. */
-bool mlp_product(const mlp_kernels *kernels, void *c, size_t ldc, bool padded, mlp_left a, mlp_right b, size_t m, size_t n,
-                 size_t k, bool accumulate, void *panel, mlp_call *call);
+/* C (m, n) +=/= A (m, k) B (k, n). */
+typedef struct {
+    const mlp_kernels *kernels;
+    void *c;
+    size_t ldc;
+    bool padded; /* C's rows may be written to the next whole vector */
+    mlp_left a;
+    mlp_right b;
+    size_t m, n, k;
+    bool accumulate;
+    /* Called with each part of C when it is complete, from any thread; NULL: nothing is to be done. */
+    void (*done)(void *context, size_t row, size_t n_rows, size_t column, size_t n_columns);
+    void *context;
+} mlp_product;
+
+/* Who computes: the call's threads, each with room for a panel. */
+typedef struct {
+    mlp_call *call;
+    void *panels;
+    size_t panel_bytes;
+} mlp_team;
+
+bool mlp_multiply(const mlp_product *product, mlp_team *team); /* false: the caller wants the call to end */
+size_t mlp_worth_sharing(const mlp_team *team, double work);   /* the threads to share a region of so much work */
 
 /* ---- propagate.c, backward.c, evaluate.c */
 typedef struct {
@@ -140,7 +161,6 @@ typedef struct {
 typedef struct {
     const mlp_network *net;
     const void *parameters;
-    mlp_call *call;
     mlp_plan plan;
     void *memory;
     size_t n, stride; /* samples in the block now; lanes: rounded up to whole virtual vectors */
@@ -156,7 +176,7 @@ typedef struct {
     double *losses, *weights, *scale; /* [block] */
     void *rows;       /* row-major targets (block, K), or labels, as they are read */
     void *bias;       /* padded copy of the biases at hand */
-    void *panel;
+    mlp_team team;
     void *sums;       /* lanes: a virtual vector for every parameter */
     void *partial;    /* real [N]: the gradient of a later chunk */
 } mlp_pass;

@@ -2,6 +2,11 @@
  * slow or out of bounds. */
 #include "core.h"
 
+#include <stdatomic.h>
+
+/* A region of less work is faster on one thread. */
+#define SHARED_WORK 1e6
+
 /* Rows of a matrix further apart than this are packed: a panel's lines would compete for a few sets of the L1 cache. */
 enum { FAR_APART_BYTES = 2048 };
 
@@ -14,29 +19,65 @@ bool mlp_pause(mlp_call *call, double work) {
     return call->poll != NULL && call->poll(call->context) != 0;
 }
 
-bool mlp_product(const mlp_kernels *kernels, void *c, size_t ldc, bool padded, mlp_left a, mlp_right b, size_t m, size_t n,
-                 size_t k, bool accumulate, void *panel, mlp_call *call) {
-    size_t item = kernels->item, width = kernels->panel;
-    bool far_apart = b.ld * item >= FAR_APART_BYTES && m >= 16;
-    for (size_t j = 0; j < n; j += width) {
-        size_t columns = n - j < width ? n - j : width;
-        size_t whole = (columns + kernels->lanes - 1) / kernels->lanes * kernels->lanes;
-        const void *right = (const char *)b.data + j * item;
-        size_t ld = b.ld;
-        if (b.transposed) {
-            kernels->pack_transposed(panel, (const char *)b.data + j * b.ld * item, b.ld, k, columns);
-            right = panel;
-            ld = width;
-        } else if (far_apart || (whole != columns && !b.padded)) {
-            kernels->pack(panel, right, b.ld, k, columns);
-            right = panel;
-            ld = width;
-        }
-        kernels->product((char *)c + j * item, ldc, a.data, a.row, a.step, right, ld, m, padded ? whole : columns, k,
-                         accumulate);
-        if (mlp_pause(call, 2.0 * (double)m * (double)columns * (double)k)) {
-            return false;
-        }
+/* A product cut into tasks: panels of columns, and where they are too few for the threads, parts of the rows. */
+typedef struct {
+    const mlp_product *p;
+    mlp_team *team;
+    size_t n_panels, rows; /* rows of a task */
+    bool far_apart;
+    double work;           /* of a task */
+    atomic_bool stop;
+} cut_product;
+
+static void run_task(void *context, size_t t, size_t thread) {
+    cut_product *c = context;
+    const mlp_product *p = c->p;
+    const mlp_kernels *kernels = p->kernels;
+    if (atomic_load_explicit(&c->stop, memory_order_relaxed)) {
+        return;
     }
-    return true;
+    size_t item = kernels->item, width = kernels->panel, j = t % c->n_panels * width, i = t / c->n_panels * c->rows;
+    size_t columns = p->n - j < width ? p->n - j : width, rows = p->m - i < c->rows ? p->m - i : c->rows;
+    size_t whole = (columns + kernels->lanes - 1) / kernels->lanes * kernels->lanes, ld = p->b.ld;
+    void *panel = (char *)c->team->panels + thread * c->team->panel_bytes;
+    const void *right = (const char *)p->b.data + j * item;
+    if (p->b.transposed) {
+        kernels->pack_transposed(panel, (const char *)p->b.data + j * ld * item, ld, p->k, columns);
+        right = panel;
+        ld = width;
+    } else if (c->far_apart || (whole != columns && !p->b.padded)) {
+        kernels->pack(panel, right, ld, p->k, columns);
+        right = panel;
+        ld = width;
+    }
+    kernels->product((char *)p->c + (i * p->ldc + j) * item, p->ldc, (const char *)p->a.data + i * p->a.row * item,
+                     p->a.row, p->a.step, right, ld, rows, p->padded ? whole : columns, p->k, p->accumulate);
+    if (p->done != NULL) {
+        p->done(p->context, i, rows, j, columns);
+    }
+    if (thread == 0 && mlp_pause(c->team->call, c->work)) {
+        atomic_store_explicit(&c->stop, true, memory_order_relaxed);
+    }
+}
+
+size_t mlp_worth_sharing(const mlp_team *team, double work) {
+    return work >= SHARED_WORK && team->call->n_threads > 1 ? team->call->n_threads : 1;
+}
+
+bool mlp_multiply(const mlp_product *p, mlp_team *team) {
+    size_t width = p->kernels->panel, n_panels = (p->n + width - 1) / width, cuts = 1;
+    double work = 2.0 * (double)p->m * (double)p->n * (double)p->k;
+    size_t n_threads = mlp_worth_sharing(team, work);
+    if (n_threads > 1 && n_panels % n_threads != 0 && n_panels < 8 * n_threads) {
+        cuts = n_threads;
+    }
+    size_t rows = (p->m + cuts - 1) / cuts, n_tasks = n_panels * ((p->m + rows - 1) / rows);
+    cut_product c = {.p = p,
+                     .team = team,
+                     .n_panels = n_panels,
+                     .rows = rows,
+                     .far_apart = p->b.ld * p->kernels->item >= FAR_APART_BYTES && rows >= 16,
+                     .work = work / (double)n_tasks * (double)n_threads};
+    mlp_parallel(team->call->pool, n_threads, n_tasks, run_task, &c);
+    return !atomic_load_explicit(&c.stop, memory_order_relaxed);
 }

@@ -89,7 +89,14 @@ typedef enum {
     MLP_BAD_X, MLP_BAD_Y, MLP_BAD_WEIGHT /* see row, column, reason of the call; the network is as it was */
 } mlp_status;
 
+/* Worker threads, started as they are needed; one pool serves any number of networks. Not to be used after fork. */
+typedef struct mlp_pool mlp_pool;
+mlp_pool *mlp_pool_create(void); /* NULL: no memory */
+void mlp_pool_destroy(mlp_pool *pool);
+
 typedef struct {
+    mlp_pool *pool;                  /* NULL: this thread alone */
+    size_t n_threads;                /* at most so many, this one included; the results do not depend on it */
     int (*poll)(void *context);      /* called every millisecond or so of work; nonzero: stop. NULL: never */
     void *context;
     size_t row, column;              /* out: the offending value's place; row SIZE_MAX: the whole array */

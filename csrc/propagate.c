@@ -70,7 +70,8 @@ static void cut_all(mlp_pass *pass, cutter *c, size_t n_rows, bool gradient, boo
     pass->weights = cut(c, block * sizeof(double));
     pass->scale = cut(c, block * sizeof(double));
     pass->bias = cut(c, width * item);
-    pass->panel = cut(c, width * net->kernels->panel * item);
+    pass->team.panel_bytes = width * net->kernels->panel * item;
+    pass->team.panels = cut(c, pass->team.panel_bytes * (pass->team.call->n_threads > 0 ? pass->team.call->n_threads : 1));
 }
 
 mlp_pass *mlp_pass_create(const mlp_network *net, size_t n_rows, bool gradient, bool dropout, mlp_call *call) {
@@ -86,7 +87,7 @@ mlp_pass *mlp_pass_create(const mlp_network *net, size_t n_rows, bool gradient, 
     }
     *pass = (mlp_pass){.net = net,
                        .parameters = net->parameters,
-                       .call = call,
+                       .team = {.call = call},
                        .plan = mlp_make_plan(net, n_rows),
                        .ld = ld,
                        .a = pointers,
@@ -161,8 +162,37 @@ const void *mlp_layer_input(const mlp_pass *pass, size_t l, size_t *ld) {
     return pass->mask[l - 1] != NULL ? pass->dropped[l - 1] : pass->a[l - 1];
 }
 
-/* z (block, n[l]) = A[l-1] W[l], and in lanes + b[l] already. */
-static bool multiply_layer(mlp_pass *pass, size_t l, void *z) {
+/* The biases of layer l padded to whole vectors; NULL where there are none. */
+static const void *padded_biases(mlp_pass *pass, size_t l) {
+    const mlp_network *net = pass->net;
+    const mlp_layer *layer = &net->layers[l];
+    if (!net->bias) {
+        return NULL;
+    }
+    memcpy(pass->bias, mlp_at(net, pass->parameters, layer->biases), layer->n_out * net->item);
+    return pass->bias;
+}
+
+/* What follows a layer's product: bias, activation; over each part of it as it is complete. */
+typedef struct {
+    const mlp_pass *pass;
+    size_t layer, activation;
+    void *z;
+    const void *bias;
+} layer_end;
+
+static void end_layer(void *context, size_t row, size_t n_rows, size_t column, size_t n_columns) {
+    const layer_end *end = context;
+    const mlp_network *net = end->pass->net;
+    size_t ld = end->pass->ld[end->layer], at = row * ld + column;
+    void *d = end->pass->d[end->layer];
+    net->kernels->forward[end->activation](mlp_at(net, end->z, at), d == NULL ? NULL : mlp_at(net, d, at),
+                                           end->bias == NULL ? NULL : mlp_at(net, end->bias, column), n_rows, n_columns,
+                                           ld);
+}
+
+/* z (block, n[l]) = A[l-1] W[l] + b[l], and through `activation`. */
+static bool multiply_layer(mlp_pass *pass, size_t l, void *z, size_t activation) {
     const mlp_network *net = pass->net;
     const mlp_layer *layer = &net->layers[l];
     const void *w = mlp_at(net, pass->parameters, layer->weights);
@@ -171,22 +201,24 @@ static bool multiply_layer(mlp_pass *pass, size_t l, void *z) {
     if (pass->plan.lanes) {
         const void *b = net->bias ? mlp_at(net, pass->parameters, layer->biases) : NULL;
         net->kernels->lanes_forward(z, a, w, b, layer->n_in, layer->n_out, pass->stride);
-        return !mlp_pause(pass->call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
+        if (activation != MLP_ACT_identity) {
+            net->kernels->forward[activation](z, pass->d[l], NULL, layer->n_out, pass->stride, pass->stride);
+        }
+        return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
     }
-    return mlp_product(net->kernels, z, pass->ld[l], true, (mlp_left){a, ld, 1},
-                       (mlp_right){.data = w, .ld = layer->n_out}, pass->n, layer->n_out, layer->n_in, false, pass->panel,
-                       pass->call);
-}
-
-/* The biases of layer l where they are still to be added, padded to whole vectors; else NULL. */
-static const void *biases_to_add(mlp_pass *pass, size_t l) {
-    const mlp_network *net = pass->net;
-    const mlp_layer *layer = &net->layers[l];
-    if (pass->plan.lanes || !net->bias) {
-        return NULL;
-    }
-    memcpy(pass->bias, mlp_at(net, pass->parameters, layer->biases), layer->n_out * net->item);
-    return pass->bias;
+    layer_end end = {.pass = pass, .layer = l, .activation = activation, .z = z, .bias = padded_biases(pass, l)};
+    return mlp_multiply(&(mlp_product){.kernels = net->kernels,
+                                       .c = z,
+                                       .ldc = pass->ld[l],
+                                       .padded = true,
+                                       .a = {a, ld, 1},
+                                       .b = {.data = w, .ld = layer->n_out},
+                                       .m = pass->n,
+                                       .n = layer->n_out,
+                                       .k = layer->n_in,
+                                       .done = end_layer,
+                                       .context = &end},
+                        &pass->team);
 }
 
 static uint64_t dropout_key(const mlp_network *net, size_t l) {
@@ -215,28 +247,24 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
         const mlp_layer *layer = &net->layers[l];
         bool output = l == net->n_layers;
         void *z = output && lanes ? pass->z : pass->a[l];
-        if (!multiply_layer(pass, l, z)) {
+        /* Outputs stop at z, for the loss; so do the others where z itself is wanted. */
+        bool at_z = output || records != NULL;
+        if (!multiply_layer(pass, l, z, at_z ? MLP_ACT_identity : layer->activation)) {
             return MLP_INTERRUPTED;
         }
-        const void *bias = biases_to_add(pass, l);
         size_t rows, width, ld;
         mlp_shape_of(pass, l, &rows, &width, &ld);
-        if ((output || records != NULL) && bias != NULL) { /* z is wanted by itself */
-            kernels->forward[MLP_ACT_identity](z, NULL, bias, rows, width, ld);
-            bias = NULL;
-        }
         if (records != NULL) {
             mlp_copy_out(pass, z, lanes, ld, layer->n_out, records[l - 1].z, place);
         }
-        if (!output) {
-            kernels->forward[layer->activation](z, pass->d[l], bias, rows, width, ld);
-            if (records != NULL) {
-                mlp_copy_out(pass, z, lanes, ld, layer->n_out, records[l - 1].a, place);
-            }
-            if (pass->mask[l] != NULL) {
-                drop(pass, l);
-            }
-        } else if (!lanes) {
+        if (!output && at_z) {
+            kernels->forward[layer->activation](z, pass->d[l], NULL, rows, width, ld);
+            mlp_copy_out(pass, z, lanes, ld, layer->n_out, records[l - 1].a, place);
+        }
+        if (!output && pass->mask[l] != NULL) {
+            drop(pass, l);
+        }
+        if (output && !lanes) {
             kernels->transpose(pass->z, pass->stride, z, ld, n, layer->n_out);
         }
     }

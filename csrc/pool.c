@@ -1,0 +1,189 @@
+/* pool.c: worker threads that share the tasks of one region at a time; the only file of the core that asks the operating
+ * system for anything. Which thread runs a task changes nothing: tasks are cut by shape and write to places of their own. */
+#include "pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A region as one number, so that joining, leaving and closing are each one atomic step: which region it is, how many
+ * more threads it takes, how many workers are inside. */
+#define REGION(number, places, inside) (((uint64_t)(number) << 32) | ((uint64_t)(places) << 16) | (uint64_t)(inside))
+static uint32_t number_of(uint64_t region) {
+    return (uint32_t)(region >> 32);
+}
+
+static uint32_t places_of(uint64_t region) {
+    return (uint32_t)(region >> 16) & 0xffff;
+}
+
+static uint32_t inside_of(uint64_t region) {
+    return (uint32_t)region & 0xffff;
+}
+
+/* A worker that finds nothing to do looks around this often, about 50 us, before it sleeps: the regions of a step follow
+ * each other within a few. */
+enum { LOOKS = 4000, MOST_WORKERS = 1023 };
+
+struct mlp_pool {
+    atomic_bool busy;          /* a region is running; others run theirs on their own thread */
+    _Atomic uint64_t region;
+    atomic_size_t next;        /* task of the region */
+    mlp_task task;
+    void *context;
+    size_t n_tasks;
+    uint32_t places;           /* given out at the start of the region */
+    atomic_bool ending;
+    atomic_size_t sleeping;
+    pthread_mutex_t mutex;     /* of going to sleep and waking */
+    pthread_cond_t wake;
+    size_t n_workers;
+    pthread_t workers[MOST_WORKERS];
+};
+
+static void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void run_tasks(mlp_pool *pool, size_t thread) {
+    for (;;) {
+        size_t t = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
+        if (t >= pool->n_tasks) {
+            return;
+        }
+        pool->task(pool->context, t, thread);
+    }
+}
+
+/* Works in a region other than `seen` if there is one that takes another thread; says which it saw last. */
+static bool join(mlp_pool *pool, uint32_t *seen) {
+    uint64_t region = atomic_load_explicit(&pool->region, memory_order_acquire);
+    while (number_of(region) != *seen && places_of(region) > 0) {
+        uint64_t joined = REGION(number_of(region), places_of(region) - 1, inside_of(region) + 1);
+        if (atomic_compare_exchange_weak_explicit(&pool->region, &region, joined, memory_order_acq_rel,
+                                                  memory_order_acquire)) {
+            *seen = number_of(region);
+            run_tasks(pool, 1 + pool->places - places_of(region));
+            atomic_fetch_sub_explicit(&pool->region, 1, memory_order_acq_rel);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void fall_asleep(mlp_pool *pool, uint32_t seen) {
+    pthread_mutex_lock(&pool->mutex);
+    atomic_fetch_add(&pool->sleeping, 1);
+    for (;;) {
+        uint64_t region = atomic_load(&pool->region);
+        if (atomic_load(&pool->ending) || (number_of(region) != seen && places_of(region) > 0)) {
+            break;
+        }
+        pthread_cond_wait(&pool->wake, &pool->mutex);
+    }
+    atomic_fetch_sub(&pool->sleeping, 1);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+static void *work(void *argument) {
+    mlp_pool *pool = argument;
+    uint32_t seen = 0;
+    while (!atomic_load_explicit(&pool->ending, memory_order_relaxed)) {
+        bool worked = false;
+        for (int look = 0; look < LOOKS && !worked; look++) {
+            worked = join(pool, &seen);
+            if (!worked) {
+                relax();
+            }
+        }
+        if (!worked) {
+            fall_asleep(pool, seen);
+        }
+    }
+    return NULL;
+}
+
+mlp_pool *mlp_pool_create(void) {
+    mlp_pool *pool = calloc(1, sizeof *pool);
+    if (pool == NULL) {
+        return NULL;
+    }
+    if (pthread_mutex_init(&pool->mutex, NULL) != 0) {
+        free(pool);
+        return NULL;
+    }
+    if (pthread_cond_init(&pool->wake, NULL) != 0) {
+        pthread_mutex_destroy(&pool->mutex);
+        free(pool);
+        return NULL;
+    }
+    return pool;
+}
+
+void mlp_pool_destroy(mlp_pool *pool) {
+    if (pool == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&pool->mutex);
+    atomic_store(&pool->ending, true);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->mutex);
+    for (size_t i = 0; i < pool->n_workers; i++) {
+        pthread_join(pool->workers[i], NULL);
+    }
+    pthread_cond_destroy(&pool->wake);
+    pthread_mutex_destroy(&pool->mutex);
+    free(pool);
+}
+
+/* Threads that cannot be started are done without. */
+static size_t hire(mlp_pool *pool, size_t n) {
+    n = n < MOST_WORKERS ? n : MOST_WORKERS;
+    while (pool->n_workers < n && pthread_create(&pool->workers[pool->n_workers], NULL, work, pool) == 0) {
+        pool->n_workers++;
+    }
+    return n < pool->n_workers ? n : pool->n_workers;
+}
+
+void mlp_parallel(mlp_pool *pool, size_t n_threads, size_t n_tasks, mlp_task task, void *context) {
+    n_threads = n_threads < n_tasks ? n_threads : n_tasks;
+    if (pool == NULL || n_threads <= 1 || atomic_exchange_explicit(&pool->busy, true, memory_order_acquire)) {
+        for (size_t t = 0; t < n_tasks; t++) {
+            task(context, t, 0);
+        }
+        return;
+    }
+    pool->task = task;
+    pool->context = context;
+    pool->n_tasks = n_tasks;
+    pool->places = (uint32_t)hire(pool, n_threads - 1);
+    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    uint32_t number = number_of(atomic_load_explicit(&pool->region, memory_order_relaxed)) + 1;
+    number += number == 0; /* what workers have seen before their first region */
+    atomic_store(&pool->region, REGION(number, pool->places, 0));
+    if (atomic_load(&pool->sleeping) > 0) {
+        pthread_mutex_lock(&pool->mutex);
+        pthread_cond_broadcast(&pool->wake);
+        pthread_mutex_unlock(&pool->mutex);
+    }
+    run_tasks(pool, 0);
+    uint64_t region = atomic_load_explicit(&pool->region, memory_order_acquire);
+    while (places_of(region) > 0 &&
+           !atomic_compare_exchange_weak_explicit(&pool->region, &region, REGION(number, 0, inside_of(region)),
+                                                  memory_order_acq_rel, memory_order_acquire)) {
+    }
+    for (int look = 0; inside_of(atomic_load_explicit(&pool->region, memory_order_acquire)) > 0; look++) {
+        if (look < LOOKS) {
+            relax();
+        } else {
+            sched_yield();
+        }
+    }
+    atomic_store_explicit(&pool->busy, false, memory_order_release);
+}

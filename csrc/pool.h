@@ -1,0 +1,14 @@
+/* pool.h: regions of work shared by threads. See pool.c. */
+#ifndef MLP_POOL_H
+#define MLP_POOL_H
+
+#include "mlp.h"
+
+/* Task t of a region; thread: from 0, below the region's n_threads, the same for all tasks that a thread runs in it. */
+typedef void (*mlp_task)(void *context, size_t t, size_t thread);
+
+/* Runs tasks 0..n_tasks-1, each once, on this thread and up to n_threads - 1 workers; returns when all are done. Without a
+ * pool, or while another region has its workers, this thread runs them all. */
+void mlp_parallel(mlp_pool *pool, size_t n_threads, size_t n_tasks, mlp_task task, void *context);
+
+#endif
