@@ -93,7 +93,7 @@ static mlp_status check_y_row(const mlp_network *net, const mlp_data *data, cons
         sum += y[k];
     }
     if (net->loss_kind == OF_LOGITS && fabs(sum - 1.0) > 1e-3) {
-        return reject(call, MLP_BAD_Y, row, 0, "a row of probabilities that sum to 1");
+        return reject(call, MLP_BAD_Y, row, SIZE_MAX, "a row of probabilities that sum to 1");
     }
     return MLP_OK;
 }

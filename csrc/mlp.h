@@ -99,7 +99,7 @@ typedef struct {
     size_t n_threads;                /* at most so many, this one included; the results do not depend on it */
     int (*poll)(void *context);      /* called every millisecond or so of work; nonzero: stop. NULL: never */
     void *context;
-    size_t row, column;              /* out: the offending value's place; row SIZE_MAX: the whole array */
+    size_t row, column;              /* out: the offending value's place; SIZE_MAX: the whole array, or row */
     bool validation;                 /* out: it is in the validation data */
     char reason[112];                /* out: what it should have been ("a whole number from 0 to 9") */
     double work;                     /* the core's own: arithmetic since the last poll; start with 0 */

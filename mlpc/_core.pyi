@@ -10,10 +10,10 @@ ACTIVATIONS: tuple[str, ...]
 LOSSES: dict[str, str]  # name of the loss: its own output activation
 KERNELS: tuple[str, ...]  # instruction sets this machine can run, the best first
 
-def add_docstring(method: object, text: str) -> None:
+def add_docstring(method: object, text: str, /) -> None:
     """Give a method of a C type its docstring (once), so that docstrings live in Python."""
 
-def schedule_multiplier(schedule: tuple[object, ...], epochs: float) -> float:
+def schedule_multiplier(schedule: tuple[object, ...], epochs: float, /) -> float:
     """Multiplier of a schedule tuple, as `_fit` takes it, at `epochs` epochs."""
 
 class Network:

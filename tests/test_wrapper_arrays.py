@@ -184,6 +184,7 @@ BAD_DATA = [
     (((2, 1), "squared_error"), X5, Y5, np.ones((5, 2)), r"sample_weight must have shape \(n_samples,\), got \(5, 2\)"),
     (((2, 1), "squared_error"), with_value(X5, (3, 1), np.nan), Y5, None, r"X\[3, 1\] is nan"),
     (((2, 1), "squared_error"), with_value(X5, (0, 0), -np.inf).astype(">f4"), Y5, None, r"X\[0, 0\] is -inf"),
+    (((2, 1), "squared_error"), np.broadcast_to(np.inf, (5, 2)), Y5, None, r"X\[0, 0\] is inf"),
     (((2, 1), "squared_error"), X5, with_value(Y5, 4, np.inf), None, r"y\[4\] is inf"),
     (TWO, X5, with_value(np.zeros((5, 2)), (1, 1), np.nan), None, r"y\[1, 1\] is nan"),
     (CLASSES, X5, with_value(np.zeros(5, int), 2, 3), None, r"y\[2\] is 3: it must be a whole number from 0 to 2"),

@@ -257,6 +257,20 @@ def test_a_buffer_in_use_cannot_be_resized(case):
         owner.resize(10, refcheck=False)
 
 
+def test_a_buffer_cannot_be_resized_while_another_argument_is_converted():
+    net, (X, y) = make(), data()
+    X = X.copy()
+
+    class Targets:
+        def __array__(self, dtype=None, copy=None):
+            X.resize(0, refcheck=False)
+            return y
+
+    with pytest.raises(ValueError, match=REFUSAL):
+        fit(net, X, Targets())
+    X.resize(0, refcheck=False)
+
+
 def test_a_buffer_cannot_be_resized_while_predicting():
     net = make((64, 256, 256, 1))
     X = np.zeros((200000, 64))
@@ -321,8 +335,7 @@ def test_interrupt_in_many_small_epochs():
 def test_interrupt_reading():
     net, X, y = large()
     X, y = np.tile(X, (20, 1)), np.tile(y, 20)
-    calls = [lambda: net.predict_proba(X), lambda: net.activations(X), lambda: evaluate(net, X, y)]
-    for call in calls:
+    for call in (lambda: net.predict_proba(X), lambda: evaluate(net, X, y)):
         assert min(interrupt(0.1, call) for _ in range(3)) < 0.05
     assert net.predict_proba(X[:5]).shape == (5, 1)
 

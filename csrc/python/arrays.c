@@ -1,5 +1,5 @@
-/* arrays.c: array arguments as rows of the core, in place whatever their strides, alignment, byte order or numeric dtype,
- * and new arrays for results. Shapes and dtypes are checked here; values are the core's to check. */
+/* arrays.c: array arguments as rows of the core, in place whatever their strides, alignment, byte order or numeric
+ * dtype, and new arrays for results. Shapes and dtypes are checked here; values are the core's to check. */
 #include "wrapper.h"
 
 const char *const TRAINING_NAMES[3] = {"X", "y", "sample_weight"};
@@ -93,8 +93,8 @@ static bool is_column(const PyArrayObject *array) {
     return PyArray_NDIM(array) == 1 || (PyArray_NDIM(array) == 2 && PyArray_DIM(array, 1) == 1);
 }
 
-/* A reference keeps an array, not its buffer: a.resize(n, refcheck=False) moves that as soon as other code may run. NumPy
- * refuses while the array that owns the buffer, the last of the .base chain, has a weak reference. */
+/* A reference keeps an array, not its buffer: a.resize(n, refcheck=False) moves that as soon as other code may run.
+ * NumPy refuses while the array that owns the buffer, the last of the .base chain, has a weak reference. */
 static bool pin(operand *x) {
     PyObject *owner = (PyObject *)x->array;
     for (PyObject *next = owner; next != NULL;) {
@@ -239,7 +239,7 @@ PyObject *describe_element(const operand *x, size_t row, size_t column) {
     bool flat = PyArray_NDIM(x->array) == 1;
     if (row >= x->rows.n_rows) return PyUnicode_FromString(x->name);
     if (column >= x->rows.n_columns) return PyUnicode_FromFormat("%s[%zu]", x->name, row);
-    if (x->rows.column_stride == 0) column = 0;
+    if (!flat && column >= (size_t)PyArray_DIM(x->array, 1)) column = 0; /* one column stands for all */
     char *place =
         PyArray_BYTES(x->array) + (ptrdiff_t)row * x->rows.row_stride + (ptrdiff_t)column * x->rows.column_stride;
     value = PyArray_GETITEM(x->array, place);

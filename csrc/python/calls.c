@@ -1,5 +1,5 @@
-/* calls.c: what surrounds a call of the core: one writer or many readers, the GIL, signals, and the exception that a status
- * becomes. */
+/* calls.c: what surrounds a call of the core: one writer or many readers, the GIL, signals, and the exception that
+ * a status becomes. */
 #include "wrapper.h"
 
 #include <time.h>
@@ -64,11 +64,9 @@ static int poll_signals(void *context) {
     return stop;
 }
 
-bool is_long(double work) { return work >= LONG_WORK; }
-
-void begin_call(call *c, bool release) {
+void begin_call(call *c, double work) {
     *c = (call){0};
-    if (!release) return;
+    if (work < LONG_WORK) return;
     c->core.poll = poll_signals;
     c->core.context = c;
     c->next_poll = now() + POLL_INTERVAL;

@@ -4,7 +4,7 @@
 
 /* ---- Functions */
 
-/* The text of a method or attribute lives in a static table of this module, so it must live as long: it is never freed. */
+/* The text of a method or attribute is pointed to from a static table of this module, so it is never freed. */
 static PyObject *add_docstring(PyObject *Py_UNUSED(module), PyObject *args) {
     PyObject *object, *text;
     const char **place;

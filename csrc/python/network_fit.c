@@ -221,10 +221,10 @@ PyObject *network_fit(network_object *self, PyObject *args, PyObject *kwargs) {
         .context = &context,
     };
     if (hooks.multiplier != NULL || hooks.epoch_end != NULL) settings.hooks = &hooks;
-    /* Hooks run Python code, so the buffers are pinned also where the GIL is kept. */
-    if (!pin_data(&data) || !pin_data(&validation)) goto done;
+    double work = mlp_work(self->net, data.x.rows.n_rows, true);
+    if (settings.validation != NULL) work += mlp_work(self->net, validation.x.rows.n_rows, false);
     if (!lock_write(self, partial ? "partial_fit" : "fit")) goto done;
-    begin_call(&c, is_long(mlp_work(self->net, data.x.rows.n_rows, true) * (double)epochs));
+    begin_call(&c, work * (double)epochs);
     mlp_status status = mlp_fit(self->net, &data.data, &settings, &fit_result, &c.core);
     end_call(&c);
     unlock_write(self);

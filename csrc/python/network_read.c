@@ -1,5 +1,5 @@
 /* network_read.c: the methods that read a network: outputs, labels, hidden activations, objectives and gradients, the
- * records of a backward pass. They take the place of a reader while the core computes, never while Python code may run. */
+ * records of a backward pass. They are readers while the core computes, not while Python code may run. */
 #include "wrapper.h"
 
 /* method(X, *, option=value): the two arguments of the methods called most often, option NULL where there is none. */
@@ -34,10 +34,8 @@ typedef struct {
 
 static bool run_forward(network_object *self, const char *method, operand *x, const wanted_outputs *wanted) {
     call c;
-    bool release_gil = is_long(mlp_work(self->net, x->rows.n_rows, false));
-    if (release_gil && !pin(x)) return false;
     if (!lock_read(self, method)) return false;
-    begin_call(&c, release_gil);
+    begin_call(&c, mlp_work(self->net, x->rows.n_rows, false));
     mlp_status status = mlp_forward(self->net, wanted->activations, &x->rows, &c.core);
     bool outputs_given = status == MLP_OK;
     if (outputs_given && wanted->labels != NULL) {
@@ -189,7 +187,7 @@ PyObject *network_transform(network_object *self, PyObject *const *args, Py_ssiz
     return propagate(self, method, x, (size_t)(layer > 0 ? layer : n_hidden + 1 + layer), false);
 }
 
-/* X in the network's dtype, a new array. Like the core, through float64: an int64 is rounded twice on its way to float32. */
+/* X in the network's dtype, a new array. Like the core, through float64: int64 to float32 is rounded twice. */
 static PyArrayObject *convert_x(const network_object *self, const operand *x) {
     PyArrayObject *wide = (PyArrayObject *)PyArray_FromArray(
         x->array, PyArray_DescrFromType(NPY_DOUBLE), NPY_ARRAY_CARRAY | NPY_ARRAY_ENSURECOPY | NPY_ARRAY_FORCECAST);
@@ -241,10 +239,7 @@ PyObject *network_evaluate(network_object *self, PyObject *args, PyObject *kwarg
     operand vector = {0};
     mlp_wanted wanted = {.objective = strchr(want, 'o') != NULL ? &objective : NULL};
     if (!get_data(self, values, TRAINING_NAMES, &data)) goto done;
-    if (parameters != Py_None) {
-        vector.array = get_vector(self, parameters, "parameters");
-        if (vector.array == NULL) goto done;
-    }
+    if (parameters != Py_None && !get_vector(self, parameters, "parameters", &vector)) goto done;
     size_t n_rows = data.x.rows.n_rows;
     if (strchr(want, 'g') != NULL) {
         gradient = new_vector(mlp_n_parameters(self->net), self->typenum);
@@ -261,11 +256,9 @@ PyObject *network_evaluate(network_object *self, PyObject *args, PyObject *kwarg
         if (losses == NULL) goto done;
         wanted.sample_losses = PyArray_DATA(losses);
     }
-    bool release_gil = is_long(mlp_work(self->net, n_rows, gradient != NULL || input_gradient != NULL));
-    if (release_gil && !(pin_data(&data) && pin(&vector))) goto done;
     if (!lock_read(self, "objective or gradient")) goto done;
     call c;
-    begin_call(&c, release_gil);
+    begin_call(&c, mlp_work(self->net, n_rows, gradient != NULL || input_gradient != NULL));
     mlp_status status =
         mlp_evaluate(self->net, &wanted, vector.array == NULL ? NULL : PyArray_DATA(vector.array), &data.data, &c.core);
     end_call(&c);
@@ -330,11 +323,9 @@ PyObject *network_backpropagate(network_object *self, PyObject *args, PyObject *
         if (record == NULL) goto done;
         PyList_SET_ITEM(list, (Py_ssize_t)l - 1, record);
     }
-    bool release_gil = is_long(mlp_work(self->net, data.x.rows.n_rows, true));
-    if (release_gil && !pin_data(&data)) goto done;
     if (!lock_read(self, method)) goto done;
     call c;
-    begin_call(&c, release_gil);
+    begin_call(&c, mlp_work(self->net, data.x.rows.n_rows, true));
     mlp_status status = mlp_backpropagate(self->net, records, &data.data, &c.core);
     end_call(&c);
     unlock_read(self);

@@ -1,5 +1,5 @@
-/* network_state.c: what a network has beside its parameters: the optimizer's settings and state, the random source, progress
- * and history; and taking all of it out and putting it back, for saving and copying. */
+/* network_state.c: what a network has beside its parameters: the optimizer's settings and state, the random source,
+ * progress and history; and taking all of it out and putting it back, for saving and copying. */
 #include "wrapper.h"
 
 #include <numpy/random/bitgen.h>
@@ -263,13 +263,13 @@ PyObject *network_set_state(network_object *self, PyObject *dict) {
     size_t n_parameters = mlp_n_parameters(self->net),
            item_size = self->typenum == NPY_FLOAT ? sizeof(float) : sizeof(double);
     PyObject *fields = PyDict_GetItemString(dict, "progress");
-    if ((parameters = get_floats(self, dict, "parameters", self->typenum)) == NULL ||
+    /* Sizes are checked last: until then, what is asked for a number may run code that changes an array. */
+    if (!get_fields("progress", progress_fields, fields == NULL ? Py_None : fields, true, &progress) ||
+        !check_pairs(self, &progress) || (parameters = get_floats(self, dict, "parameters", self->typenum)) == NULL ||
         (optimizer_state = get_floats(self, dict, "optimizer_state", self->typenum)) == NULL ||
         (history = get_floats(self, dict, "history", NPY_DOUBLE)) == NULL ||
         !check_length(parameters, n_parameters, "parameters") ||
-        !check_length(optimizer_state, n_state, "optimizer_state") ||
-        !get_fields("progress", progress_fields, fields == NULL ? Py_None : fields, true, &progress) ||
-        !check_pairs(self, &progress)) {
+        !check_length(optimizer_state, n_state, "optimizer_state")) {
         goto done;
     }
     if (PyArray_NDIM(history) != 2 || PyArray_DIM(history, 0) != 3) {

@@ -1,5 +1,5 @@
-/* network_type.c: the type mlpc._core.Network: construction, attributes, views of the parameters. Its methods that compute
- * are in network_read.c, network_fit.c and network_state.c. */
+/* network_type.c: the type mlpc._core.Network: construction, attributes, views of the parameters. Its methods that
+ * compute are in network_read.c, network_fit.c and network_state.c. */
 #include "wrapper.h"
 
 #include <stddef.h>
@@ -243,15 +243,15 @@ static int set_parameters(network_object *self, PyObject *value, void *Py_UNUSED
         PyErr_SetString(PyExc_AttributeError, "parameters cannot be deleted");
         return -1;
     }
-    PyArrayObject *vector = get_vector(self, value, "parameters");
-    PyObject *view = vector == NULL ? NULL : get_parameters(self, NULL);
+    operand vector;
+    PyObject *view = get_vector(self, value, "parameters", &vector) ? get_parameters(self, NULL) : NULL;
     bool nested = in_own_callback(self);
     if (view != NULL && (nested || lock_write(self, "parameters"))) {
-        status = PyArray_CopyInto((PyArrayObject *)view, vector);
+        status = PyArray_CopyInto((PyArrayObject *)view, vector.array);
         if (!nested) unlock_write(self);
     }
     Py_XDECREF(view);
-    Py_XDECREF(vector);
+    release(&vector);
     return status;
 }
 

@@ -91,7 +91,7 @@ bool ready(const network_object *self);
 typedef struct {
     const char *name; /* as the caller knows it: "X", "validation_data[0]" */
     PyArrayObject *array;
-    PyObject *pin; /* keeps the buffer in place while the GIL is released */
+    PyObject *pin; /* keeps the buffer in place, whatever other threads do with the array */
     mlp_rows rows;
 } operand;
 
@@ -110,11 +110,9 @@ PyArrayObject *as_numbers(module_state *state, PyObject *value, const char *name
 bool get_x(const network_object *self, PyObject *value, const char *name, operand *x);
 bool get_data(const network_object *self, PyObject *const values[3], const char *const names[3], operands *data);
 bool get_class_weight(const network_object *self, PyObject *value, operands *data);
-/* A vector laid out like the parameters, in the network's dtype, contiguous; a copy only where it is not that already. */
-PyArrayObject *get_vector(const network_object *self, PyObject *value, const char *name);
+/* A vector laid out like the parameters, contiguous and in the network's dtype; copied only where it is not so. */
+bool get_vector(const network_object *self, PyObject *value, const char *name, operand *vector);
 
-bool pin(operand *x);
-bool pin_data(operands *data);
 void release(operand *x);
 void release_data(operands *data);
 
@@ -142,10 +140,9 @@ void unlock_write(network_object *self);
 /* This thread is in a callback of its own training, where it may write parameters under the lock it has. */
 bool in_own_callback(const network_object *self);
 
-/* Whether arithmetic of so many floating-point operations is worth releasing the GIL. */
-bool is_long(double work);
-/* Between the two the GIL is released if `release` says so, and signals are looked for; the data must then be pinned. */
-void begin_call(call *c, bool release);
+/* Around a call of the core that takes about so many floating-point operations: where they take long, the GIL is
+ * released and signals are looked for meanwhile. */
+void begin_call(call *c, double work);
 void end_call(call *c);
 /* For a hook in between: take_gil says whether it was released, and give_gil restores that. */
 bool take_gil(call *c);
