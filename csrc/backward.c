@@ -59,11 +59,11 @@ static void through_activation(void *context, size_t row, size_t n_rows, size_t 
     size_t at = row * ld + column;
     const void *a_or_d = pass->d[l] != NULL ? pass->d[l] : pass->a[l];
     if (pass->mask[l] != NULL) {
-        net->kernels->multiply(mlp_at(net, end->da, at), mlp_at(net, end->da, at), mlp_at(net, pass->mask[l], at), n_rows,
-                               n_columns, ld);
+        net->kernels->multiply(mlp_at(net, end->da, at), mlp_at(net, end->da, at), mlp_at(net, pass->mask[l], at),
+                               n_rows, n_columns, ld);
     }
-    net->kernels->backward[net->layers[l].activation](mlp_at(net, end->da, at), mlp_at(net, a_or_d, at), n_rows, n_columns,
-                                                      ld);
+    net->kernels->backward[net->layers[l].activation](mlp_at(net, end->da, at), mlp_at(net, a_or_d, at), n_rows,
+                                                      n_columns, ld);
 }
 
 /* da (block, n[l-1]) = dZ[l] W[l]^T, and if `through`, on to dZ[l-1]. */
@@ -261,8 +261,8 @@ static void output_block(mlp_pass *pass, bool derivative, const mlp_record *reco
 }
 
 /* ---- A batch. */
-static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted, size_t at, size_t n,
-                            double factor, void *gradient, bool accumulate, mlp_sums *sums) {
+static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted, size_t at,
+                            size_t n, double factor, void *gradient, bool accumulate, mlp_sums *sums) {
     bool derivative = gradient != NULL || wanted->input_gradient != NULL || wanted->records != NULL;
     size_t first = batch->first + at;
     pass->first = at;
@@ -286,35 +286,93 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
     return derivative && !backward_block(pass, at, wanted, gradient, accumulate) ? MLP_INTERRUPTED : MLP_OK;
 }
 
-/* The end of a chunk: its sums in the lanes become a gradient, and later chunks are added to the first. */
-static void end_chunk(mlp_pass *pass, void *into, void *gradient) {
-    const mlp_network *net = pass->net;
-    if (pass->plan.lanes) {
-        net->kernels->lanes_reduce(into, pass->sums, net->n_parameters);
-    }
-    if (into != gradient) {
-        net->kernels->add(gradient, into, net->n_parameters);
-    }
-}
-
-mlp_status mlp_run_batch(mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted, mlp_sums *sums) {
-    *sums = (mlp_sums){0};
-    if (!sum_weights(pass, batch, &sums->weight)) {
-        pass->team.call->row = mlp_row_of(batch->order, batch->first);
-        return MLP_BAD_Y;
-    }
-    double factor = pass->net->sum ? 1.0 : sums->weight > 0 ? 1.0 / sums->weight : 0.0;
+/* A chunk, block by block: its loss and its gradient alone. */
+static mlp_status run_chunk(mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted, size_t begin,
+                            double factor, void *gradient, mlp_sums *sums) {
     size_t block = pass->plan.block, chunk = pass->plan.chunk;
-    for (size_t at = 0; at < batch->n;) {
-        size_t n = batch->n - at < block ? batch->n - at : block;
-        void *into = wanted->gradient != NULL && at >= chunk ? pass->partial : wanted->gradient;
-        mlp_status status = run_block(pass, batch, wanted, at, n, factor, into, at % chunk != 0, sums);
+    size_t end = batch->n - begin < chunk ? batch->n : begin + chunk;
+    *sums = (mlp_sums){0};
+    for (size_t at = begin; at < end; at += block) {
+        size_t n = end - at < block ? end - at : block;
+        mlp_status status = run_block(pass, batch, wanted, at, n, factor, gradient, at > begin, sums);
         if (status != MLP_OK) {
             return status;
         }
-        at += n;
-        if (into != NULL && (at == batch->n || at % chunk == 0)) {
-            end_chunk(pass, into, wanted->gradient);
+    }
+    if (gradient != NULL && pass->plan.lanes) {
+        pass->net->kernels->lanes_reduce(gradient, pass->sums, pass->net->n_parameters);
+    }
+    return MLP_OK;
+}
+
+/* As many chunks as there are threads, from `begin` on. */
+typedef struct {
+    mlp_crew *crew;
+    const mlp_batch *batch;
+    const mlp_outputs_wanted *wanted;
+    size_t begin;
+    double factor;
+} wave;
+
+/* The first chunk of the batch goes into the gradient itself, the others into partial ones. */
+static void *gradient_of(const wave *w, size_t t) {
+    bool first = w->begin + t == 0;
+    return w->wanted->gradient == NULL || first ? w->wanted->gradient : w->crew->passes[t]->partial;
+}
+
+static void run_task(void *context, size_t t, size_t thread) {
+    const wave *w = context;
+    mlp_crew *crew = w->crew;
+    mlp_pass *pass = crew->passes[thread];
+    crew->statuses[t] = run_chunk(pass, w->batch, w->wanted, w->begin + t * pass->plan.chunk, w->factor,
+                                  gradient_of(w, t), &crew->sums[t]);
+    if (crew->statuses[t] != MLP_OK) {
+        atomic_store_explicit(&crew->stop, true, memory_order_relaxed);
+        crew->rows[t] = pass->team.call->row;
+    }
+}
+
+/* What went wrong in a wave: the first chunk's own complaint before that of those that were told to stop. */
+static mlp_status status_of(mlp_crew *crew, size_t n) {
+    mlp_status status = MLP_OK;
+    for (size_t t = 0; t < n; t++) {
+        if (crew->statuses[t] != MLP_OK && (status == MLP_OK || status == MLP_INTERRUPTED)) {
+            status = crew->statuses[t];
+            crew->call->row = crew->rows[t];
+        }
+    }
+    return status;
+}
+
+mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outputs_wanted *wanted, mlp_sums *sums) {
+    mlp_pass *pass = crew->passes[0];
+    const mlp_network *net = pass->net;
+    size_t chunk = pass->plan.chunk;
+    *sums = (mlp_sums){0};
+    if (!sum_weights(pass, batch, &sums->weight)) {
+        crew->call->row = mlp_row_of(batch->order, batch->first);
+        return MLP_BAD_Y;
+    }
+    wave w = {.crew = crew,
+              .batch = batch,
+              .wanted = wanted,
+              .factor = net->sum           ? 1.0
+                        : sums->weight > 0 ? 1.0 / sums->weight
+                                           : 0.0};
+    for (; w.begin < batch->n; w.begin += crew->n * chunk) {
+        size_t left = (batch->n - w.begin + chunk - 1) / chunk, n = left < crew->n ? left : crew->n;
+        mlp_parallel(crew->call->pool, crew->n, n, run_task, &w);
+        mlp_status status = status_of(crew, n);
+        if (status != MLP_OK) {
+            atomic_store(&crew->stop, false);
+            return status;
+        }
+        for (size_t t = 0; t < n; t++) {
+            void *into = gradient_of(&w, t);
+            sums->loss += crew->sums[t].loss;
+            if (into != wanted->gradient) {
+                net->kernels->add(wanted->gradient, into, net->n_parameters);
+            }
         }
     }
     return MLP_OK;

@@ -17,8 +17,8 @@ double mlp_penalty(const mlp_network *net, const void *parameters) {
 void mlp_add_penalty_gradient(const mlp_network *net, const void *parameters, void *gradient) {
     for (size_t l = 1; l <= net->n_layers && (net->l1 > 0 || net->l2 > 0); l++) {
         const mlp_layer *layer = &net->layers[l];
-        net->kernels->add_penalty(mlp_at(net, gradient, layer->weights), mlp_at(net, parameters, layer->weights), net->l1,
-                                  net->l2, layer->n_in * layer->n_out);
+        net->kernels->add_penalty(mlp_at(net, gradient, layer->weights), mlp_at(net, parameters, layer->weights),
+                                  net->l1, net->l2, layer->n_in * layer->n_out);
     }
 }
 
@@ -33,26 +33,24 @@ mlp_status mlp_evaluate(const mlp_network *network, const mlp_wanted *wanted, co
         return status;
     }
     bool derivative = wanted->gradient != NULL || wanted->input_gradient != NULL;
-    mlp_pass *pass = mlp_pass_create(network, data->x.n_rows, derivative, false, call);
-    if (pass == NULL) {
+    mlp_crew *crew = mlp_crew_create(network, data->x.n_rows, derivative ? DIFFERENTIATES : EVALUATES, call);
+    if (crew == NULL) {
         return MLP_NO_MEMORY;
     }
-    if (parameters != NULL) {
-        pass->parameters = parameters;
-    }
+    parameters = parameters != NULL ? parameters : network->parameters;
+    mlp_crew_evaluate_at(crew, parameters);
     mlp_batch batch = {.data = data, .n = data->x.n_rows};
-    mlp_outputs_wanted outputs = {.gradient = wanted->gradient,
-                                  .input_gradient = wanted->input_gradient,
-                                  .sample_losses = wanted->sample_losses};
+    mlp_outputs_wanted outputs = {
+        .gradient = wanted->gradient, .input_gradient = wanted->input_gradient, .sample_losses = wanted->sample_losses};
     mlp_sums sums;
-    status = mlp_run_batch(pass, &batch, &outputs, &sums);
+    status = mlp_run_batch(crew, &batch, &outputs, &sums);
     if (status == MLP_OK && wanted->objective != NULL) {
-        *wanted->objective = mlp_data_term(network, &sums) + mlp_penalty(network, pass->parameters);
+        *wanted->objective = mlp_data_term(network, &sums) + mlp_penalty(network, parameters);
     }
     if (status == MLP_OK && wanted->gradient != NULL) {
-        mlp_add_penalty_gradient(network, pass->parameters, wanted->gradient);
+        mlp_add_penalty_gradient(network, parameters, wanted->gradient);
     }
-    mlp_pass_destroy(pass);
+    mlp_crew_destroy(crew);
     return status;
 }
 
@@ -79,19 +77,19 @@ mlp_status mlp_backpropagate(const mlp_network *network, const mlp_record *recor
     if (status != MLP_OK) {
         return status;
     }
-    mlp_pass *pass = mlp_pass_create(network, data->x.n_rows, true, false, call);
+    mlp_crew *crew = mlp_crew_create(network, data->x.n_rows, DIFFERENTIATES, call);
     void *gradient = mlp_allocate(network->n_parameters, network->item);
-    status = pass == NULL || gradient == NULL ? MLP_NO_MEMORY : MLP_OK;
+    status = crew == NULL || gradient == NULL ? MLP_NO_MEMORY : MLP_OK;
     if (status == MLP_OK) {
         mlp_batch batch = {.data = data, .n = data->x.n_rows};
         mlp_outputs_wanted outputs = {.gradient = gradient, .records = records};
         mlp_sums sums;
-        status = mlp_run_batch(pass, &batch, &outputs, &sums);
+        status = mlp_run_batch(crew, &batch, &outputs, &sums);
     }
     if (status == MLP_OK) {
         split_gradient(network, records, gradient, data->x.n_rows);
     }
-    mlp_pass_destroy(pass);
+    mlp_crew_destroy(crew);
     free(gradient);
     return status;
 }

@@ -4,9 +4,6 @@
 
 #include <stdatomic.h>
 
-/* A region of less work is faster on one thread. */
-#define SHARED_WORK 1e6
-
 /* Rows of a matrix further apart than this are packed: a panel's lines would compete for a few sets of the L1 cache. */
 enum { FAR_APART_BYTES = 2048 };
 
@@ -25,7 +22,7 @@ typedef struct {
     mlp_team *team;
     size_t n_panels, rows; /* rows of a task */
     bool far_apart;
-    double work;           /* of a task */
+    double work; /* of a task */
     atomic_bool stop;
 } cut_product;
 
@@ -60,14 +57,10 @@ static void run_task(void *context, size_t t, size_t thread) {
     }
 }
 
-size_t mlp_worth_sharing(const mlp_team *team, double work) {
-    return work >= SHARED_WORK && team->call->n_threads > 1 ? team->call->n_threads : 1;
-}
-
 bool mlp_multiply(const mlp_product *p, mlp_team *team) {
     size_t width = p->kernels->panel, n_panels = (p->n + width - 1) / width, cuts = 1;
     double work = 2.0 * (double)p->m * (double)p->n * (double)p->k;
-    size_t n_threads = mlp_worth_sharing(team, work);
+    size_t n_threads = team->n_threads > 1 ? mlp_threads_for(team->call, work) : 1;
     if (n_threads > 1 && n_panels % n_threads != 0 && n_panels < 8 * n_threads) {
         cuts = n_threads;
     }

@@ -9,8 +9,12 @@
  * tiles of the other way make up for the units they waste. The inputs are transposed, so there must not be many. */
 enum { LANES_UNITS = 12, LANES_INPUTS = 64 };
 
-/* One chain of sums over this many samples: long enough to cost nothing, short enough to be accurate in float. */
-enum { CHUNK_ROWS = 4096 };
+/* One chain of sums over this many samples: long enough for the addition of chunks to cost nothing, short enough to be
+ * accurate in float and to share a batch among threads. */
+enum { CHUNK_ROWS = 1024 };
+
+/* A region of less work is faster on one thread. */
+static const double shared_work = 1e6;
 
 size_t mlp_whole_vectors(const mlp_network *net, size_t n) {
     size_t vector = MLP_VECTOR_BYTES / net->item;
@@ -21,6 +25,10 @@ size_t mlp_whole_vectors(const mlp_network *net, size_t n) {
 size_t mlp_padded(const mlp_network *net, size_t n) {
     size_t ld = mlp_whole_vectors(net, n);
     return ld * net->item % 1024 == 0 ? ld + MLP_VECTOR_BYTES / net->item : ld;
+}
+
+size_t mlp_threads_for(const mlp_call *call, double work) {
+    return call->pool != NULL && call->n_threads > 1 && work >= shared_work ? call->n_threads : 1;
 }
 
 mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows) {

@@ -11,33 +11,27 @@
 /* A region as one number, so that joining, leaving and closing are each one atomic step: which region it is, how many
  * more threads it takes, how many workers are inside. */
 #define REGION(number, places, inside) (((uint64_t)(number) << 32) | ((uint64_t)(places) << 16) | (uint64_t)(inside))
-static uint32_t number_of(uint64_t region) {
-    return (uint32_t)(region >> 32);
-}
+static uint32_t number_of(uint64_t region) { return (uint32_t)(region >> 32); }
 
-static uint32_t places_of(uint64_t region) {
-    return (uint32_t)(region >> 16) & 0xffff;
-}
+static uint32_t places_of(uint64_t region) { return (uint32_t)(region >> 16) & 0xffff; }
 
-static uint32_t inside_of(uint64_t region) {
-    return (uint32_t)region & 0xffff;
-}
+static uint32_t inside_of(uint64_t region) { return (uint32_t)region & 0xffff; }
 
 /* A worker that finds nothing to do looks around this often, about 50 us, before it sleeps: the regions of a step follow
  * each other within a few. */
 enum { LOOKS = 4000, MOST_WORKERS = 1023 };
 
 struct mlp_pool {
-    atomic_bool busy;          /* a region is running; others run theirs on their own thread */
+    atomic_bool busy; /* a region is running; others run theirs on their own thread */
     _Atomic uint64_t region;
-    atomic_size_t next;        /* task of the region */
+    atomic_size_t next; /* task of the region */
     mlp_task task;
     void *context;
     size_t n_tasks;
-    uint32_t places;           /* given out at the start of the region */
+    uint32_t places; /* given out at the start of the region */
     atomic_bool ending;
     atomic_size_t sleeping;
-    pthread_mutex_t mutex;     /* of going to sleep and waking */
+    pthread_mutex_t mutex; /* of going to sleep and waking */
     pthread_cond_t wake;
     size_t n_workers;
     pthread_t workers[MOST_WORKERS];

@@ -1,124 +1,14 @@
-/* propagate.c: the forward pass: a block of samples driven through all layers, by units or with samples in the lanes; and
- * the scratch that it and the backward pass (backward.c) work in. */
+/* propagate.c: the forward pass: a block of samples driven through all layers, by units or with samples in the lanes;
+ * predictions. */
 #include "core.h"
 
 #include <stdlib.h>
 
-/* ---- Scratch: one allocation, cut up. */
-typedef struct {
-    char *at;    /* NULL while sizes are being added up */
-    size_t used;
-} cutter;
-
-static void *cut(cutter *c, size_t bytes) {
-    void *piece = c->at == NULL ? NULL : c->at + c->used;
-    c->used += (bytes + MLP_VECTOR_BYTES - 1) / MLP_VECTOR_BYTES * MLP_VECTOR_BYTES;
-    return piece;
-}
-
-static size_t widest(const mlp_network *net) {
-    size_t width = 1;
-    for (size_t l = 0; l <= net->n_layers; l++) {
-        size_t ld = mlp_padded(net, net->layers[l].n_out);
-        width = ld > width ? ld : width;
-    }
-    return width;
-}
-
-/* Elements of a block of layer l in either layout. */
-static size_t block_size(const mlp_pass *pass, size_t l) {
-    return pass->plan.lanes ? pass->net->layers[l].n_out * pass->plan.block : pass->ld[l] * pass->plan.block;
-}
-
-static void cut_layers(mlp_pass *pass, cutter *c, bool gradient, bool dropout) {
-    const mlp_network *net = pass->net;
-    for (size_t l = 0; l <= net->n_layers; l++) {
-        pass->ld[l] = mlp_padded(net, net->layers[l].n_out);
-        size_t bytes = block_size(pass, l) * net->item;
-        pass->a[l] = cut(c, bytes);
-        bool hidden = l > 0 && l < net->n_layers;
-        if (hidden && gradient && mlp_has_derivative_from_input(net->layers[l].activation)) {
-            pass->d[l] = cut(c, bytes);
-        }
-        if (hidden && dropout && net->layers[l].dropout > 0) {
-            pass->mask[l] = cut(c, bytes);
-            pass->dropped[l] = cut(c, bytes);
-        }
-    }
-}
-
-static void cut_all(mlp_pass *pass, cutter *c, size_t n_rows, bool gradient, bool dropout) {
-    const mlp_network *net = pass->net;
-    size_t item = net->item, block = pass->plan.block, width = widest(net), outputs = mlp_outputs(net);
-    cut_layers(pass, c, gradient, dropout);
-    if (gradient) {
-        pass->dz = cut(c, width * block * item);
-        pass->da = cut(c, width * block * item);
-        pass->dz_out = cut(c, outputs * block * item);
-        if (pass->plan.lanes) {
-            pass->sums = cut(c, (net->n_parameters + outputs) * MLP_VECTOR_BYTES);
-        }
-        if (n_rows > pass->plan.chunk) {
-            pass->partial = cut(c, net->n_parameters * item);
-        }
-    }
-    pass->z = cut(c, outputs * block * item);
-    pass->d_out = cut(c, outputs * block * item);
-    pass->y = cut(c, outputs * block * item);
-    pass->rows = cut(c, outputs * block * sizeof(double));
-    pass->losses = cut(c, block * sizeof(double));
-    pass->weights = cut(c, block * sizeof(double));
-    pass->scale = cut(c, block * sizeof(double));
-    pass->bias = cut(c, width * item);
-    pass->team.panel_bytes = width * net->kernels->panel * item;
-    pass->team.panels = cut(c, pass->team.panel_bytes * (pass->team.call->n_threads > 0 ? pass->team.call->n_threads : 1));
-}
-
-mlp_pass *mlp_pass_create(const mlp_network *net, size_t n_rows, bool gradient, bool dropout, mlp_call *call) {
-    size_t layers = net->n_layers + 1;
-    mlp_pass *pass = calloc(1, sizeof *pass);
-    size_t *ld = calloc(layers, sizeof *ld);
-    void **pointers = calloc(4 * layers, sizeof *pointers);
-    if (pass == NULL || ld == NULL || pointers == NULL) {
-        free(pass);
-        free(ld);
-        free(pointers);
-        return NULL;
-    }
-    *pass = (mlp_pass){.net = net,
-                       .parameters = net->parameters,
-                       .team = {.call = call},
-                       .plan = mlp_make_plan(net, n_rows),
-                       .ld = ld,
-                       .a = pointers,
-                       .d = pointers + layers,
-                       .mask = pointers + 2 * layers,
-                       .dropped = pointers + 3 * layers};
-    cutter measure = {0};
-    cut_all(pass, &measure, n_rows, gradient, dropout);
-    pass->memory = mlp_allocate(measure.used, 1);
-    if (pass->memory == NULL) {
-        mlp_pass_destroy(pass);
-        return NULL;
-    }
-    cutter knife = {.at = pass->memory};
-    cut_all(pass, &knife, n_rows, gradient, dropout);
-    return pass;
-}
-
-void mlp_pass_destroy(mlp_pass *pass) {
-    if (pass != NULL) {
-        free(pass->memory);
-        free(pass->ld);
-        free(pass->a);
-        free(pass);
-    }
-}
-
 /* ---- Forward. */
 
 /* Rows of a block to out (.., width), C-contiguous, from row `first` on. */
-void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t ld, size_t width, void *out, size_t first) {
+void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t ld, size_t width, void *out,
+                  size_t first) {
     const mlp_network *net = pass->net;
     char *to = mlp_at(net, out, first * width);
     if (lanes) {
@@ -286,29 +176,54 @@ void mlp_activate_output(mlp_pass *pass, bool derivative) {
 }
 
 /* ---- Predictions. */
+typedef struct {
+    mlp_crew *crew;
+    void *const *activations;
+    const mlp_rows *x;
+    _Atomic int status;
+} prediction;
+
+static mlp_status predict_block(mlp_pass *pass, void *const *activations, const mlp_rows *x, size_t first) {
+    const mlp_network *net = pass->net;
+    size_t left = x->n_rows - first, n = left < pass->plan.block ? left : pass->plan.block;
+    mlp_status status = mlp_forward_block(pass, x, NULL, first, n, NULL, 0);
+    for (size_t l = 1; l <= net->n_layers && status == MLP_OK; l++) {
+        bool output = l == net->n_layers, lanes = output || pass->plan.lanes;
+        if (activations[l - 1] == NULL) {
+            continue;
+        }
+        if (output) {
+            mlp_activate_output(pass, false);
+        }
+        mlp_copy_out(pass, output ? pass->z : pass->a[l], lanes, lanes ? pass->stride : pass->ld[l],
+                     net->layers[l].n_out, activations[l - 1], first);
+    }
+    return status;
+}
+
+static void predict_task(void *context, size_t t, size_t thread) {
+    prediction *p = context;
+    mlp_pass *pass = p->crew->passes[thread];
+    if (atomic_load_explicit(&p->crew->stop, memory_order_relaxed)) {
+        return;
+    }
+    mlp_status status = predict_block(pass, p->activations, p->x, t * pass->plan.block);
+    if (status != MLP_OK) {
+        atomic_store(&p->status, (int)status);
+        atomic_store(&p->crew->stop, true);
+    }
+}
+
 mlp_status mlp_forward(const mlp_network *network, void *const *activations, const mlp_rows *x, mlp_call *call) {
-    mlp_pass *pass = mlp_pass_create(network, x->n_rows, false, false, call);
-    if (pass == NULL) {
+    mlp_crew *crew = mlp_crew_create(network, x->n_rows, PREDICTS, call);
+    if (crew == NULL) {
         return MLP_NO_MEMORY;
     }
-    mlp_status status = MLP_OK;
-    for (size_t first = 0; first < x->n_rows && status == MLP_OK; first += pass->plan.block) {
-        size_t left = x->n_rows - first, n = left < pass->plan.block ? left : pass->plan.block;
-        status = mlp_forward_block(pass, x, NULL, first, n, NULL, 0);
-        for (size_t l = 1; l <= network->n_layers && status == MLP_OK; l++) {
-            if (activations[l - 1] == NULL) {
-                continue;
-            }
-            bool output = l == network->n_layers, lanes = output || pass->plan.lanes;
-            if (output) {
-                mlp_activate_output(pass, false);
-            }
-            mlp_copy_out(pass, output ? pass->z : pass->a[l], lanes, lanes ? pass->stride : pass->ld[l],
-                         network->layers[l].n_out, activations[l - 1], first);
-        }
-    }
-    mlp_pass_destroy(pass);
-    return status;
+    prediction p = {.crew = crew, .activations = activations, .x = x, .status = MLP_OK};
+    size_t block = crew->passes[0]->plan.block;
+    mlp_parallel(call->pool, crew->n, (x->n_rows + block - 1) / block, predict_task, &p);
+    mlp_crew_destroy(crew);
+    return (mlp_status)p.status;
 }
 
 /* The labels of one row of outputs; false: there is a NaN. */

@@ -18,14 +18,14 @@ typedef struct {
     mlp_call *call;
     mlp_data data, validation; /* as given, or settled in the blocks below */
     void *settled[6];
-    size_t batch;              /* rows of a step */
-    mlp_pass *pass, *validation_pass;
-    void *gradient;            /* real [N] */
-    int64_t *order;            /* [n] where epochs are shuffled */
-    mlp_search *search;        /* lbfgs */
+    size_t batch; /* rows of a step */
+    mlp_crew *crew, *validation_crew;
+    void *gradient;     /* real [N] */
+    int64_t *order;     /* [n] where epochs are shuffled */
+    mlp_search *search; /* lbfgs */
     snapshot epoch_start, best;
     double best_value;
-    uint64_t waited;           /* epochs since the best one */
+    uint64_t waited; /* epochs since the best one */
 } training;
 
 /* What an epoch comes to. */
@@ -69,7 +69,7 @@ static void free_snapshot(snapshot *s) {
 /* ---- Beginning and end. */
 static bool settle(training *t, mlp_data *data, void **settled) {
     mlp_dtype dtype = t->net->dtype;
-    return mlp_settle_rows(&data->x, dtype, t->pass->plan.lanes, &settled[0]) &&
+    return mlp_settle_rows(&data->x, dtype, t->crew->passes[0]->plan.lanes, &settled[0]) &&
            mlp_settle_rows(&data->y, data->labels ? MLP_F64 : dtype, false, &settled[1]) &&
            mlp_settle_rows(&data->weight, MLP_F64, false, &settled[2]);
 }
@@ -89,15 +89,6 @@ static mlp_status full_objective(void *context, double *value, void *gradient) {
     return status;
 }
 
-static bool has_dropout(const mlp_network *net) {
-    for (size_t l = 1; l < net->n_layers; l++) {
-        if (net->layers[l].dropout > 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool prepare(training *t) {
     mlp_network *net = t->net;
     size_t n = t->data.x.n_rows, batch = t->settings->batch_size;
@@ -106,9 +97,9 @@ static bool prepare(training *t) {
     if (shuffled) {
         t->order = malloc(n * sizeof *t->order);
     }
-    t->pass = mlp_pass_create(net, t->batch, true, has_dropout(net), t->call);
+    t->crew = mlp_crew_create(net, t->batch, TRAINS, t->call);
     t->gradient = mlp_allocate(net->n_parameters, net->item);
-    if ((shuffled && t->order == NULL) || t->pass == NULL || t->gradient == NULL ||
+    if ((shuffled && t->order == NULL) || t->crew == NULL || t->gradient == NULL ||
         !make_snapshot(&t->epoch_start, net) || !settle(t, &t->data, t->settled)) {
         return false;
     }
@@ -119,8 +110,8 @@ static bool prepare(training *t) {
         }
     }
     if (t->settings->validation != NULL) {
-        t->validation_pass = mlp_pass_create(net, t->validation.x.n_rows, false, false, t->call);
-        if (t->validation_pass == NULL || !settle(t, &t->validation, t->settled + 3)) {
+        t->validation_crew = mlp_crew_create(net, t->validation.x.n_rows, EVALUATES, t->call);
+        if (t->validation_crew == NULL || !settle(t, &t->validation, t->settled + 3)) {
             return false;
         }
     }
@@ -130,8 +121,8 @@ static bool prepare(training *t) {
 
 static void clean_up(training *t) {
     mlp_search_destroy(t->search);
-    mlp_pass_destroy(t->pass);
-    mlp_pass_destroy(t->validation_pass);
+    mlp_crew_destroy(t->crew);
+    mlp_crew_destroy(t->validation_crew);
     free_snapshot(&t->epoch_start);
     free_snapshot(&t->best);
     for (size_t i = 0; i < sizeof t->settled / sizeof *t->settled; i++) {
@@ -148,7 +139,7 @@ static mlp_status look_at_batch(training *t, size_t first, size_t n, mlp_sums *s
     mlp_network *net = t->net;
     mlp_batch batch = {.data = &t->data, .order = t->order, .first = first, .n = n};
     mlp_outputs_wanted wanted = {.gradient = t->gradient};
-    mlp_status status = mlp_run_batch(t->pass, &batch, &wanted, sums);
+    mlp_status status = mlp_run_batch(t->crew, &batch, &wanted, sums);
     *penalty = mlp_penalty(net, net->parameters);
     if (status == MLP_OK) {
         mlp_add_penalty_gradient(net, net->parameters, t->gradient);
@@ -252,10 +243,10 @@ static mlp_status run_epoch(training *t, epoch_report *report) {
         report->diverged = true;
     }
     report->validation_loss = (double)NAN;
-    if (status == MLP_OK && t->validation_pass != NULL && !report->diverged && !report->untouched) {
+    if (status == MLP_OK && t->validation_crew != NULL && !report->diverged && !report->untouched) {
         mlp_batch batch = {.data = &t->validation, .n = t->validation.x.n_rows};
         mlp_sums sums;
-        status = mlp_run_batch(t->validation_pass, &batch, &(mlp_outputs_wanted){0}, &sums);
+        status = mlp_run_batch(t->validation_crew, &batch, &(mlp_outputs_wanted){0}, &sums);
         report->validation_loss = mlp_data_term(net, &sums);
         t->call->validation = status != MLP_OK;
     }
@@ -263,9 +254,7 @@ static mlp_status run_epoch(training *t, epoch_report *report) {
 }
 
 static double watched(mlp_monitor monitor, const epoch_report *report, double hooked) {
-    return monitor == MLP_LOSS              ? report->loss
-           : monitor == MLP_VALIDATION_LOSS ? report->validation_loss
-                                            : hooked;
+    return monitor == MLP_LOSS ? report->loss : monitor == MLP_VALIDATION_LOSS ? report->validation_loss : hooked;
 }
 
 /* True: patience has run out. */

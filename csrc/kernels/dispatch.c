@@ -8,9 +8,7 @@ extern const mlp_kernels mlp_kernels_f32_generic, mlp_kernels_f64_generic;
 #if defined(__x86_64__)
 extern const mlp_kernels mlp_kernels_f32_avx2, mlp_kernels_f64_avx2, mlp_kernels_f32_avx512, mlp_kernels_f64_avx512;
 
-static bool has_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
+static bool has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
 static bool has_avx512(void) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
@@ -18,9 +16,7 @@ static bool has_avx512(void) {
 }
 #endif
 
-static bool always(void) {
-    return true;
-}
+static bool always(void) { return true; }
 
 /* The best first. */
 static const struct {

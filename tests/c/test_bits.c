@@ -20,9 +20,9 @@ enum { MOST_LAYERS = 3, MOST_OUTPUTS = 64, EPOCHS = 2 };
 static const struct {
     size_t n_layers, sizes[MOST_LAYERS + 1], rows, batch;
 } shapes[] = {
-    {2, {2, 3, 1}, 200, 0},      {3, {3, 5, 4, 2}, 203, 50},     {1, {1, 1}, 33, 1},          {2, {7, 12, 3}, 65, 17},
-    {2, {5, 2, 1}, 4500, 0},     {3, {7, 33, 65, 3}, 103, 50},   {2, {17, 127, 10}, 63, 31},  {3, {129, 63, 31, 10}, 37, 32},
-    {2, {3, 1000, 2}, 33, 7},    {2, {64, 64, 64}, 130, 128},    {2, {5, 13, 1}, 4500, 0},
+    {2, {2, 3, 1}, 200, 0},   {3, {3, 5, 4, 2}, 203, 50},   {1, {1, 1}, 33, 1},         {2, {7, 12, 3}, 65, 17},
+    {2, {5, 2, 1}, 4500, 0},  {3, {7, 33, 65, 3}, 103, 50}, {2, {17, 127, 10}, 63, 31}, {3, {129, 63, 31, 10}, 37, 32},
+    {2, {3, 1000, 2}, 33, 7}, {2, {64, 64, 64}, 130, 128},  {2, {5, 13, 1}, 4500, 0},
 };
 
 static const mlp_optimizer optimizers[] = {
@@ -51,12 +51,12 @@ static uint64_t draw_bits(void *state) {
     return (seed ^ (seed >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-static uint32_t draw_half_bits(void *state) {
-    return (uint32_t)(draw_bits(state) >> 32);
-}
+static uint32_t draw_half_bits(void *state) { return (uint32_t)(draw_bits(state) >> 32); }
 
 static double draw_target(const char *loss) {
-    return strcmp(loss, "poisson") == 0 ? (double)(int)(3 * fabs(draw())) : strstr(loss, "entropy") ? fabs(draw()) : draw();
+    return strcmp(loss, "poisson") == 0 ? (double)(int)(3 * fabs(draw()))
+           : strstr(loss, "entropy")    ? fabs(draw())
+                                        : draw();
 }
 
 static uint64_t hash(uint64_t h, const void *data, size_t bytes) { /* FNV-1a */
@@ -74,7 +74,8 @@ typedef struct {
 } problem;
 
 static mlp_data make_data(size_t rows, size_t inputs, size_t outputs, const char *loss) {
-    double *x = malloc(rows * inputs * sizeof *x), *y = malloc(rows * outputs * sizeof *y), *w = malloc(rows * sizeof *w);
+    double *x = malloc(rows * inputs * sizeof *x), *y = malloc(rows * outputs * sizeof *y),
+           *w = malloc(rows * sizeof *w);
     for (size_t i = 0; i < rows * inputs; i++) {
         x[i] = draw();
     }
@@ -103,11 +104,13 @@ static void free_data(const mlp_data *data) {
 
 /* Parameters, the optimizer's state, the losses of the epochs; outputs, objective and gradients at the end. */
 static uint64_t hash_network(mlp_network *net, const mlp_data *data, size_t item, size_t n_layers) {
-    size_t rows = data->x.n_rows, inputs = data->x.n_columns, outputs = data->y.n_columns, N = mlp_n_parameters(net), n_state;
+    size_t rows = data->x.n_rows, inputs = data->x.n_columns, outputs = data->y.n_columns, N = mlp_n_parameters(net),
+           n_state;
     size_t bytes = (N + rows * (inputs + outputs)) * item + (1 + rows) * sizeof(double);
     char *block = malloc(bytes);
     double objective, *losses = (double *)(void *)block;
-    char *gradient = (char *)(losses + rows), *input_gradient = gradient + N * item, *out = input_gradient + rows * inputs * item;
+    char *gradient = (char *)(losses + rows), *input_gradient = gradient + N * item,
+         *out = input_gradient + rows * inputs * item;
     mlp_wanted wanted = {&objective, gradient, input_gradient, losses};
     void *activations[MOST_LAYERS] = {NULL};
     activations[n_layers - 1] = out;
@@ -150,8 +153,8 @@ static uint64_t train(problem *p, const char *kernels) {
                      .bias = p->shape % 4 != 3,
                      .dtype = p->dtype,
                      .kernels = kernels};
-    snprintf(p->what, sizeof p->what, "shape %zu, %s, %s %zu, %s, %s%s", p->shape, names[p->dtype], optimizers[o].rule, o,
-             activations[0], loss, dropout ? ", dropout" : "");
+    snprintf(p->what, sizeof p->what, "shape %zu, %s, %s %zu, %s, %s%s", p->shape, names[p->dtype], optimizers[o].rule,
+             o, activations[0], loss, dropout ? ", dropout" : "");
     CHECK(mlp_check(&spec) == NULL, "%s: %s", p->what, mlp_check(&spec));
     mlp_network *net = mlp_create(&spec);
     seed = p->shape * N_OPTIMIZERS + o;

@@ -1,0 +1,187 @@
+/* crew.c: the scratch of a call, one pass for each thread that computes by itself, and how many those are. */
+#include "core.h"
+
+#include <stdlib.h>
+
+/* ---- A pass: one allocation, cut up. */
+typedef struct {
+    char *at; /* NULL while sizes are being added up */
+    size_t used;
+} cutter;
+
+static void *cut(cutter *c, size_t bytes) {
+    void *piece = c->at == NULL ? NULL : c->at + c->used;
+    c->used += (bytes + MLP_VECTOR_BYTES - 1) / MLP_VECTOR_BYTES * MLP_VECTOR_BYTES;
+    return piece;
+}
+
+static size_t widest(const mlp_network *net) {
+    size_t width = 1;
+    for (size_t l = 0; l <= net->n_layers; l++) {
+        size_t ld = mlp_padded(net, net->layers[l].n_out);
+        width = ld > width ? ld : width;
+    }
+    return width;
+}
+
+/* Elements of a block of layer l in either layout. */
+static size_t block_size(const mlp_pass *pass, size_t l) {
+    return pass->plan.lanes ? pass->net->layers[l].n_out * pass->plan.block : pass->ld[l] * pass->plan.block;
+}
+
+static void cut_layers(mlp_pass *pass, cutter *c, bool gradient, bool dropout) {
+    const mlp_network *net = pass->net;
+    for (size_t l = 0; l <= net->n_layers; l++) {
+        pass->ld[l] = mlp_padded(net, net->layers[l].n_out);
+        size_t bytes = block_size(pass, l) * net->item;
+        pass->a[l] = cut(c, bytes);
+        bool hidden = l > 0 && l < net->n_layers;
+        if (hidden && gradient && mlp_has_derivative_from_input(net->layers[l].activation)) {
+            pass->d[l] = cut(c, bytes);
+        }
+        if (hidden && dropout && net->layers[l].dropout > 0) {
+            pass->mask[l] = cut(c, bytes);
+            pass->dropped[l] = cut(c, bytes);
+        }
+    }
+}
+
+static void cut_all(mlp_pass *pass, cutter *c, size_t n_rows, bool gradient, bool dropout) {
+    const mlp_network *net = pass->net;
+    size_t item = net->item, block = pass->plan.block, width = widest(net), outputs = mlp_outputs(net);
+    cut_layers(pass, c, gradient, dropout);
+    if (gradient) {
+        pass->dz = cut(c, width * block * item);
+        pass->da = cut(c, width * block * item);
+        pass->dz_out = cut(c, outputs * block * item);
+        if (pass->plan.lanes) {
+            pass->sums = cut(c, (net->n_parameters + outputs) * MLP_VECTOR_BYTES);
+        }
+        if (n_rows > pass->plan.chunk) {
+            pass->partial = cut(c, net->n_parameters * item);
+        }
+    }
+    pass->z = cut(c, outputs * block * item);
+    pass->d_out = cut(c, outputs * block * item);
+    pass->y = cut(c, outputs * block * item);
+    pass->rows = cut(c, outputs * block * sizeof(double));
+    pass->losses = cut(c, block * sizeof(double));
+    pass->weights = cut(c, block * sizeof(double));
+    pass->scale = cut(c, block * sizeof(double));
+    pass->bias = cut(c, width * item);
+    pass->team.panel_bytes = width * net->kernels->panel * item;
+    pass->team.panels = cut(c, pass->team.panel_bytes * pass->team.n_threads);
+}
+
+static void destroy_pass(mlp_pass *pass) {
+    if (pass != NULL) {
+        free(pass->memory);
+        free(pass->ld);
+        free(pass->a);
+        free(pass);
+    }
+}
+
+static mlp_pass *create_pass(const mlp_network *net, size_t n_rows, bool gradient, bool dropout, mlp_call *call,
+                             size_t n_threads) {
+    size_t layers = net->n_layers + 1;
+    mlp_pass *pass = calloc(1, sizeof *pass);
+    size_t *ld = calloc(layers, sizeof *ld);
+    void **pointers = calloc(4 * layers, sizeof *pointers);
+    if (pass == NULL || ld == NULL || pointers == NULL) {
+        free(pass);
+        free(ld);
+        free(pointers);
+        return NULL;
+    }
+    *pass = (mlp_pass){.net = net,
+                       .parameters = net->parameters,
+                       .team = {.call = call, .n_threads = n_threads},
+                       .plan = mlp_make_plan(net, n_rows),
+                       .ld = ld,
+                       .a = pointers,
+                       .d = pointers + layers,
+                       .mask = pointers + 2 * layers,
+                       .dropped = pointers + 3 * layers};
+    cutter measure = {0};
+    cut_all(pass, &measure, n_rows, gradient, dropout);
+    pass->memory = mlp_allocate(measure.used, 1);
+    if (pass->memory == NULL) {
+        destroy_pass(pass);
+        return NULL;
+    }
+    cutter knife = {.at = pass->memory};
+    cut_all(pass, &knife, n_rows, gradient, dropout);
+    return pass;
+}
+
+/* ---- Crews. */
+
+/* Longer chunks are not shared: the calling thread could not look up in time. */
+static const double longest_chunk = 5e8;
+
+static int told_to_stop(void *context) {
+    const mlp_crew *crew = context;
+    return atomic_load_explicit(&crew->stop, memory_order_relaxed);
+}
+
+static size_t size_of_crew(const mlp_network *net, size_t n_rows, bool gradient, const mlp_call *call) {
+    mlp_plan plan = mlp_make_plan(net, n_rows);
+    size_t unit = gradient ? plan.chunk : plan.block, n_units = (n_rows + unit - 1) / unit;
+    if (n_units < 2 || mlp_work(net, unit, gradient) > longest_chunk) {
+        return 1;
+    }
+    size_t n = mlp_threads_for(call, mlp_work(net, n_rows, gradient));
+    return n < n_units ? n : n_units;
+}
+
+mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose purpose, mlp_call *call) {
+    bool gradient = purpose == DIFFERENTIATES || purpose == TRAINS, by_chunks = purpose != PREDICTS;
+    size_t n = size_of_crew(net, n_rows, by_chunks, call);
+    mlp_crew *crew = calloc(1, sizeof *crew);
+    if (crew == NULL) {
+        return NULL;
+    }
+    *crew = (mlp_crew){.call = call,
+                       .n = n,
+                       .passes = calloc(n, sizeof *crew->passes),
+                       .calls = calloc(n, sizeof *crew->calls),
+                       .sums = calloc(n, sizeof *crew->sums),
+                       .statuses = calloc(n, sizeof *crew->statuses),
+                       .rows = calloc(n, sizeof *crew->rows)};
+    bool ok = crew->passes != NULL && crew->calls != NULL && crew->sums != NULL && crew->statuses != NULL &&
+              crew->rows != NULL;
+    for (size_t i = 0; i < n && ok; i++) {
+        crew->calls[i] = (mlp_call){.poll = told_to_stop, .context = crew};
+        size_t sharing = n == 1 && call->pool != NULL && call->n_threads > 1 ? call->n_threads : 1;
+        crew->passes[i] =
+            create_pass(net, n_rows, gradient, purpose == TRAINS, i == 0 ? call : &crew->calls[i], sharing);
+        ok = crew->passes[i] != NULL;
+    }
+    if (!ok) {
+        mlp_crew_destroy(crew);
+        return NULL;
+    }
+    return crew;
+}
+
+void mlp_crew_destroy(mlp_crew *crew) {
+    if (crew == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < crew->n && crew->passes != NULL; i++) {
+        destroy_pass(crew->passes[i]);
+    }
+    free(crew->passes);
+    free(crew->calls);
+    free(crew->sums);
+    free(crew->statuses);
+    free(crew->rows);
+    free(crew);
+}
+
+void mlp_crew_evaluate_at(mlp_crew *crew, const void *parameters) {
+    for (size_t i = 0; i < crew->n; i++) {
+        crew->passes[i]->parameters = parameters;
+    }
+}
