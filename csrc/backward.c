@@ -33,8 +33,8 @@ static bool layer_input_gradient(mlp_pass *pass, size_t l, const void *dz, void 
         return !mlp_pause(pass->call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
     }
     return mlp_product(net->kernels, da, pass->ld[l - 1], true, (mlp_left){dz, pass->ld[l], 1},
-                       (mlp_right){.data = w, .ld = layer->n_out, .transposed = true}, pass->n, layer->n_in, layer->n_out,
-                       false, pass->panel, pass->call);
+                       (mlp_right){.data = w, .ld = layer->n_out, .transposed = true}, pass->n, layer->n_in,
+                       layer->n_out, false, pass->panel, pass->call);
 }
 
 /* dZ[l] from dA[l], in place: dropout's mask, then g'. */
@@ -212,8 +212,8 @@ static void output_block(mlp_pass *pass, bool derivative, const mlp_record *reco
 }
 
 /* ---- A batch. */
-static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted, size_t at, size_t n,
-                            double factor, void *gradient, bool accumulate, mlp_sums *sums) {
+static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted, size_t at,
+                            size_t n, double factor, void *gradient, bool accumulate, mlp_sums *sums) {
     bool derivative = gradient != NULL || wanted->input_gradient != NULL || wanted->records != NULL;
     size_t first = batch->first + at;
     pass->first = at;

@@ -121,7 +121,8 @@ static mlp_status check_y(const mlp_network *net, const mlp_data *data, mlp_call
             if (status == MLP_OK && !(weight >= 0 && isfinite(weight))) {
                 status = reject(call, MLP_BAD_WEIGHT, first + i, 0, "finite and not negative");
             }
-            sum += status == MLP_OK && data->class_weight != NULL ? weight * data->class_weight[(size_t)row[0]] : weight;
+            sum +=
+                status == MLP_OK && data->class_weight != NULL ? weight * data->class_weight[(size_t)row[0]] : weight;
         }
         if (status == MLP_OK && mlp_pause(call, (double)(n * columns))) {
             status = MLP_INTERRUPTED;

@@ -11,8 +11,8 @@
 typedef struct {
     size_t n_in, n_out;
     size_t weights, biases; /* offsets of W and b in the parameter block */
-    size_t activation;      /* index into the kernel table; of the output layer: where `special` is OUTPUT_ELEMENTWISE */
-    double dropout;         /* rate after this layer */
+    size_t activation; /* index into the kernel table; of the output layer: where `special` is OUTPUT_ELEMENTWISE */
+    double dropout;    /* rate after this layer */
 } mlp_layer;
 
 typedef enum { OF_DIFFERENCE, OF_LOGIT, OF_LOGITS } mlp_loss_kind;
@@ -25,8 +25,8 @@ struct mlp_network {
     mlp_dtype dtype;
     size_t item; /* sizeof(real) */
     size_t n_layers;
-    mlp_layer *layers;       /* [L+1]; [0] holds n_out = n[0] alone */
-    size_t loss;             /* index into the kernel table */
+    mlp_layer *layers; /* [L+1]; [0] holds n_out = n[0] alone */
+    size_t loss;       /* index into the kernel table */
     mlp_loss_kind loss_kind;
     mlp_output output;
     double *loss_parameters; /* [K] */
@@ -58,13 +58,9 @@ static inline void *mlp_at(const mlp_network *net, const void *block, size_t i) 
     return (char *)(uintptr_t)block + i * net->item;
 }
 
-static inline size_t mlp_inputs(const mlp_network *net) {
-    return net->layers[0].n_out;
-}
+static inline size_t mlp_inputs(const mlp_network *net) { return net->layers[0].n_out; }
 
-static inline size_t mlp_outputs(const mlp_network *net) {
-    return net->layers[net->n_layers].n_out;
-}
+static inline size_t mlp_outputs(const mlp_network *net) { return net->layers[net->n_layers].n_out; }
 
 /* A zeroed block on a boundary of 64 bytes, freed by free(); NULL: no memory, or a size that overflows. */
 void *mlp_allocate(size_t n, size_t item);
@@ -73,9 +69,7 @@ void *mlp_allocate(size_t n, size_t item);
 bool mlp_pause(mlp_call *call, double work);
 
 /* ---- rows.c */
-static inline size_t mlp_row_of(const int64_t *order, size_t i) {
-    return order != NULL ? (size_t)order[i] : i;
-}
+static inline size_t mlp_row_of(const int64_t *order, size_t i) { return order != NULL ? (size_t)order[i] : i; }
 
 /* Rows first..first+n of a source (through order, unless NULL) as row-major real: in place where the source allows it,
  * else gathered and converted into tile (n, ld). *ld_out: the distance of the rows returned. */
@@ -90,9 +84,7 @@ void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, 
  * MLP_TILE_BYTES: *owned is the block to free, or NULL where the source stays as it is. */
 #define MLP_TILE_BYTES ((size_t)256 * 1024)
 bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, bool by_columns, void **owned);
-static inline bool mlp_is_float(mlp_type type) {
-    return type >= MLP_FLOAT16;
-}
+static inline bool mlp_is_float(mlp_type type) { return type >= MLP_FLOAT16; }
 
 /* ---- check.c: values, before anything is computed from them */
 mlp_status mlp_check_data(const mlp_network *net, const mlp_data *data, mlp_call *call);
@@ -104,7 +96,7 @@ typedef struct {
     size_t chunk; /* samples whose gradients are one chain of sums; chunks are added in order */
 } mlp_plan;
 mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows);
-size_t mlp_padded(const mlp_network *net, size_t n); /* elements between the rows of a tile of n columns */
+size_t mlp_padded(const mlp_network *net, size_t n);        /* elements between the rows of a tile of n columns */
 size_t mlp_whole_vectors(const mlp_network *net, size_t n); /* n rounded up to whole virtual vectors */
 
 /* ---- matmul.c */
@@ -122,8 +114,8 @@ typedef struct {
 
 /* C (m, n) +=/= A (m, k) B (k, n); padded: C's rows may be written to the next whole vector. panel: scratch of
  * mlp_panel_size(kernels, k) reals. False: the caller wants the call to end. */
-bool mlp_product(const mlp_kernels *kernels, void *c, size_t ldc, bool padded, mlp_left a, mlp_right b, size_t m, size_t n,
-                 size_t k, bool accumulate, void *panel, mlp_call *call);
+bool mlp_product(const mlp_kernels *kernels, void *c, size_t ldc, bool padded, mlp_left a, mlp_right b, size_t m,
+                 size_t n, size_t k, bool accumulate, void *panel, mlp_call *call);
 
 /* ---- propagate.c, backward.c, evaluate.c */
 typedef struct {
@@ -147,18 +139,18 @@ typedef struct {
     size_t first;     /* place of the block's first sample in its batch */
     const void *x;    /* A[0] now, in place or in a[0]; rows x_ld apart */
     size_t x_ld;
-    size_t *ld;       /* [L+1] distance of rows of each layer's tiles */
-    void **a;         /* [L+1] tiles (block, ld) or lanes (n[l], stride) */
-    void **d;         /* [L+1] g'(Z), where it comes from the input; NULL elsewhere */
-    void **mask, **dropped; /* [L+1] dropout; NULL where there is none */
-    void *dz, *da;    /* of the layer at hand */
-    void *z, *dz_out, *y, *d_out; /* outputs, in lanes layout (K, stride) */
+    size_t *ld;                       /* [L+1] distance of rows of each layer's tiles */
+    void **a;                         /* [L+1] tiles (block, ld) or lanes (n[l], stride) */
+    void **d;                         /* [L+1] g'(Z), where it comes from the input; NULL elsewhere */
+    void **mask, **dropped;           /* [L+1] dropout; NULL where there is none */
+    void *dz, *da;                    /* of the layer at hand */
+    void *z, *dz_out, *y, *d_out;     /* outputs, in lanes layout (K, stride) */
     double *losses, *weights, *scale; /* [block] */
-    void *rows;       /* row-major targets (block, K), or labels, as they are read */
-    void *bias;       /* padded copy of the biases at hand */
+    void *rows;                       /* row-major targets (block, K), or labels, as they are read */
+    void *bias;                       /* padded copy of the biases at hand */
     void *panel;
-    void *sums;       /* lanes: a virtual vector for every parameter */
-    void *partial;    /* real [N]: the gradient of a later chunk */
+    void *sums;    /* lanes: a virtual vector for every parameter */
+    void *partial; /* real [N]: the gradient of a later chunk */
 } mlp_pass;
 
 mlp_pass *mlp_pass_create(const mlp_network *net, size_t n_rows, bool gradient, bool dropout, mlp_call *call);
@@ -167,9 +159,11 @@ void mlp_pass_destroy(mlp_pass *pass);
  * any, get Z and the hidden A from row `place` on. */
 mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first, size_t n,
                              const mlp_record *records, size_t place);
-void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t ld, size_t width, void *out, size_t first);
+void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t ld, size_t width, void *out,
+                  size_t first);
 const void *mlp_layer_input(const mlp_pass *pass, size_t l, size_t *ld); /* A[l-1] after its dropout */
-void mlp_shape_of(const mlp_pass *pass, size_t l, size_t *rows, size_t *n, size_t *ld); /* a block, for elementwise kernels */
+void mlp_shape_of(const mlp_pass *pass, size_t l, size_t *rows, size_t *n,
+                  size_t *ld);                             /* a block, for elementwise kernels */
 void mlp_activate_output(mlp_pass *pass, bool derivative); /* z becomes A[L], d_out g' where it comes from the input */
 
 typedef struct {
@@ -187,7 +181,7 @@ void mlp_add_penalty_gradient(const mlp_network *net, const void *parameters, vo
 /* ---- optimizers.c, lbfgs.c */
 struct mlp_rule {
     const char *name;
-    size_t (*vectors)(const mlp_optimizer *o); /* how many vectors of N its state is */
+    size_t (*vectors)(const mlp_optimizer *o);                   /* how many vectors of N its state is */
     void (*step)(mlp_network *net, void *gradient, double rate); /* NULL: lbfgs, which is a search */
     bool full_batch;
 };

@@ -17,8 +17,8 @@ double mlp_penalty(const mlp_network *net, const void *parameters) {
 void mlp_add_penalty_gradient(const mlp_network *net, const void *parameters, void *gradient) {
     for (size_t l = 1; l <= net->n_layers && (net->l1 > 0 || net->l2 > 0); l++) {
         const mlp_layer *layer = &net->layers[l];
-        net->kernels->add_penalty(mlp_at(net, gradient, layer->weights), mlp_at(net, parameters, layer->weights), net->l1,
-                                  net->l2, layer->n_in * layer->n_out);
+        net->kernels->add_penalty(mlp_at(net, gradient, layer->weights), mlp_at(net, parameters, layer->weights),
+                                  net->l1, net->l2, layer->n_in * layer->n_out);
     }
 }
 
@@ -41,9 +41,8 @@ mlp_status mlp_evaluate(const mlp_network *network, const mlp_wanted *wanted, co
         pass->parameters = parameters;
     }
     mlp_batch batch = {.data = data, .n = data->x.n_rows};
-    mlp_outputs_wanted outputs = {.gradient = wanted->gradient,
-                                  .input_gradient = wanted->input_gradient,
-                                  .sample_losses = wanted->sample_losses};
+    mlp_outputs_wanted outputs = {
+        .gradient = wanted->gradient, .input_gradient = wanted->input_gradient, .sample_losses = wanted->sample_losses};
     mlp_sums sums;
     status = mlp_run_batch(pass, &batch, &outputs, &sums);
     if (status == MLP_OK && wanted->objective != NULL) {

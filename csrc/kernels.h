@@ -15,21 +15,21 @@
 #include "activations.h"
 #include "losses.h"
 
-#define MLP_VECTOR_BYTES 64   /* the virtual vector, on every machine */
-#define MLP_BLOCK_ROWS 256    /* samples that go through all layers together, at most */
+#define MLP_VECTOR_BYTES 64 /* the virtual vector, on every machine */
+#define MLP_BLOCK_ROWS 256  /* samples that go through all layers together, at most */
 
 enum {
 #define ENTRY(name, from) MLP_ACT_##name,
     MLP_ACTIVATIONS(ENTRY)
 #undef ENTRY
-    MLP_N_ACTIVATIONS
+        MLP_N_ACTIVATIONS
 };
 
 enum {
 #define ENTRY(name, activation, kind, parameter, lowest, highest) MLP_LOSS_##name,
     MLP_LOSSES(ENTRY)
 #undef ENTRY
-    MLP_N_LOSSES
+        MLP_N_LOSSES
 };
 
 /* What an update needs besides its vectors, in double; kernels round to real. */
@@ -42,8 +42,8 @@ typedef struct {
 /* One block of targets for a loss: K outputs by `n` samples, lanes layout. */
 typedef struct {
     size_t n_outputs, n, stride;
-    const void *y;            /* real [K][stride] */
-    const double *scale;      /* [n] factor of each sample's derivative: its weight, over the sum of weights for a mean */
+    const void *y;       /* real [K][stride] */
+    const double *scale; /* [n] factor of each sample's derivative: its weight, over the sum of weights for a mean */
     const double *parameters; /* [K] delta or q of each output, for the losses that have one */
 } mlp_targets;
 

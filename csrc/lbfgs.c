@@ -19,23 +19,17 @@ struct mlp_search {
     mlp_objective objective;
     void *context;
     mlp_call *call;
-    bool here;        /* value and gradient are those of the network's parameters */
+    bool here; /* value and gradient are those of the network's parameters */
     double value;
     void *memory, *gradient, *origin, *direction, *spare[3];
 };
 
 /* ---- The network's part of the state: real vectors of N, kept between iterations and calls. */
-static void *vector(const mlp_search *s, size_t i) {
-    return mlp_at(s->net, s->net->state, i * s->net->n_parameters);
-}
+static void *vector(const mlp_search *s, size_t i) { return mlp_at(s->net, s->net->state, i * s->net->n_parameters); }
 
-static void *last_gradient(const mlp_search *s) {
-    return vector(s, 0);
-}
+static void *last_gradient(const mlp_search *s) { return vector(s, 0); }
 
-static void *last_move(const mlp_search *s) {
-    return vector(s, 1);
-}
+static void *last_move(const mlp_search *s) { return vector(s, 1); }
 
 /* Pair `age` iterations old: the move s and the change y of the gradient. */
 static void *pair(const mlp_search *s, size_t age, bool change) {

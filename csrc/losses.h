@@ -9,15 +9,15 @@
  * lowest, highest: what a target may be.
  *
  * Included by plain C for the list alone; the functions need a vector header (see kernels/). */
-#define MLP_LOSSES(X)                                                                                                   \
-    X(squared_error, identity, OF_DIFFERENCE, 0.0, -HUGE_VAL, HUGE_VAL)                                                 \
-    X(half_squared_error, identity, OF_DIFFERENCE, 0.0, -HUGE_VAL, HUGE_VAL)                                            \
-    X(binary_cross_entropy, sigmoid, OF_LOGIT, 0.0, 0.0, 1.0)                                                           \
-    X(categorical_cross_entropy, softmax, OF_LOGITS, 0.0, 0.0, 1.0)                                                     \
-    X(absolute_error, identity, OF_DIFFERENCE, 0.0, -HUGE_VAL, HUGE_VAL)                                                \
-    X(huber, identity, OF_DIFFERENCE, 1.0, -HUGE_VAL, HUGE_VAL)                                                         \
-    X(log_cosh, identity, OF_DIFFERENCE, 0.0, -HUGE_VAL, HUGE_VAL)                                                      \
-    X(quantile, identity, OF_DIFFERENCE, 0.5, -HUGE_VAL, HUGE_VAL)                                                      \
+#define MLP_LOSSES(X)                                                        \
+    X(squared_error, identity, OF_DIFFERENCE, 0.0, -HUGE_VAL, HUGE_VAL)      \
+    X(half_squared_error, identity, OF_DIFFERENCE, 0.0, -HUGE_VAL, HUGE_VAL) \
+    X(binary_cross_entropy, sigmoid, OF_LOGIT, 0.0, 0.0, 1.0)                \
+    X(categorical_cross_entropy, softmax, OF_LOGITS, 0.0, 0.0, 1.0)          \
+    X(absolute_error, identity, OF_DIFFERENCE, 0.0, -HUGE_VAL, HUGE_VAL)     \
+    X(huber, identity, OF_DIFFERENCE, 1.0, -HUGE_VAL, HUGE_VAL)              \
+    X(log_cosh, identity, OF_DIFFERENCE, 0.0, -HUGE_VAL, HUGE_VAL)           \
+    X(quantile, identity, OF_DIFFERENCE, 0.5, -HUGE_VAL, HUGE_VAL)           \
     X(poisson, exp, OF_LOGIT, 0.0, 0.0, HUGE_VAL)
 
 #ifdef LANES
@@ -69,9 +69,7 @@ static inline vec loss_huber(vec d, vec delta) {
     return v_select(v_gt(size, delta), outside, v_mul(v_mul(half, d), d));
 }
 
-static inline vec slope_huber(vec d, vec delta) {
-    return v_max(v_neg(delta), v_min(delta, d));
-}
+static inline vec slope_huber(vec d, vec delta) { return v_max(v_neg(delta), v_min(delta, d)); }
 
 /* log cosh d */
 static inline vec loss_log_cosh(vec d, vec p) {

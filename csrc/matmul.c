@@ -14,8 +14,8 @@ bool mlp_pause(mlp_call *call, double work) {
     return call->poll != NULL && call->poll(call->context) != 0;
 }
 
-bool mlp_product(const mlp_kernels *kernels, void *c, size_t ldc, bool padded, mlp_left a, mlp_right b, size_t m, size_t n,
-                 size_t k, bool accumulate, void *panel, mlp_call *call) {
+bool mlp_product(const mlp_kernels *kernels, void *c, size_t ldc, bool padded, mlp_left a, mlp_right b, size_t m,
+                 size_t n, size_t k, bool accumulate, void *panel, mlp_call *call) {
     size_t item = kernels->item, width = kernels->panel;
     bool far_apart = b.ld * item >= FAR_APART_BYTES && m >= 16;
     for (size_t j = 0; j < n; j += width) {

@@ -20,26 +20,19 @@ static const struct {
 };
 
 static const mlp_loss_line losses[] = {
-#define ENTRY(name, activation, kind, parameter, lowest, highest) {#name, #activation, kind, parameter, lowest, highest},
+#define ENTRY(name, activation, kind, parameter, lowest, highest) \
+    {#name, #activation, kind, parameter, lowest, highest},
     MLP_LOSSES(ENTRY)
 #undef ENTRY
 };
 
-const char *mlp_activation_name(size_t i) {
-    return i < MLP_N_ACTIVATIONS ? activations[i].name : NULL;
-}
+const char *mlp_activation_name(size_t i) { return i < MLP_N_ACTIVATIONS ? activations[i].name : NULL; }
 
-bool mlp_has_derivative_from_input(size_t activation) {
-    return activations[activation].from_input;
-}
+bool mlp_has_derivative_from_input(size_t activation) { return activations[activation].from_input; }
 
-const char *mlp_loss_name(size_t i) {
-    return i < MLP_N_LOSSES ? losses[i].name : NULL;
-}
+const char *mlp_loss_name(size_t i) { return i < MLP_N_LOSSES ? losses[i].name : NULL; }
 
-const mlp_loss_line *mlp_loss_at(size_t i) {
-    return i < MLP_N_LOSSES ? &losses[i] : NULL;
-}
+const mlp_loss_line *mlp_loss_at(size_t i) { return i < MLP_N_LOSSES ? &losses[i] : NULL; }
 
 static size_t find(const char *(*name_at)(size_t), const char *name) {
     size_t i = 0;
@@ -90,9 +83,7 @@ static const char *check_sizes(const mlp_spec *spec) {
     return NULL;
 }
 
-static bool is_penalty(double x) {
-    return x >= 0 && isfinite(x);
-}
+static bool is_penalty(double x) { return x >= 0 && isfinite(x); }
 
 static const char *check_loss(const mlp_spec *spec) {
     size_t loss = find(mlp_loss_name, spec->loss), n_outputs = spec->layer_sizes[spec->n_layers];
@@ -222,8 +213,7 @@ void mlp_destroy(mlp_network *network) {
 
 void mlp_reset(mlp_network *network) {
     uint64_t key = network->progress.dropout_key;
-    network->progress = (mlp_progress){
-        .dropout_key = key, .plateau_best = HUGE_VAL, .plateau_multiplier = 1.0};
+    network->progress = (mlp_progress){.dropout_key = key, .plateau_best = HUGE_VAL, .plateau_multiplier = 1.0};
     network->history.n_epochs = 0;
     network->evaluations = 0;
     if (network->state != NULL) {
@@ -232,38 +222,24 @@ void mlp_reset(mlp_network *network) {
 }
 
 /* ---- Asking. */
-size_t mlp_n_parameters(const mlp_network *network) {
-    return network->n_parameters;
-}
+size_t mlp_n_parameters(const mlp_network *network) { return network->n_parameters; }
 
-void *mlp_parameters(mlp_network *network) {
-    return network->parameters;
-}
+void *mlp_parameters(mlp_network *network) { return network->parameters; }
 
-size_t mlp_weights_at(const mlp_network *network, size_t layer) {
-    return network->layers[layer].weights;
-}
+size_t mlp_weights_at(const mlp_network *network, size_t layer) { return network->layers[layer].weights; }
 
-size_t mlp_biases_at(const mlp_network *network, size_t layer) {
-    return network->layers[layer].biases;
-}
+size_t mlp_biases_at(const mlp_network *network, size_t layer) { return network->layers[layer].biases; }
 
-mlp_progress *mlp_progress_of(mlp_network *network) {
-    return &network->progress;
-}
+mlp_progress *mlp_progress_of(mlp_network *network) { return &network->progress; }
 
 void *mlp_optimizer_state(mlp_network *network, size_t *n) {
     *n = network->n_state;
     return network->state;
 }
 
-uint64_t mlp_evaluations(const mlp_network *network) {
-    return network->evaluations;
-}
+uint64_t mlp_evaluations(const mlp_network *network) { return network->evaluations; }
 
-const mlp_history *mlp_history_of(const mlp_network *network) {
-    return &network->history;
-}
+const mlp_history *mlp_history_of(const mlp_network *network) { return &network->history; }
 
 static bool grow(double **column, size_t capacity) {
     double *larger = realloc(*column, capacity * sizeof **column);
@@ -290,9 +266,7 @@ bool mlp_history_append(mlp_network *network, double loss, double validation_los
     return true;
 }
 
-const char *mlp_kernels_name(const mlp_network *network) {
-    return network->kernels->name;
-}
+const char *mlp_kernels_name(const mlp_network *network) { return network->kernels->name; }
 
 double mlp_work(const mlp_network *network, size_t n_rows, bool gradient) {
     double a_row = 0;

@@ -6,9 +6,7 @@
 #include <stdlib.h>
 
 /* ---- One step of each rule. The state is a row of vectors of N. */
-static void *state_vector(mlp_network *net, size_t i) {
-    return mlp_at(net, net->state, i * net->n_parameters);
-}
+static void *state_vector(mlp_network *net, size_t i) { return mlp_at(net, net->state, i * net->n_parameters); }
 
 static mlp_update settings_of(const mlp_network *net, double rate) {
     const mlp_optimizer *o = &net->optimizer;
@@ -28,9 +26,7 @@ static mlp_update settings_of(const mlp_network *net, double rate) {
                         .correction_2 = sqrt(1.0 - pow(o->beta_2, t))};
 }
 
-static size_t sgd_vectors(const mlp_optimizer *o) {
-    return o->momentum > 0 ? 1 : 0;
-}
+static size_t sgd_vectors(const mlp_optimizer *o) { return o->momentum > 0 ? 1 : 0; }
 
 static void sgd_step(mlp_network *net, void *gradient, double rate) {
     mlp_update u = settings_of(net, rate);
@@ -58,9 +54,7 @@ static void adamw_step(mlp_network *net, void *gradient, double rate) {
     adam_step(net, gradient, rate);
 }
 
-static size_t rmsprop_vectors(const mlp_optimizer *o) {
-    return o->momentum > 0 ? 2 : 1;
-}
+static size_t rmsprop_vectors(const mlp_optimizer *o) { return o->momentum > 0 ? 2 : 1; }
 
 static void rmsprop_step(mlp_network *net, void *gradient, double rate) {
     mlp_update u = settings_of(net, rate);
@@ -78,32 +72,24 @@ static void rprop_step(mlp_network *net, void *gradient, double rate) {
 }
 
 /* The gradient and the displacement of the last iteration, then the pairs. */
-static size_t lbfgs_vectors(const mlp_optimizer *o) {
-    return 2 + 2 * o->history_size;
-}
+static size_t lbfgs_vectors(const mlp_optimizer *o) { return 2 + 2 * o->history_size; }
 
 static const mlp_rule rules[] = {
-    {"sgd", sgd_vectors, sgd_step, false},          {"adam", two_vectors, adam_step, false},
-    {"adamw", two_vectors, adamw_step, false},      {"rmsprop", rmsprop_vectors, rmsprop_step, false},
-    {"rprop", two_vectors, rprop_step, true},       {"lbfgs", lbfgs_vectors, NULL, true},
+    {"sgd", sgd_vectors, sgd_step, false},     {"adam", two_vectors, adam_step, false},
+    {"adamw", two_vectors, adamw_step, false}, {"rmsprop", rmsprop_vectors, rmsprop_step, false},
+    {"rprop", two_vectors, rprop_step, true},  {"lbfgs", lbfgs_vectors, NULL, true},
 };
 
 /* ---- Settings. */
-static bool in_unit(double x) {
-    return x >= 0 && x < 1;
-}
+static bool in_unit(double x) { return x >= 0 && x < 1; }
 
-static bool positive(double x) {
-    return x > 0 && isfinite(x);
-}
+static bool positive(double x) { return x > 0 && isfinite(x); }
 
-static bool not_negative(double x) {
-    return x >= 0 && isfinite(x);
-}
+static bool not_negative(double x) { return x >= 0 && isfinite(x); }
 
 static const char *check(const mlp_optimizer *o, const mlp_rule *rule) {
     if (rule->step == NULL) {
-        return o->history_size == 0           ? "history_size: at least 1"
+        return o->history_size == 0          ? "history_size: at least 1"
                : !not_negative(o->tolerance) ? "tolerance: finite and not negative"
                                              : NULL;
     }
@@ -117,15 +103,16 @@ static const char *check(const mlp_optimizer *o, const mlp_rule *rule) {
     if (o->nesterov && o->momentum <= 0) {
         return "nesterov: needs momentum";
     }
-    if (adam && (!in_unit(o->beta_1) || !in_unit(o->beta_2) || !not_negative(o->epsilon) ||
-                 !not_negative(o->weight_decay))) {
+    if (adam &&
+        (!in_unit(o->beta_1) || !in_unit(o->beta_2) || !not_negative(o->epsilon) || !not_negative(o->weight_decay))) {
         return "beta_1, beta_2: in [0, 1); epsilon, weight_decay: finite and not negative";
     }
     if (rule->step == rmsprop_step && (!in_unit(o->rho) || !not_negative(o->epsilon))) {
         return "rho: in [0, 1); epsilon: finite and not negative";
     }
-    if (rule->step == rprop_step && !(o->eta_minus > 0 && o->eta_minus < 1 && o->eta_plus > 1 && isfinite(o->eta_plus) &&
-                                      positive(o->step_min) && o->step_max >= o->step_min && isfinite(o->step_max))) {
+    if (rule->step == rprop_step &&
+        !(o->eta_minus > 0 && o->eta_minus < 1 && o->eta_plus > 1 && isfinite(o->eta_plus) && positive(o->step_min) &&
+          o->step_max >= o->step_min && isfinite(o->step_max))) {
         return "0 < eta_minus < 1 < eta_plus and 0 < step_min <= step_max";
     }
     return NULL;

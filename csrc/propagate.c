@@ -6,7 +6,7 @@
 
 /* ---- Scratch: one allocation, cut up. */
 typedef struct {
-    char *at;    /* NULL while sizes are being added up */
+    char *at; /* NULL while sizes are being added up */
     size_t used;
 } cutter;
 
@@ -117,7 +117,8 @@ void mlp_pass_destroy(mlp_pass *pass) {
 /* ---- Forward. */
 
 /* Rows of a block to out (.., width), C-contiguous, from row `first` on. */
-void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t ld, size_t width, void *out, size_t first) {
+void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t ld, size_t width, void *out,
+                  size_t first) {
     const mlp_network *net = pass->net;
     char *to = mlp_at(net, out, first * width);
     if (lanes) {
@@ -174,8 +175,8 @@ static bool multiply_layer(mlp_pass *pass, size_t l, void *z) {
         return !mlp_pause(pass->call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
     }
     return mlp_product(net->kernels, z, pass->ld[l], true, (mlp_left){a, ld, 1},
-                       (mlp_right){.data = w, .ld = layer->n_out}, pass->n, layer->n_out, layer->n_in, false, pass->panel,
-                       pass->call);
+                       (mlp_right){.data = w, .ld = layer->n_out}, pass->n, layer->n_out, layer->n_in, false,
+                       pass->panel, pass->call);
 }
 
 /* The biases of layer l where they are still to be added, padded to whole vectors; else NULL. */

@@ -4,9 +4,9 @@
 
 #include <stdlib.h>
 
-static const size_t type_size[] = {
-    [MLP_BOOL] = 1,   [MLP_INT8] = 1,   [MLP_UINT8] = 1, [MLP_INT16] = 2,  [MLP_UINT16] = 2,  [MLP_INT32] = 4,
-    [MLP_UINT32] = 4, [MLP_INT64] = 8,  [MLP_UINT64] = 8, [MLP_FLOAT16] = 2, [MLP_FLOAT32] = 4, [MLP_FLOAT64] = 8};
+static const size_t type_size[] = {[MLP_BOOL] = 1,   [MLP_INT8] = 1,    [MLP_UINT8] = 1,   [MLP_INT16] = 2,
+                                   [MLP_UINT16] = 2, [MLP_INT32] = 4,   [MLP_UINT32] = 4,  [MLP_INT64] = 8,
+                                   [MLP_UINT64] = 8, [MLP_FLOAT16] = 2, [MLP_FLOAT32] = 4, [MLP_FLOAT64] = 8};
 
 /* ---- One element, in this machine's byte order, as double. */
 static inline double half_to_double(uint16_t half) {
@@ -27,11 +27,11 @@ static inline double read_MLP_FLOAT16(const unsigned char *p) {
     return half_to_double(half);
 }
 
-#define READER(type, c_type)                                                                                            \
-    static inline double read_##type(const unsigned char *p) {                                                          \
-        c_type value;                                                                                                   \
-        memcpy(&value, p, sizeof value);                                                                                \
-        return (double)value;                                                                                           \
+#define READER(type, c_type)                                   \
+    static inline double read_##type(const unsigned char *p) { \
+        c_type value;                                          \
+        memcpy(&value, p, sizeof value);                       \
+        return (double)value;                                  \
     }
 READER(MLP_BOOL, uint8_t)
 READER(MLP_INT8, int8_t)
@@ -53,44 +53,44 @@ static inline void reverse_bytes(unsigned char *to, const unsigned char *from, s
 }
 
 /* ---- Runs of elements: n of them `stride` bytes apart, to out[i * step]. One loop per type and dtype. */
-#define RUN(type, real, suffix)                                                                                         \
-    static void run_##type##suffix(real *out, size_t step, const unsigned char *p, ptrdiff_t stride, size_t n,          \
-                                   bool swapped) {                                                                      \
-        enum { SIZE = sizeof(((union size_##type *)0)->bytes) };                                                        \
-        if (swapped) {                                                                                                  \
-            for (size_t i = 0; i < n; i++, p += stride) {                                                               \
-                unsigned char native[SIZE];                                                                             \
-                reverse_bytes(native, p, SIZE);                                                                         \
-                out[i * step] = (real)read_##type(native);                                                              \
-            }                                                                                                           \
-        } else if (stride == SIZE && step == 1) {                                                                       \
-            for (size_t i = 0; i < n; i++) {                                                                            \
-                out[i] = (real)read_##type(p + i * SIZE);                                                               \
-            }                                                                                                           \
-        } else {                                                                                                        \
-            for (size_t i = 0; i < n; i++, p += stride) {                                                               \
-                out[i * step] = (real)read_##type(p);                                                                   \
-            }                                                                                                           \
-        }                                                                                                               \
+#define RUN(type, real, suffix)                                                                                \
+    static void run_##type##suffix(real *out, size_t step, const unsigned char *p, ptrdiff_t stride, size_t n, \
+                                   bool swapped) {                                                             \
+        enum { SIZE = sizeof(((union size_##type *)0)->bytes) };                                               \
+        if (swapped) {                                                                                         \
+            for (size_t i = 0; i < n; i++, p += stride) {                                                      \
+                unsigned char native[SIZE];                                                                    \
+                reverse_bytes(native, p, SIZE);                                                                \
+                out[i * step] = (real)read_##type(native);                                                     \
+            }                                                                                                  \
+        } else if (stride == SIZE && step == 1) {                                                              \
+            for (size_t i = 0; i < n; i++) {                                                                   \
+                out[i] = (real)read_##type(p + i * SIZE);                                                      \
+            }                                                                                                  \
+        } else {                                                                                               \
+            for (size_t i = 0; i < n; i++, p += stride) {                                                      \
+                out[i * step] = (real)read_##type(p);                                                          \
+            }                                                                                                  \
+        }                                                                                                      \
     }
-#define RUNS(type, size)                                                                                                \
-    union size_##type {                                                                                                 \
-        unsigned char bytes[size];                                                                                      \
-    };                                                                                                                  \
-    RUN(type, float, _f32)                                                                                              \
+#define RUNS(type, size)           \
+    union size_##type {            \
+        unsigned char bytes[size]; \
+    };                             \
+    RUN(type, float, _f32)         \
     RUN(type, double, _f64)
-#define EACH_TYPE(X)                                                                                                    \
-    X(MLP_BOOL, 1)                                                                                                      \
-    X(MLP_INT8, 1)                                                                                                      \
-    X(MLP_UINT8, 1)                                                                                                     \
-    X(MLP_INT16, 2)                                                                                                     \
-    X(MLP_UINT16, 2)                                                                                                    \
-    X(MLP_INT32, 4)                                                                                                     \
-    X(MLP_UINT32, 4)                                                                                                    \
-    X(MLP_INT64, 8)                                                                                                     \
-    X(MLP_UINT64, 8)                                                                                                    \
-    X(MLP_FLOAT16, 2)                                                                                                   \
-    X(MLP_FLOAT32, 4)                                                                                                   \
+#define EACH_TYPE(X)  \
+    X(MLP_BOOL, 1)    \
+    X(MLP_INT8, 1)    \
+    X(MLP_UINT8, 1)   \
+    X(MLP_INT16, 2)   \
+    X(MLP_UINT16, 2)  \
+    X(MLP_INT32, 4)   \
+    X(MLP_UINT32, 4)  \
+    X(MLP_INT64, 8)   \
+    X(MLP_UINT64, 8)  \
+    X(MLP_FLOAT16, 2) \
+    X(MLP_FLOAT32, 4) \
     X(MLP_FLOAT64, 8)
 EACH_TYPE(RUNS)
 
@@ -193,8 +193,8 @@ void mlp_read_columns(const mlp_rows *rows, mlp_dtype dtype, const int64_t *orde
 bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, bool by_columns, void **owned) {
     size_t item = dtype == MLP_F32 ? sizeof(float) : sizeof(double), columns = rows->n_columns, n = rows->n_rows;
     *owned = NULL;
-    bool settled = is_native(rows, dtype) && (by_columns ? columns == 1 && rows->row_stride == (ptrdiff_t)item
-                                                         : is_in_place(rows, dtype, n));
+    bool settled = is_native(rows, dtype) &&
+                   (by_columns ? columns == 1 && rows->row_stride == (ptrdiff_t)item : is_in_place(rows, dtype, n));
     if (rows->data == NULL || settled || n > MLP_TILE_BYTES / item / columns) {
         return true;
     }

@@ -12,12 +12,9 @@ static double anneal(double from, double to, double t) {
 
 double mlp_multiplier(const mlp_schedule *s, double epochs, double step) {
     switch (s->kind) {
-    case MLP_STEP_DECAY:
-        return pow(s->factor, floor(epochs / s->epochs));
-    case MLP_EXPONENTIAL_DECAY:
-        return pow(s->factor, floor(epochs));
-    case MLP_INVERSE_SCALING:
-        return pow(floor(epochs) + 1.0, -s->power);
+    case MLP_STEP_DECAY: return pow(s->factor, floor(epochs / s->epochs));
+    case MLP_EXPONENTIAL_DECAY: return pow(s->factor, floor(epochs));
+    case MLP_INVERSE_SCALING: return pow(floor(epochs) + 1.0, -s->power);
     case MLP_COSINE_DECAY:
         if (epochs < s->warmup) {
             return fmin((epochs + step) / s->warmup, 1.0);
@@ -30,8 +27,7 @@ double mlp_multiplier(const mlp_schedule *s, double epochs, double step) {
     }
     case MLP_CONSTANT:
     case MLP_REDUCE_ON_PLATEAU:
-    case MLP_SCHEDULE_HOOK:
-        break;
+    case MLP_SCHEDULE_HOOK: break;
     }
     return 1.0;
 }

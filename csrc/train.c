@@ -18,14 +18,14 @@ typedef struct {
     mlp_call *call;
     mlp_data data, validation; /* as given, or settled in the blocks below */
     void *settled[6];
-    size_t batch;              /* rows of a step */
+    size_t batch; /* rows of a step */
     mlp_pass *pass, *validation_pass;
-    void *gradient;            /* real [N] */
-    int64_t *order;            /* [n] where epochs are shuffled */
-    mlp_search *search;        /* lbfgs */
+    void *gradient;     /* real [N] */
+    int64_t *order;     /* [n] where epochs are shuffled */
+    mlp_search *search; /* lbfgs */
     snapshot epoch_start, best;
     double best_value;
-    uint64_t waited;           /* epochs since the best one */
+    uint64_t waited; /* epochs since the best one */
 } training;
 
 /* What an epoch comes to. */
@@ -263,9 +263,7 @@ static mlp_status run_epoch(training *t, epoch_report *report) {
 }
 
 static double watched(mlp_monitor monitor, const epoch_report *report, double hooked) {
-    return monitor == MLP_LOSS              ? report->loss
-           : monitor == MLP_VALIDATION_LOSS ? report->validation_loss
-                                            : hooked;
+    return monitor == MLP_LOSS ? report->loss : monitor == MLP_VALIDATION_LOSS ? report->validation_loss : hooked;
 }
 
 /* True: patience has run out. */

@@ -26,26 +26,24 @@ ALWAYS_INLINE void map_backward(real *dz, const real *a, size_t rows, size_t n, 
     }
 }
 
-static inline vec unchanged(vec d) {
-    return d;
-}
+static inline vec unchanged(vec d) { return d; }
 
 /* Where g' follows from the output, d is not asked for in the forward pass and `a` comes to the backward pass; where it
  * follows from the input, the forward pass leaves g' in d and d comes to the backward pass. */
 #define FROM_OUTPUT(name) d_##name
 #define FROM_INPUT(name) unchanged
-#define ACTIVATION(name, from)                                                                                          \
-    static void forward_##name(void *a, void *d, const void *bias, size_t rows, size_t n, size_t ld) {                  \
-        if (bias == NULL) {                                                                                             \
-            map_forward(a, d, NULL, rows, n, ld, g_##name, d_##name);                                                   \
-        } else if (d == NULL) {                                                                                         \
-            map_forward(a, NULL, bias, rows, n, ld, g_##name, d_##name);                                                \
-        } else {                                                                                                        \
-            map_forward(a, d, bias, rows, n, ld, g_##name, d_##name);                                                   \
-        }                                                                                                               \
-    }                                                                                                                   \
-    static void backward_##name(void *dz, const void *a_or_d, size_t rows, size_t n, size_t ld) {                       \
-        map_backward(dz, a_or_d, rows, n, ld, from(name));                                                              \
+#define ACTIVATION(name, from)                                                                         \
+    static void forward_##name(void *a, void *d, const void *bias, size_t rows, size_t n, size_t ld) { \
+        if (bias == NULL) {                                                                            \
+            map_forward(a, d, NULL, rows, n, ld, g_##name, d_##name);                                  \
+        } else if (d == NULL) {                                                                        \
+            map_forward(a, NULL, bias, rows, n, ld, g_##name, d_##name);                               \
+        } else {                                                                                       \
+            map_forward(a, d, bias, rows, n, ld, g_##name, d_##name);                                  \
+        }                                                                                              \
+    }                                                                                                  \
+    static void backward_##name(void *dz, const void *a_or_d, size_t rows, size_t n, size_t ld) {      \
+        map_backward(dz, a_or_d, rows, n, ld, from(name));                                             \
     }
 MLP_ACTIVATIONS(ACTIVATION)
 #undef ACTIVATION

@@ -70,11 +70,11 @@ ALWAYS_INLINE void product_rows(real *c, size_t ldc, const real *a, size_t a_row
     for (size_t t = 0; t < tiles; t++) {
         size_t rows = height + (t < higher);
         switch (rows) {
-#define HEIGHT(r)                                                                                                       \
-    case r:                                                                                                             \
-        if (r <= TILE_HEIGHT(vectors)) {                                                                                \
-            product_tile(c, ldc, a, a_row, a_k, b, ldb, n, k, accumulate, r, vectors);                                  \
-        }                                                                                                               \
+#define HEIGHT(r)                                                                      \
+    case r:                                                                            \
+        if (r <= TILE_HEIGHT(vectors)) {                                               \
+            product_tile(c, ldc, a, a_row, a_k, b, ldb, n, k, accumulate, r, vectors); \
+        }                                                                              \
         break;
             HEIGHT(1)
             HEIGHT(2)
@@ -89,8 +89,7 @@ ALWAYS_INLINE void product_rows(real *c, size_t ldc, const real *a, size_t a_row
             HEIGHT(11)
             HEIGHT(12)
 #undef HEIGHT
-        default:
-            break;
+        default: break;
         }
         c += rows * ldc;
         a += rows * a_row;
@@ -100,17 +99,14 @@ ALWAYS_INLINE void product_rows(real *c, size_t ldc, const real *a, size_t a_row
 static void product(void *c, size_t ldc, const void *a, size_t a_row, size_t a_k, const void *b, size_t ldb, size_t m,
                     size_t n, size_t k, bool accumulate) {
     switch ((n + LANES - 1) / LANES) {
-#define WIDTH(v)                                                                                                        \
-    case v:                                                                                                             \
-        product_rows(c, ldc, a, a_row, a_k, b, ldb, m, n, k, accumulate, v);                                            \
-        break;
+#define WIDTH(v) \
+    case v: product_rows(c, ldc, a, a_row, a_k, b, ldb, m, n, k, accumulate, v); break;
         WIDTH(1)
         WIDTH(2)
         WIDTH(3)
         WIDTH(4)
 #undef WIDTH
-    default:
-        break;
+    default: break;
     }
 }
 

@@ -30,7 +30,8 @@ ALWAYS_INLINE void lanes_product(real *z, const real *a, const real *w, size_t w
     }
 }
 
-static void lanes_forward(void *z, const void *a, const void *w, const void *bias, size_t n_in, size_t n_out, size_t n) {
+static void lanes_forward(void *z, const void *a, const void *w, const void *bias, size_t n_in, size_t n_out,
+                          size_t n) {
     lanes_product(z, a, w, n_out, 1, bias, n_in, n_out, n);
 }
 

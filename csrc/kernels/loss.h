@@ -48,7 +48,8 @@ ALWAYS_INLINE void loss_of_logit(double *losses, real *dz, const real *z, const 
 }
 
 /* For each sample, the largest logit and the logarithm of sum_k exp(z_k - largest). */
-static inline void softmax_sums(const real *z, size_t n_outputs, size_t stride, vec *largest, vec *log_of_sum, vec *sum) {
+static inline void softmax_sums(const real *z, size_t n_outputs, size_t stride, vec *largest, vec *log_of_sum,
+                                vec *sum) {
     vec top = v_load(z), total = v_zero();
     for (size_t k = 1; k < n_outputs; k++) {
         top = v_max(top, v_load(z + k * stride));
@@ -113,35 +114,31 @@ static inline double output_slope_binary_cross_entropy(double a, double y) {
     return (y == 1.0 ? 0.0 : (1.0 - y) / (1.0 - a)) - (y == 0.0 ? 0.0 : y / a);
 }
 
-static inline double output_slope_categorical_cross_entropy(double a, double y) {
-    return y == 0.0 ? 0.0 : -y / a;
-}
+static inline double output_slope_categorical_cross_entropy(double a, double y) { return y == 0.0 ? 0.0 : -y / a; }
 
-static inline double output_slope_poisson(double a, double y) {
-    return 1.0 - (y == 0.0 ? 0.0 : y / a);
-}
+static inline double output_slope_poisson(double a, double y) { return 1.0 - (y == 0.0 ? 0.0 : y / a); }
 
-#define OF_DIFFERENCE(name, activation)                                                                                 \
-    static void block_##name(double *losses, void *dz, const void *a, const mlp_targets *t) {                           \
-        loss_of_difference(losses, dz, a, t, loss_##name, slope_##name);                                                \
-    }                                                                                                                   \
-    static void output_gradient_##name(void *da, const void *a, const mlp_targets *t) {                                 \
-        double unused[MLP_BLOCK_ROWS] = {0};                                                                          \
-        loss_of_difference(unused, da, a, t, loss_##name, slope_##name);                                                \
+#define OF_DIFFERENCE(name, activation)                                                       \
+    static void block_##name(double *losses, void *dz, const void *a, const mlp_targets *t) { \
+        loss_of_difference(losses, dz, a, t, loss_##name, slope_##name);                      \
+    }                                                                                         \
+    static void output_gradient_##name(void *da, const void *a, const mlp_targets *t) {       \
+        double unused[MLP_BLOCK_ROWS] = {0};                                                  \
+        loss_of_difference(unused, da, a, t, loss_##name, slope_##name);                      \
     }
-#define OF_LOGIT(name, activation)                                                                                      \
-    static void block_##name(double *losses, void *dz, const void *z, const mlp_targets *t) {                           \
-        loss_of_logit(losses, dz, z, t, loss_##name, own_##activation);                                                 \
-    }                                                                                                                   \
+#define OF_LOGIT(name, activation)                                                            \
+    static void block_##name(double *losses, void *dz, const void *z, const mlp_targets *t) { \
+        loss_of_logit(losses, dz, z, t, loss_##name, own_##activation);                       \
+    }                                                                                         \
     OUTPUT_GRADIENT(name)
-#define OF_LOGITS(name, activation)                                                                                     \
-    static void block_##name(double *losses, void *dz, const void *z, const mlp_targets *t) {                           \
-        loss_categorical(losses, dz, z, t);                                                                             \
-    }                                                                                                                   \
+#define OF_LOGITS(name, activation)                                                           \
+    static void block_##name(double *losses, void *dz, const void *z, const mlp_targets *t) { \
+        loss_categorical(losses, dz, z, t);                                                   \
+    }                                                                                         \
     OUTPUT_GRADIENT(name)
-#define OUTPUT_GRADIENT(name)                                                                                           \
-    static void output_gradient_##name(void *da, const void *a, const mlp_targets *t) {                                 \
-        gradient_of_logit(da, a, t, output_slope_##name);                                                               \
+#define OUTPUT_GRADIENT(name)                                                           \
+    static void output_gradient_##name(void *da, const void *a, const mlp_targets *t) { \
+        gradient_of_logit(da, a, t, output_slope_##name);                               \
     }
 #define own_sigmoid f_sigmoid
 #define own_exp f_exp

@@ -6,15 +6,15 @@
 
 static unsigned long checks_passed, checks_failed;
 
-#define CHECK(condition, ...)                                                                                           \
-    do {                                                                                                                \
-        if (condition) {                                                                                                \
-            checks_passed++;                                                                                            \
-        } else if (checks_failed++ < 20) {                                                                              \
-            printf("%s:%d: %s: ", __FILE__, __LINE__, #condition);                                                      \
-            printf(__VA_ARGS__);                                                                                        \
-            printf("\n");                                                                                               \
-        }                                                                                                               \
+#define CHECK(condition, ...)                                      \
+    do {                                                           \
+        if (condition) {                                           \
+            checks_passed++;                                       \
+        } else if (checks_failed++ < 20) {                         \
+            printf("%s:%d: %s: ", __FILE__, __LINE__, #condition); \
+            printf(__VA_ARGS__);                                   \
+            printf("\n");                                          \
+        }                                                          \
     } while (0)
 
 static int check_summary(void) {

@@ -24,9 +24,7 @@ static uint64_t draw_bits(void *state) {
     return (uint64_t)(draw() * 0x1p52) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-static uint32_t draw_half_bits(void *state) {
-    return (uint32_t)(draw_bits(state) >> 32);
-}
+static uint32_t draw_half_bits(void *state) { return (uint32_t)(draw_bits(state) >> 32); }
 
 typedef struct {
     double x[MOST], y[MOST], weight[MOST];
@@ -96,8 +94,8 @@ static void check_gradient(const mlp_spec *spec, const char *what) {
         mlp_evaluate(net, &(mlp_wanted){.objective = &down}, NULL, &p->data, &call);
         *at = kept;
         double numeric = (up - down) / (2 * h), exact = i < N ? g[i] : gx[i - N];
-        CHECK(fabs(numeric - exact) < 2e-6 * (1 + fabs(exact)), "%s %s %zu: %g, differences say %g", what, spec->loss, i,
-              exact, numeric);
+        CHECK(fabs(numeric - exact) < 2e-6 * (1 + fabs(exact)), "%s %s %zu: %g, differences say %g", what, spec->loss,
+              i, exact, numeric);
     }
     free(g);
     free(gx);
@@ -155,11 +153,9 @@ static void test_instruction_sets(void) {
             problem *p = make_problem(203, spec.layer_sizes[0], spec.layer_sizes[3], spec.loss);
             mlp_network *net = make_network(&spec);
             CHECK(strcmp(mlp_kernels_name(net), name) == 0, "%s", name);
-            mlp_set_optimizer(net, &(mlp_optimizer){.rule = "adam",
-                                                    .learning_rate = 0.01,
-                                                    .beta_1 = 0.9,
-                                                    .beta_2 = 0.999,
-                                                    .epsilon = 1e-8});
+            mlp_set_optimizer(
+                net, &(mlp_optimizer){
+                         .rule = "adam", .learning_rate = 0.01, .beta_1 = 0.9, .beta_2 = 0.999, .epsilon = 1e-8});
             mlp_call call = {0};
             mlp_fit_result result;
             mlp_random random = {NULL, draw_bits, draw_half_bits};
@@ -197,16 +193,41 @@ static void put(unsigned char *at, mlp_type type, int value, bool swapped) {
     size_t size = 8;
     static const uint16_t halves[] = {0x0000, 0x3c00, 0x4000, 0x4200}; /* 0, 1, 2, 3 */
     switch (type) {
-    case MLP_BOOL: case MLP_UINT8: u.u8 = (uint8_t)value; size = 1; break;
-    case MLP_INT8: u.i8 = (int8_t)value; size = 1; break;
-    case MLP_INT16: u.i16 = (int16_t)value; size = 2; break;
-    case MLP_UINT16: u.u16 = (uint16_t)value; size = 2; break;
-    case MLP_INT32: u.i32 = value; size = 4; break;
-    case MLP_UINT32: u.u32 = (uint32_t)value; size = 4; break;
+    case MLP_BOOL:
+    case MLP_UINT8:
+        u.u8 = (uint8_t)value;
+        size = 1;
+        break;
+    case MLP_INT8:
+        u.i8 = (int8_t)value;
+        size = 1;
+        break;
+    case MLP_INT16:
+        u.i16 = (int16_t)value;
+        size = 2;
+        break;
+    case MLP_UINT16:
+        u.u16 = (uint16_t)value;
+        size = 2;
+        break;
+    case MLP_INT32:
+        u.i32 = value;
+        size = 4;
+        break;
+    case MLP_UINT32:
+        u.u32 = (uint32_t)value;
+        size = 4;
+        break;
     case MLP_INT64: u.i64 = value; break;
     case MLP_UINT64: u.u64 = (uint64_t)value; break;
-    case MLP_FLOAT16: u.u16 = halves[value]; size = 2; break;
-    case MLP_FLOAT32: u.f32 = (float)value; size = 4; break;
+    case MLP_FLOAT16:
+        u.u16 = halves[value];
+        size = 2;
+        break;
+    case MLP_FLOAT32:
+        u.f32 = (float)value;
+        size = 4;
+        break;
     case MLP_FLOAT64: u.f64 = value; break;
     }
     for (size_t i = 0; i < size; i++) {
@@ -259,7 +280,7 @@ static void test_rows(void) {
 
 /* ---- Training. */
 typedef struct {
-    int polls, stop_at;   /* poll number that says stop; 0: none */
+    int polls, stop_at; /* poll number that says stop; 0: none */
     int epochs, stop_epoch;
 } watcher;
 
@@ -300,8 +321,8 @@ static void test_optimizers(void) {
         mlp_network *whole = make_network(&small_spec);
         seed = 5;
         mlp_network *parts = make_network(&small_spec);
-        CHECK(mlp_set_optimizer(whole, &optimizers[o]) == NULL && mlp_set_optimizer(parts, &optimizers[o]) == NULL, "%s",
-              rule);
+        CHECK(mlp_set_optimizer(whole, &optimizers[o]) == NULL && mlp_set_optimizer(parts, &optimizers[o]) == NULL,
+              "%s", rule);
         mlp_call call = {0};
         mlp_fit_result result;
         mlp_schedule schedule = {.kind = MLP_ONE_CYCLE, .epochs = 6, .peak = 3, .start_fraction = 0.3};
@@ -329,12 +350,11 @@ static void test_stopping(void) {
     double *after_one = malloc(mlp_n_parameters(net) * sizeof(double));
     watcher w = {0};
     mlp_hooks hooks = {.epoch_end = see_epoch, .context = &w};
-    mlp_fit_settings settings = {
-        .epochs = 50,
-        .batch_size = 16,
-        .hooks = &hooks,
-        .validation = &p->data,
-        .stopping = {.monitor = MLP_HOOK_VALUE, .patience = 4, .restore_best = true}};
+    mlp_fit_settings settings = {.epochs = 50,
+                                 .batch_size = 16,
+                                 .hooks = &hooks,
+                                 .validation = &p->data,
+                                 .stopping = {.monitor = MLP_HOOK_VALUE, .patience = 4, .restore_best = true}};
     mlp_call call = {0};
     mlp_fit_result result;
     mlp_network *twin = make_network(&small_spec);
@@ -344,7 +364,8 @@ static void test_stopping(void) {
     CHECK(result.reason == MLP_EARLY_STOPPING && result.best_epoch == 1 && w.epochs == 5, "best %d after %d",
           (int)result.best_epoch, w.epochs);
     mlp_fit(twin, &p->data, &(mlp_fit_settings){.epochs = 1, .batch_size = 16}, &result, &call);
-    CHECK(memcmp(mlp_parameters(net), mlp_parameters(twin), mlp_n_parameters(net) * sizeof(double)) == 0, "the best epoch");
+    CHECK(memcmp(mlp_parameters(net), mlp_parameters(twin), mlp_n_parameters(net) * sizeof(double)) == 0,
+          "the best epoch");
     CHECK(isfinite(mlp_history_of(net)->validation_loss[4]), "validated");
     w = (watcher){.stop_epoch = 3};
     settings.stopping.patience = 0;
@@ -355,7 +376,8 @@ static void test_stopping(void) {
     mlp_set_optimizer(net, &(mlp_optimizer){.rule = "sgd", .learning_rate = 1e200});
     memcpy(after_one, mlp_parameters(net), mlp_n_parameters(net) * sizeof(double));
     uint64_t epoch = mlp_progress_of(net)->epoch;
-    CHECK(mlp_fit(net, &p->data, &(mlp_fit_settings){.epochs = 9, .batch_size = 16}, &result, &call) == MLP_OK, "diverges");
+    CHECK(mlp_fit(net, &p->data, &(mlp_fit_settings){.epochs = 9, .batch_size = 16}, &result, &call) == MLP_OK,
+          "diverges");
     CHECK(result.reason == MLP_DIVERGED && result.diverged_epoch == epoch + 1 && result.diverged_step >= 1, "%d",
           (int)result.reason);
     CHECK(memcmp(after_one, mlp_parameters(net), mlp_n_parameters(net) * sizeof(double)) == 0, "taken back");
@@ -444,8 +466,8 @@ static void test_rejections(void) {
         mlp_status status;
         size_t row, column;
     } cases[] = {
-        {&p->x[4 * 29 + 3], (double)NAN, MLP_BAD_X, 29, 3},   {&p->x[2], (double)INFINITY, MLP_BAD_X, 0, 2},
-        {&p->y[17], (double)NAN, MLP_BAD_Y, 17, 0},           {&p->weight[5], -1, MLP_BAD_WEIGHT, 5, 0},
+        {&p->x[4 * 29 + 3], (double)NAN, MLP_BAD_X, 29, 3}, {&p->x[2], (double)INFINITY, MLP_BAD_X, 0, 2},
+        {&p->y[17], (double)NAN, MLP_BAD_Y, 17, 0},         {&p->weight[5], -1, MLP_BAD_WEIGHT, 5, 0},
         {&p->weight[6], (double)NAN, MLP_BAD_WEIGHT, 6, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -453,9 +475,10 @@ static void test_rejections(void) {
         *cases[i].at = cases[i].value;
         mlp_call call = {0};
         mlp_status status = mlp_fit(net, &p->data, &settings, &result, &call);
-        CHECK(status == cases[i].status && call.row == cases[i].row && call.column == cases[i].column, "case %zu: %d %zu %zu",
-              i, status, call.row, call.column);
-        CHECK(memcmp(before, mlp_parameters(net), bytes) == 0 && mlp_progress_of(net)->step == 0, "untouched, case %zu", i);
+        CHECK(status == cases[i].status && call.row == cases[i].row && call.column == cases[i].column,
+              "case %zu: %d %zu %zu", i, status, call.row, call.column);
+        CHECK(memcmp(before, mlp_parameters(net), bytes) == 0 && mlp_progress_of(net)->step == 0, "untouched, case %zu",
+              i);
         *cases[i].at = kept;
     }
     memset(p->weight, 0, sizeof p->weight);
