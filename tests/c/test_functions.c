@@ -356,7 +356,7 @@ static void sample(real *x, const function *f) {
         else if (i % 6 == 0)
             memcpy(&x[i], &pattern, sizeof pattern);
         else if (i % 6 == 1)
-            x[i] = (real)((pattern & 1 ? -1 : 1) * exp2(12 - 70 * uniform));
+            x[i] = (real)ldexp((pattern & 1 ? -1 : 1) * (1 + uniform), 11 - (int)((pattern >> 1) % 70)); /* exact */
         else
             x[i] = (real)(f->low + (f->high - f->low) * uniform);
     }
