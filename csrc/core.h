@@ -220,9 +220,12 @@ void mlp_add_penalty_gradient(const mlp_network *net, const void *parameters, vo
 struct mlp_rule {
     const char *name;
     size_t (*vectors)(const mlp_optimizer *o);                   /* how many vectors of N its state is */
-    void (*step)(mlp_network *net, void *gradient, double rate); /* NULL: lbfgs, which is a search */
+    /* Parameters first..first+n, by their gradient and state alone; NULL: lbfgs, which is a search. */
+    void (*update)(mlp_network *net, const void *gradient, size_t first, size_t n, const mlp_update *update);
     bool full_batch;
 };
+
+void mlp_step(mlp_network *net, const void *gradient, double rate, const mlp_call *call);
 
 typedef struct mlp_search mlp_search;
 typedef mlp_status (*mlp_objective)(void *context, double *value, void *gradient); /* at the network's parameters */

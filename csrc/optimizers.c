@@ -5,32 +5,16 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* ---- One step of each rule. The state is a row of vectors of N. */
-static void *state_vector(mlp_network *net, size_t i) { return mlp_at(net, net->state, i * net->n_parameters); }
-
-static mlp_update settings_of(const mlp_network *net, double rate) {
-    const mlp_optimizer *o = &net->optimizer;
-    double t = (double)net->progress.optimizer_step + 1;
-    return (mlp_update){.rate = rate,
-                        .momentum = o->momentum,
-                        .nesterov = o->nesterov,
-                        .beta_1 = o->beta_1,
-                        .beta_2 = o->beta_2,
-                        .epsilon = o->epsilon,
-                        .rho = o->rho,
-                        .eta_minus = o->eta_minus,
-                        .eta_plus = o->eta_plus,
-                        .step_min = o->step_min,
-                        .step_max = o->step_max,
-                        .correction_1 = 1.0 - pow(o->beta_1, t),
-                        .correction_2 = sqrt(1.0 - pow(o->beta_2, t))};
+/* ---- The update of each rule, over any range of parameters. The state is a row of vectors of N. */
+static void *state_vector(const mlp_network *net, size_t i, size_t first) {
+    return mlp_at(net, net->state, i * net->n_parameters + first);
 }
 
 static size_t sgd_vectors(const mlp_optimizer *o) { return o->momentum > 0 ? 1 : 0; }
 
-static void sgd_step(mlp_network *net, void *gradient, double rate) {
-    mlp_update u = settings_of(net, rate);
-    net->kernels->update_sgd(net->parameters, gradient, net->state, net->n_parameters, &u);
+static void sgd_update(mlp_network *net, const void *g, size_t first, size_t n, const mlp_update *u) {
+    void *velocity = u->momentum > 0 ? state_vector(net, 0, first) : NULL;
+    net->kernels->update_sgd(mlp_at(net, net->parameters, first), mlp_at(net, g, first), velocity, n, u);
 }
 
 static size_t two_vectors(const mlp_optimizer *o) {
@@ -38,47 +22,85 @@ static size_t two_vectors(const mlp_optimizer *o) {
     return 2;
 }
 
-static void adam_step(mlp_network *net, void *gradient, double rate) {
-    mlp_update u = settings_of(net, rate);
-    net->kernels->update_adam(net->parameters, gradient, state_vector(net, 0), state_vector(net, 1), net->n_parameters,
-                              &u);
-}
-
-/* AdamW (Loshchilov and Hutter, 2019): the weights decay by themselves, before Adam's step. */
-static void adamw_step(mlp_network *net, void *gradient, double rate) {
-    for (size_t l = 1; l <= net->n_layers; l++) {
-        const mlp_layer *layer = &net->layers[l];
-        net->kernels->scale(mlp_at(net, net->parameters, layer->weights), 1.0 - rate * net->optimizer.weight_decay,
-                            layer->n_in * layer->n_out);
-    }
-    adam_step(net, gradient, rate);
+static void adam_update(mlp_network *net, const void *g, size_t first, size_t n, const mlp_update *u) {
+    net->kernels->update_adam(mlp_at(net, net->parameters, first), mlp_at(net, g, first), state_vector(net, 0, first),
+                              state_vector(net, 1, first), n, u);
 }
 
 static size_t rmsprop_vectors(const mlp_optimizer *o) { return o->momentum > 0 ? 2 : 1; }
 
-static void rmsprop_step(mlp_network *net, void *gradient, double rate) {
-    mlp_update u = settings_of(net, rate);
-    void *velocity = net->optimizer.momentum > 0 ? state_vector(net, 1) : NULL;
-    net->kernels->update_rmsprop(net->parameters, gradient, state_vector(net, 0), velocity, net->n_parameters, &u);
+static void rmsprop_update(mlp_network *net, const void *g, size_t first, size_t n, const mlp_update *u) {
+    void *velocity = u->momentum > 0 ? state_vector(net, 1, first) : NULL;
+    net->kernels->update_rmsprop(mlp_at(net, net->parameters, first), mlp_at(net, g, first),
+                                 state_vector(net, 0, first), velocity, n, u);
 }
 
-static void rprop_step(mlp_network *net, void *gradient, double rate) {
+static void rprop_update(mlp_network *net, const void *g, size_t first, size_t n, const mlp_update *u) {
+    void *steps = state_vector(net, 1, first);
     if (net->progress.optimizer_step == 0) {
-        net->kernels->fill(state_vector(net, 1), rate, net->n_parameters);
+        net->kernels->fill(steps, u->rate, n);
     }
-    mlp_update u = settings_of(net, rate);
-    net->kernels->update_rprop(net->parameters, gradient, state_vector(net, 0), state_vector(net, 1), net->n_parameters,
-                               &u);
+    net->kernels->update_rprop(mlp_at(net, net->parameters, first), mlp_at(net, g, first), state_vector(net, 0, first),
+                               steps, n, u);
 }
 
 /* The gradient and the displacement of the last iteration, then the pairs. */
 static size_t lbfgs_vectors(const mlp_optimizer *o) { return 2 + 2 * o->history_size; }
 
 static const mlp_rule rules[] = {
-    {"sgd", sgd_vectors, sgd_step, false},     {"adam", two_vectors, adam_step, false},
-    {"adamw", two_vectors, adamw_step, false}, {"rmsprop", rmsprop_vectors, rmsprop_step, false},
-    {"rprop", two_vectors, rprop_step, true},  {"lbfgs", lbfgs_vectors, NULL, true},
+    {"sgd", sgd_vectors, sgd_update, false},     {"adam", two_vectors, adam_update, false},
+    {"adamw", two_vectors, adam_update, false},  {"rmsprop", rmsprop_vectors, rmsprop_update, false},
+    {"rprop", two_vectors, rprop_update, true},  {"lbfgs", lbfgs_vectors, NULL, true},
 };
+
+/* ---- A step. */
+typedef struct {
+    mlp_network *net;
+    const void *gradient;
+    mlp_update update;
+} step;
+
+enum { RANGE = 1 << 15 }; /* parameters a task: what they and their state take fits the L2 cache */
+
+static void update_range(void *context, size_t t, size_t thread) {
+    const step *s = context;
+    (void)thread;
+    size_t first = t * RANGE, left = s->net->n_parameters - first;
+    s->net->rule->update(s->net, s->gradient, first, left < RANGE ? left : RANGE, &s->update);
+}
+
+/* AdamW (Loshchilov and Hutter, 2019): the weights decay by themselves, before the step. */
+static void decay_weights(const mlp_network *net, double factor) {
+    for (size_t l = 1; l <= net->n_layers; l++) {
+        const mlp_layer *layer = &net->layers[l];
+        net->kernels->scale(mlp_at(net, net->parameters, layer->weights), factor, layer->n_in * layer->n_out);
+    }
+}
+
+void mlp_step(mlp_network *net, const void *gradient, double rate, const mlp_call *call) {
+    const mlp_optimizer *o = &net->optimizer;
+    double t = (double)net->progress.optimizer_step + 1;
+    step s = {.net = net,
+              .gradient = gradient,
+              .update = {.rate = rate,
+                         .momentum = o->momentum,
+                         .nesterov = o->nesterov,
+                         .beta_1 = o->beta_1,
+                         .beta_2 = o->beta_2,
+                         .epsilon = o->epsilon,
+                         .rho = o->rho,
+                         .eta_minus = o->eta_minus,
+                         .eta_plus = o->eta_plus,
+                         .step_min = o->step_min,
+                         .step_max = o->step_max,
+                         .correction_1 = o->beta_1 > 0 ? 1.0 - pow(o->beta_1, t) : 1.0,
+                         .correction_2 = o->beta_2 > 0 ? sqrt(1.0 - pow(o->beta_2, t)) : 1.0}};
+    if (o->weight_decay > 0) {
+        decay_weights(net, 1.0 - rate * o->weight_decay);
+    }
+    size_t n_tasks = (net->n_parameters + RANGE - 1) / RANGE;
+    mlp_parallel(call->pool, mlp_threads_for(call, 4.0 * (double)net->n_parameters), n_tasks, update_range, &s);
+}
 
 /* ---- Settings. */
 static bool in_unit(double x) { return x >= 0 && x < 1; }
@@ -88,12 +110,12 @@ static bool positive(double x) { return x > 0 && isfinite(x); }
 static bool not_negative(double x) { return x >= 0 && isfinite(x); }
 
 static const char *check(const mlp_optimizer *o, const mlp_rule *rule) {
-    if (rule->step == NULL) {
+    if (rule->update == NULL) {
         return o->history_size == 0          ? "history_size: at least 1"
                : !not_negative(o->tolerance) ? "tolerance: finite and not negative"
                                              : NULL;
     }
-    bool adam = rule->step == adam_step || rule->step == adamw_step;
+    bool adam = rule->update == adam_update;
     if (!positive(o->learning_rate)) {
         return "learning_rate: finite and positive";
     }
@@ -107,10 +129,10 @@ static const char *check(const mlp_optimizer *o, const mlp_rule *rule) {
         (!in_unit(o->beta_1) || !in_unit(o->beta_2) || !not_negative(o->epsilon) || !not_negative(o->weight_decay))) {
         return "beta_1, beta_2: in [0, 1); epsilon, weight_decay: finite and not negative";
     }
-    if (rule->step == rmsprop_step && (!in_unit(o->rho) || !not_negative(o->epsilon))) {
+    if (rule->update == rmsprop_update && (!in_unit(o->rho) || !not_negative(o->epsilon))) {
         return "rho: in [0, 1); epsilon: finite and not negative";
     }
-    if (rule->step == rprop_step &&
+    if (rule->update == rprop_update &&
         !(o->eta_minus > 0 && o->eta_minus < 1 && o->eta_plus > 1 && isfinite(o->eta_plus) && positive(o->step_min) &&
           o->step_max >= o->step_min && isfinite(o->step_max))) {
         return "0 < eta_minus < 1 < eta_plus and 0 < step_min <= step_max";
@@ -153,7 +175,7 @@ const char *mlp_set_optimizer(mlp_network *network, const mlp_optimizer *optimiz
     if (reason != NULL) {
         return reason;
     }
-    bool same_pairs = rule->step != NULL || network->optimizer.history_size == optimizer->history_size;
+    bool same_pairs = rule->update != NULL || network->optimizer.history_size == optimizer->history_size;
     bool keep = rule == network->rule && same_pairs;
     if (!keep || rule->vectors(optimizer) * network->n_parameters != network->n_state) {
         reason = renew_state(network, rule, optimizer, keep);
@@ -167,6 +189,9 @@ const char *mlp_set_optimizer(mlp_network *network, const mlp_optimizer *optimiz
     }
     network->optimizer = *optimizer;
     network->optimizer.rule = rule->name;
+    if (strcmp(rule->name, "adamw") != 0) {
+        network->optimizer.weight_decay = 0;
+    }
     network->rule = rule;
     return NULL;
 }

@@ -103,7 +103,7 @@ static bool prepare(training *t) {
         !make_snapshot(&t->epoch_start, net) || !settle(t, &t->data, t->settled)) {
         return false;
     }
-    if (net->rule->step == NULL) {
+    if (net->rule->update == NULL) {
         t->search = mlp_search_create(net, full_objective, t, t->call);
         if (t->search == NULL) {
             return false;
@@ -202,7 +202,7 @@ static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
             report->learning_rate = rate;
         }
         clip(t);
-        net->rule->step(net, t->gradient, rate);
+        mlp_step(net, t->gradient, rate, t->call);
         net->progress.step++;
         net->progress.optimizer_step++;
     }
