@@ -2,9 +2,10 @@
 #ifndef CHECK_H
 #define CHECK_H
 
+#include <stdatomic.h>
 #include <stdio.h>
 
-static unsigned long checks_passed, checks_failed;
+static atomic_ulong checks_passed, checks_failed; /* threads check, too */
 
 #define CHECK(condition, ...)                                      \
     do {                                                           \

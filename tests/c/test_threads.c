@@ -1,0 +1,221 @@
+/* test_threads.c: one pool of workers: the same bits for any number of threads, networks trained at once, interruption. Run
+ * also under ThreadSanitizer. */
+#include "mlp.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+
+/* ---- A run: everything about it follows from its number. */
+typedef struct {
+    size_t rows, layers, sizes[5], batch;
+    const char *rule, *loss;
+    mlp_dtype dtype;
+    double dropout;
+} run;
+
+static const run runs[] = {
+    {3000, 2, {2, 3, 1}, 0, "rprop", "binary_cross_entropy", MLP_F32, 0.0},                /* lanes, by chunks */
+    {9000, 3, {5, 12, 4, 3}, 4500, "adam", "categorical_cross_entropy", MLP_F64, 0.2},     /* the same, with dropout */
+    {5000, 3, {20, 33, 65, 1}, 2500, "sgd", "squared_error", MLP_F32, 0.0},                /* units, by chunks */
+    {300, 3, {70, 129, 200, 10}, 130, "adamw", "categorical_cross_entropy", MLP_F64, 0.1}, /* products are shared */
+    {257, 2, {300, 500, 1}, 100, "rmsprop", "log_cosh", MLP_F32, 0.0},
+    {1500, 2, {30, 40, 2}, 0, "lbfgs", "squared_error", MLP_F64, 0.0},
+};
+enum { N_RUNS = sizeof runs / sizeof *runs };
+
+static double draw(uint64_t *seed) { /* uniform on (-1, 1) */
+    *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (double)(*seed >> 11) * 0x1p-52 - 1.0;
+}
+
+static mlp_network *make_network(const run *r) {
+    double dropout[3] = {r->dropout, r->dropout, r->dropout};
+    mlp_spec spec = {.n_layers = r->layers,
+                     .layer_sizes = r->sizes,
+                     .activations = (const char *[]){"tanh", "gelu", "identity"},
+                     .loss = r->loss,
+                     .l2 = 1e-4,
+                     .dropout = r->dropout > 0 ? dropout : NULL,
+                     .bias = true,
+                     .dtype = r->dtype};
+    const char *activations[3] = {"tanh", "gelu", "tanh"};
+    activations[r->layers - 1] = mlp_loss_activation(r->loss);
+    spec.activations = activations;
+    CHECK(mlp_check(&spec) == NULL, "%s", mlp_check(&spec));
+    mlp_network *net = mlp_create(&spec);
+    uint64_t seed = 7;
+    for (size_t i = 0; i < mlp_n_parameters(net); i++) {
+        double value = 0.2 * draw(&seed);
+        if (r->dtype == MLP_F64) {
+            ((double *)mlp_parameters(net))[i] = value;
+        } else {
+            ((float *)mlp_parameters(net))[i] = (float)value;
+        }
+    }
+    mlp_optimizer o = {.rule = r->rule,
+                       .learning_rate = 0.01,
+                       .beta_1 = 0.9,
+                       .beta_2 = 0.999,
+                       .epsilon = 1e-8,
+                       .weight_decay = 0.01,
+                       .rho = 0.9,
+                       .eta_minus = 0.5,
+                       .eta_plus = 1.2,
+                       .step_min = 1e-6,
+                       .step_max = 50,
+                       .history_size = 3};
+    CHECK(mlp_set_optimizer(net, &o) == NULL, "%s", r->rule);
+    return net;
+}
+
+typedef struct {
+    double *x, *y;
+    mlp_data data;
+} problem;
+
+static problem make_problem(const run *r) {
+    size_t inputs = r->sizes[0], outputs = strstr(r->loss, "categorical") ? 1 : r->sizes[r->layers];
+    problem p = {.x = malloc(r->rows * inputs * sizeof(double)), .y = malloc(r->rows * outputs * sizeof(double))};
+    uint64_t seed = 11;
+    for (size_t i = 0; i < r->rows * inputs; i++) {
+        p.x[i] = draw(&seed);
+    }
+    for (size_t i = 0; i < r->rows * outputs; i++) {
+        p.y[i] = strstr(r->loss, "entropy") ? (double)(i % 2) : draw(&seed);
+    }
+    ptrdiff_t item = sizeof(double);
+    p.data.x = (mlp_rows){p.x, MLP_FLOAT64, false, r->rows, inputs, (ptrdiff_t)inputs * item, item};
+    p.data.y = (mlp_rows){p.y, MLP_FLOAT64, false, r->rows, outputs, (ptrdiff_t)outputs * item, item};
+    p.data.labels = strstr(r->loss, "categorical") != NULL;
+    return p;
+}
+
+/* Trains, predicts and differentiates; the bytes of all that comes out, and how many. */
+static char *results_of(const run *r, mlp_pool *pool, size_t n_threads, size_t *n) {
+    problem p = make_problem(r);
+    mlp_network *net = make_network(r);
+    mlp_call call = {.pool = pool, .n_threads = n_threads};
+    mlp_fit_result result;
+    mlp_fit_settings settings = {.epochs = 3, .batch_size = r->batch, .validation = &p.data};
+    CHECK(mlp_fit(net, &p.data, &settings, &result, &call) == MLP_OK, "fit %zu", n_threads);
+    size_t item = r->dtype == MLP_F64 ? sizeof(double) : sizeof(float), N = mlp_n_parameters(net);
+    size_t outputs = r->rows * r->sizes[r->layers], inputs = r->rows * r->sizes[0];
+    *n = (2 * N + outputs + inputs) * item + (r->rows + 3) * sizeof(double);
+    char *out = calloc(*n, 1), *at = out;
+    memcpy(at, mlp_parameters(net), N * item);
+    at += N * item;
+    void *activations[3] = {NULL, NULL, NULL};
+    activations[r->layers - 1] = at;
+    CHECK(mlp_forward(net, activations, &p.data.x, &call) == MLP_OK, "forward %zu", n_threads);
+    at += outputs * item;
+    double *doubles = malloc((r->rows + 1) * sizeof(double));
+    mlp_wanted wanted = {
+        .objective = doubles, .sample_losses = doubles + 1, .gradient = at, .input_gradient = at + N * item};
+    CHECK(mlp_evaluate(net, &wanted, NULL, &p.data, &call) == MLP_OK, "evaluate %zu", n_threads);
+    at += (N + inputs) * item;
+    memcpy(at, doubles, (r->rows + 1) * sizeof(double));
+    at += (r->rows + 1) * sizeof(double);
+    memcpy(at, &mlp_history_of(net)->loss[2], sizeof(double));
+    memcpy(at + sizeof(double), &mlp_history_of(net)->validation_loss[2], sizeof(double));
+    free(doubles);
+    free(p.x);
+    free(p.y);
+    mlp_destroy(net);
+    return out;
+}
+
+static void test_same_bits(mlp_pool *pool) {
+    const size_t threads[] = {2, 3, 16};
+    for (size_t i = 0; i < N_RUNS; i++) {
+        size_t n, n_alone;
+        char *alone = results_of(&runs[i], NULL, 1, &n_alone);
+        for (size_t t = 0; t < sizeof threads / sizeof *threads; t++) {
+            char *shared = results_of(&runs[i], pool, threads[t], &n);
+            CHECK(n == n_alone && memcmp(alone, shared, n) == 0, "run %zu, %zu threads", i, threads[t]);
+            free(shared);
+        }
+        free(alone);
+    }
+}
+
+/* ---- Several networks at once on one pool: whoever finds it busy works alone. */
+typedef struct {
+    mlp_pool *pool;
+    size_t first;
+    int wrong;
+} trainer;
+
+static void *train(void *argument) {
+    trainer *t = argument;
+    for (size_t i = 0; i < N_RUNS; i++) {
+        const run *r = &runs[(t->first + i) % N_RUNS];
+        size_t n;
+        char *shared = results_of(r, t->pool, 2, &n), *again = results_of(r, t->pool, 3, &n);
+        t->wrong += memcmp(shared, again, n) != 0;
+        free(shared);
+        free(again);
+    }
+    return NULL;
+}
+
+static void test_at_once(mlp_pool *pool) {
+    enum { TRAINERS = 3 };
+    trainer trainers[TRAINERS];
+    pthread_t threads[TRAINERS];
+    for (size_t i = 0; i < TRAINERS; i++) {
+        trainers[i] = (trainer){.pool = pool, .first = i};
+        CHECK(pthread_create(&threads[i], NULL, train, &trainers[i]) == 0, "thread");
+    }
+    for (size_t i = 0; i < TRAINERS; i++) {
+        pthread_join(threads[i], NULL);
+        CHECK(trainers[i].wrong == 0, "trainer %zu: %d", i, trainers[i].wrong);
+    }
+}
+
+/* ---- Stopped at some poll, the parameters are those of a completed step: here, of none. */
+static int poll_once(void *context) {
+    int *left = context;
+    return --*left == 0;
+}
+
+static void test_interrupting(mlp_pool *pool) {
+    enum { EPOCHS = 400 };
+    for (size_t i = 0; i < N_RUNS; i++) {
+        for (int stop_at = 1; stop_at < 3; stop_at++) {
+            run r = runs[i];
+            r.batch = 0;
+            problem p = make_problem(&r);
+            mlp_network *net = make_network(&r), *twin = make_network(&r);
+            int left = stop_at;
+            mlp_call call = {.pool = pool, .n_threads = 2, .poll = poll_once, .context = &left}, quiet = {0};
+            mlp_fit_result result;
+            mlp_status status = mlp_fit(net, &p.data, &(mlp_fit_settings){.epochs = EPOCHS}, &result, &call);
+            CHECK(status == MLP_INTERRUPTED, "run %zu: %d", i, status);
+            bool found = false;
+            size_t bytes = mlp_n_parameters(net) * (r.dtype == MLP_F64 ? sizeof(double) : sizeof(float));
+            for (int e = 0; e <= EPOCHS && !found; e++) {
+                found = memcmp(mlp_parameters(net), mlp_parameters(twin), bytes) == 0;
+                mlp_fit(twin, &p.data, &(mlp_fit_settings){.epochs = 1}, &result, &quiet);
+            }
+            CHECK(found, "run %zu, poll %d: between steps", i, stop_at);
+            free(p.x);
+            free(p.y);
+            mlp_destroy(net);
+            mlp_destroy(twin);
+        }
+    }
+}
+
+int main(void) {
+    mlp_pool *pool = mlp_pool_create();
+    CHECK(pool != NULL, "pool");
+    test_same_bits(pool);
+    test_at_once(pool);
+    test_interrupting(pool);
+    mlp_pool_destroy(pool);
+    mlp_pool_destroy(NULL);
+    return check_summary();
+}
