@@ -11,7 +11,8 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 BUILD := build
 Q := $(if $(V),,@)# make V=1 shows the commands of the compiler
 
-.PHONY: help demo test test-peers test-exhaustive test-c c-programs print-c-programs check format sanitize bench clean
+.PHONY: help demo test test-peers test-exhaustive test-neon test-c c-programs print-c-programs check format sanitize \
+	bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +23,7 @@ help:
 	@echo 'make sanitize         the C programs under AddressSanitizer and UBSan'
 	@echo 'make test-peers       compare with PyTorch (installs it)'
 	@echo 'make test-exhaustive  the tests that take minutes'
+	@echo 'make test-neon        the C programs for 64-bit Arm under QEMU; the same bits as with AVX2'
 	@echo 'make bench            time against NumPy, scikit-learn and PyTorch (installs them)'
 	@echo 'make clean            remove what was built; .venv too'
 
@@ -36,34 +38,32 @@ $(VENV)/.base:
 	$(PIP) install 'setuptools>=77' 'numpy>=2'
 	@touch $@
 
-# Removing the extension makes setuptools compile all of it again: flags may have changed.
-$(VENV)/.built: $(VENV)/.base $(PACKAGE) $(SOURCES)
-	rm -f mlpc/_core.*.so
-	$(PIP) install --no-build-isolation --editable .
-	@touch $@
+# Where the package is built to be tested, warnings are errors. Without the extension setuptools compiles all of it.
+STRICT := $(if $(filter demo bench,$(MAKECMDGOALS)),0,1)
+BUILT := $(VENV)/.built-$(STRICT)
 
-$(VENV)/.built-strict: $(VENV)/.base $(PACKAGE) $(SOURCES)
+$(BUILT): $(VENV)/.base $(PACKAGE) $(SOURCES)
 	rm -f mlpc/_core.*.so
-	MLPC_WERROR=1 $(PIP) install --no-build-isolation --editable .
-	@touch $(VENV)/.built $@
+	MLPC_WERROR=$(STRICT) $(PIP) install --no-build-isolation --editable .
+	@touch $(VENV)/.built-0 $@
 
-$(VENV)/.extra-%: pyproject.toml | $(VENV)/.built
+$(VENV)/.extra-%: pyproject.toml | $(BUILT)
 	$(PIP) install --no-build-isolation --editable '.[$*]'
 	@touch $@
 
-demo: $(VENV)/.built $(VENV)/.extra-demo
+demo: $(BUILT) $(VENV)/.extra-demo
 	$(BIN)/python demo/run.py
 
-test: $(VENV)/.built-strict $(VENV)/.extra-test c-programs
+test: $(BUILT) $(VENV)/.extra-test c-programs
 	$(BIN)/python -m pytest
 
-test-peers: $(VENV)/.built-strict $(VENV)/.extra-test $(VENV)/.extra-peers
+test-peers: $(BUILT) $(VENV)/.extra-test $(VENV)/.extra-peers
 	$(BIN)/python -m pytest -m peers
 
-test-exhaustive: $(VENV)/.built-strict $(VENV)/.extra-test c-programs
+test-exhaustive: $(BUILT) $(VENV)/.extra-test c-programs
 	$(BIN)/python -m pytest -m exhaustive
 
-bench: $(VENV)/.built $(VENV)/.extra-bench
+bench: $(BUILT) $(VENV)/.extra-bench
 	$(BIN)/python benchmarks/run.py $(BENCH)
 
 # ---- The core alone: the programs of tests/c, compiled from the sources with every warning an error.
@@ -107,11 +107,11 @@ $(BUILD)/$(1)/%.o: $(BUILD)/%.c
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(CORE_FLAGS) $(2) -c $$< -o $$@
 
-$(BUILD)/$(1)/test_functions_f32_%: tests/c/test_functions.c
+$(addprefix $(BUILD)/$(1)/test_functions_f32_,$(VECTORS)): $(BUILD)/$(1)/test_functions_f32_%: tests/c/test_functions.c
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(CORE_FLAGS) $(2) $$(ISA_$$*) -DREAL_IS_DOUBLE=0 -DVECTOR_HEADER='"vector_$$*.h"' $$< -o $$@ -lm
 
-$(BUILD)/$(1)/test_functions_f64_%: tests/c/test_functions.c
+$(addprefix $(BUILD)/$(1)/test_functions_f64_,$(VECTORS)): $(BUILD)/$(1)/test_functions_f64_%: tests/c/test_functions.c
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(CORE_FLAGS) $(2) $$(ISA_$$*) -DREAL_IS_DOUBLE=1 -DVECTOR_HEADER='"vector_$$*.h"' $$< -o $$@ -lm
 
@@ -140,6 +140,29 @@ sanitize: $(addprefix $(BUILD)/sanitized/,$(PROGRAMS))
 	@set -e; for program in $(PROGRAMS); do echo "$$program (sanitized)"; \
 		ASAN_OPTIONS=detect_leaks=$(if $(filter Linux,$(shell uname -s)),1,0) $(BUILD)/sanitized/$$program; done
 
+# ---- NEON without an Arm: the programs from a cross compiler run under QEMU; test_bits and the functions print hashes
+# that must be those of AVX2.
+
+NEON_CC := aarch64-linux-gnu-gcc
+NEON_RUN := qemu-aarch64
+FOR_NEON := --no-print-directory CC=$(NEON_CC) MACHINE=aarch64 VECTORS=neon BUILD=$(BUILD)/neon \
+	PLAIN_FLAGS='$(PLAIN_FLAGS) -static'
+NEON_PROGRAMS := $(addprefix $(BUILD)/neon/plain/,$(CORE_TESTS) test_functions_f32_neon test_functions_f64_neon)
+HASHING := $(addprefix $(BUILD)/plain/,test_bits test_functions_f32_avx2 test_functions_f64_avx2)
+# $(call hashes,how to run a program in which folder,instruction set)
+hashes = { $(1)/test_bits $(2); $(1)/test_functions_f32_$(2) hash; $(1)/test_functions_f64_$(2) hash; }
+
+test-neon:
+	@for tool in $(NEON_CC) $(NEON_RUN); do command -v $$tool >/dev/null || { echo "test-neon: there is no $$tool;" \
+		"Debian has it in gcc-aarch64-linux-gnu with libc6-dev-arm64-cross, or in qemu-user" >&2; exit 1; }; done
+	@$(if $(filter avx2,$(VECTORS)),:,echo 'test-neon: this machine has no AVX2 to compare with' >&2; exit 1)
+	@$(MAKE) --no-print-directory $(HASHING)
+	@$(MAKE) $(FOR_NEON) $(NEON_PROGRAMS)
+	@set -e; for program in $(NEON_PROGRAMS); do echo "$$program (QEMU)"; $(NEON_RUN) $$program; done
+	@set -e; $(call hashes,$(BUILD)/plain,avx2) >$(BUILD)/neon/avx2.txt
+	@set -e; $(call hashes,$(NEON_RUN) $(BUILD)/neon/plain,neon) >$(BUILD)/neon/neon.txt
+	@diff $(BUILD)/neon/avx2.txt $(BUILD)/neon/neon.txt && echo 'the same bits with NEON as with AVX2'
+
 # ---- Formatters, linters, types. All come from PyPI, pinned in pyproject.toml.
 
 C_TEXTS := $(wildcard csrc/*.[ch] csrc/kernels/*.[ch] csrc/python/*.[ch] tests/c/*.[ch] benchmarks/*.c)
@@ -147,7 +170,7 @@ PY_TEXTS := mlpc tests demo benchmarks notebooks setup.py
 PYTHON_INCLUDES = $(shell $(BIN)/python -c 'import numpy, sysconfig; \
 	print("-isystem", sysconfig.get_path("include"), "-isystem", numpy.get_include())')
 
-check: $(VENV)/.built $(VENV)/.extra-test $(VENV)/.extra-check
+check: $(BUILT) $(VENV)/.extra-test $(VENV)/.extra-check
 	$(BIN)/clang-format --dry-run -Werror $(C_TEXTS)
 	$(BIN)/ruff format --check $(PY_TEXTS)
 	$(BIN)/ruff check $(PY_TEXTS)
@@ -158,7 +181,9 @@ check: $(VENV)/.built $(VENV)/.extra-test $(VENV)/.extra-check
 		$(BIN)/clang-tidy --quiet --warnings-as-errors='*' $$file -- -std=c11 -Icsrc -Icsrc/kernels $$isa \
 			$(PYTHON_INCLUDES); done
 
-format: $(VENV)/.extra-check
+# Works on sources that do not compile, once the tools are there.
+format:
+	@test -x $(BIN)/clang-format || $(MAKE) $(VENV)/.extra-check
 	$(BIN)/clang-format -i $(C_TEXTS)
 	$(BIN)/ruff format $(PY_TEXTS)
 	$(BIN)/ruff check --fix $(PY_TEXTS)

@@ -3,7 +3,7 @@
 Provisional: names and arguments may change before this becomes part of the public interface. matplotlib is imported by
 the first call, not by `import mlpc`. Every function draws on `ax`, or on a figure of its own, and returns the axes.
 
-The two classes differ in colour and in marker, and the colours (Okabe and Ito's blue, vermilion, and greens between)
+Classes differ in colour and in marker, lines in colour and in dashes; the colours, from Okabe and Ito's palette,
 stay apart under the common colour vision deficiencies.
 """
 

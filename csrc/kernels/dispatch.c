@@ -5,7 +5,9 @@
 #include "../mlp.h"
 
 extern const mlp_kernels mlp_kernels_f32_generic, mlp_kernels_f64_generic;
-#if defined(__x86_64__)
+#if defined(__aarch64__)
+extern const mlp_kernels mlp_kernels_f32_neon, mlp_kernels_f64_neon;
+#elif defined(__x86_64__)
 extern const mlp_kernels mlp_kernels_f32_avx2, mlp_kernels_f64_avx2, mlp_kernels_f32_avx512, mlp_kernels_f64_avx512;
 
 static bool has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
@@ -23,7 +25,9 @@ static const struct {
     const mlp_kernels *f32, *f64;
     bool (*available)(void);
 } tables[] = {
-#if defined(__x86_64__)
+#if defined(__aarch64__)
+    {&mlp_kernels_f32_neon, &mlp_kernels_f64_neon, always},
+#elif defined(__x86_64__)
     {&mlp_kernels_f32_avx512, &mlp_kernels_f64_avx512, has_avx512},
     {&mlp_kernels_f32_avx2, &mlp_kernels_f64_avx2, has_avx2},
 #endif

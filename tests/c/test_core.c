@@ -1,5 +1,5 @@
-/* test_core.c: the core by itself, through mlp.h alone: gradients against central differences, the same bits from all
- * instruction sets with fused multiply-adds, every type and stride of data, resuming, stopping, interrupting, rejecting. */
+/* test_core.c: the core by itself, through mlp.h alone: gradients against central differences, every type and
+ * stride of data, resuming, stopping, interrupting, rejecting. */
 #include "mlp.h"
 
 #include <math.h>
@@ -18,13 +18,6 @@ static double draw(void) { /* uniform on (-1, 1) */
     seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (double)(seed >> 11) * 0x1p-52 - 1.0;
 }
-
-static uint64_t draw_bits(void *state) {
-    (void)state;
-    return (uint64_t)(draw() * 0x1p52) * UINT64_C(0x9e3779b97f4a7c15);
-}
-
-static uint32_t draw_half_bits(void *state) { return (uint32_t)(draw_bits(state) >> 32); }
 
 typedef struct {
     double x[MOST], y[MOST], weight[MOST];
@@ -130,49 +123,6 @@ static void test_gradients(void) {
                                .bias = true,
                                .dtype = MLP_F64},
                    "no hidden layer");
-}
-
-/* ---- The same bits from every instruction set but the generic one, which has no fused multiply-add. */
-static void test_instruction_sets(void) {
-    const size_t sizes[2][4] = {{3, 5, 4, 2}, {7, 33, 65, 3}};
-    for (int shape = 0; shape < 4; shape++) {
-        size_t item = shape < 2 ? sizeof(double) : sizeof(float), bytes = 0;
-        char *first = NULL;
-        for (size_t k = 0; mlp_kernels_available(k) != NULL; k++) {
-            const char *name = mlp_kernels_available(k);
-            seed = 99;
-            mlp_spec spec = {.n_layers = 3,
-                             .layer_sizes = sizes[shape % 2],
-                             .activations = (const char *[]){"gelu", "tanh", "identity"},
-                             .loss = "log_cosh",
-                             .l2 = 0.001,
-                             .dropout = (double[]){0.2, 0.1},
-                             .bias = true,
-                             .dtype = item == sizeof(double) ? MLP_F64 : MLP_F32,
-                             .kernels = name};
-            problem *p = make_problem(203, spec.layer_sizes[0], spec.layer_sizes[3], spec.loss);
-            mlp_network *net = make_network(&spec);
-            CHECK(strcmp(mlp_kernels_name(net), name) == 0, "%s", name);
-            mlp_set_optimizer(
-                net, &(mlp_optimizer){
-                         .rule = "adam", .learning_rate = 0.01, .beta_1 = 0.9, .beta_2 = 0.999, .epsilon = 1e-8});
-            mlp_call call = {0};
-            mlp_fit_result result;
-            mlp_random random = {NULL, draw_bits, draw_half_bits};
-            mlp_fit_settings settings = {.epochs = 3, .batch_size = 50, .shuffle = &random};
-            mlp_status status = mlp_fit(net, &p->data, &settings, &result, &call);
-            CHECK(status == MLP_OK && result.reason == MLP_EPOCHS, "%s: %d", name, status);
-            bytes = mlp_n_parameters(net) * item;
-            if (first == NULL) {
-                first = malloc(bytes);
-                memcpy(first, mlp_parameters(net), bytes);
-            } else if (strcmp(name, "generic") != 0) {
-                CHECK(memcmp(first, mlp_parameters(net), bytes) == 0, "%s differs, shape %d", name, shape);
-            }
-            mlp_destroy(net);
-        }
-        free(first);
-    }
 }
 
 /* ---- Data: every type, stride and byte order reads as the same values. */
@@ -491,7 +441,6 @@ static void test_rejections(void) {
 
 int main(void) {
     test_gradients();
-    test_instruction_sets();
     test_rows();
     test_optimizers();
     test_stopping();
