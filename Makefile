@@ -69,7 +69,7 @@ bench: $(BUILT) $(VENV)/.extra-bench
 # ---- The core alone: the programs of tests/c, compiled from the sources with every warning an error.
 
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wdouble-promotion -Werror
-CORE_FLAGS := -std=c11 -ffp-contract=off $(WARNINGS) -Icsrc -Icsrc/kernels -MMD -MP
+CORE_FLAGS := -std=c11 -pthread -ffp-contract=off $(WARNINGS) -Icsrc -Icsrc/kernels -MMD -MP
 PLAIN_FLAGS := -O3
 # Instrumented code draws warnings of its own; the plain flavour has warned already.
 SANITIZED_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -w
@@ -116,7 +116,7 @@ $(addprefix $(BUILD)/$(1)/test_functions_f64_,$(VECTORS)): $(BUILD)/$(1)/test_fu
 	$$(Q)$$(CC) $$(CORE_FLAGS) $(2) $$(ISA_$$*) -DREAL_IS_DOUBLE=1 -DVECTOR_HEADER='"vector_$$*.h"' $$< -o $$@ -lm
 
 $(addprefix $(BUILD)/$(1)/,$(CORE_TESTS)): %: %.o $(C_FILES:csrc/%.c=$(BUILD)/$(1)/%.o)
-	$$(Q)$$(CC) $(2) $$^ -o $$@ -lm
+	$$(Q)$$(CC) $(2) -pthread $$^ -o $$@ -lm
 endef
 $(eval $(call c_rules,plain,$$(PLAIN_FLAGS)))
 $(eval $(call c_rules,sanitized,$$(SANITIZED_FLAGS)))

@@ -12,7 +12,7 @@ import numpy
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden"]
+FLAGS = ["-std=c11", "-pthread", "-O3", "-ffp-contract=off", "-fvisibility=hidden"]
 FLAGS += ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wdouble-promotion"]
 FLAGS += ["-Werror"] if os.environ.get("MLPC_WERROR") == "1" else []
 SOURCES = sorted(str(path) for folder in ("", "kernels", "python") for path in Path("csrc", folder).glob("*.c"))
@@ -45,5 +45,12 @@ class BuildExtension(build_ext):
         super().build_extension(ext)
 
 
-core = Extension("mlpc._core", SOURCES, include_dirs=[numpy.get_include()], depends=HEADERS, extra_compile_args=FLAGS)
+core = Extension(
+    "mlpc._core",
+    SOURCES,
+    include_dirs=[numpy.get_include()],
+    depends=HEADERS,
+    extra_compile_args=FLAGS,
+    extra_link_args=["-pthread"],
+)
 setup(ext_modules=[core], cmdclass={"build_ext": BuildExtension})

@@ -64,7 +64,8 @@ static inline size_t mlp_inputs(const mlp_network *net) { return net->layers[0].
 
 static inline size_t mlp_outputs(const mlp_network *net) { return net->layers[net->n_layers].n_out; }
 
-/* A zeroed block on a boundary of 64 bytes, freed by free(); NULL: no memory, or a size that overflows. */
+/* A block on a boundary of 64 bytes, freed by free(), and one of zeros; NULL: no memory, or a size that overflows. */
+void *mlp_reserve(size_t n, size_t item);
 void *mlp_allocate(size_t n, size_t item);
 
 /* Says that `work` operations are done; true: the caller wants the call to end. */
@@ -219,7 +220,7 @@ void mlp_add_penalty_gradient(const mlp_network *net, const void *parameters, vo
 /* ---- optimizers.c, lbfgs.c */
 struct mlp_rule {
     const char *name;
-    size_t (*vectors)(const mlp_optimizer *o);                   /* how many vectors of N its state is */
+    size_t (*vectors)(const mlp_optimizer *o); /* how many vectors of N its state is */
     /* Parameters first..first+n, by their gradient and state alone; NULL: lbfgs, which is a search. */
     void (*update)(mlp_network *net, const void *gradient, size_t first, size_t n, const mlp_update *update);
     bool full_batch;

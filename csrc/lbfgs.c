@@ -45,7 +45,7 @@ mlp_search *mlp_search_create(mlp_network *net, mlp_objective objective, void *c
     }
     *s = (mlp_search){.net = net, .objective = objective, .context = context, .call = call};
     size_t n = net->n_parameters;
-    s->memory = n > SIZE_MAX / VECTORS ? NULL : mlp_allocate(VECTORS * n, net->item);
+    s->memory = n > SIZE_MAX / VECTORS ? NULL : mlp_reserve(VECTORS * n, net->item);
     if (s->memory == NULL) {
         free(s);
         return NULL;

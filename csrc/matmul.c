@@ -7,6 +7,9 @@
 /* Rows of a matrix further apart than this are packed: a panel's lines would compete for a few sets of the L1 cache. */
 enum { FAR_APART_BYTES = 2048 };
 
+/* A panel is used by all rows before the next one: it should stay in the L2 cache beside them. */
+enum { PANEL_BYTES = 256 * 1024 };
+
 bool mlp_pause(mlp_call *call, double work) {
     call->work += work;
     if (call->work < 1e7) {
@@ -35,20 +38,22 @@ static void run_task(void *context, size_t t, size_t thread) {
     }
     size_t item = kernels->item, width = kernels->panel, j = t % c->n_panels * width, i = t / c->n_panels * c->rows;
     size_t columns = p->n - j < width ? p->n - j : width, rows = p->m - i < c->rows ? p->m - i : c->rows;
-    size_t whole = (columns + kernels->lanes - 1) / kernels->lanes * kernels->lanes, ld = p->b.ld;
-    void *panel = (char *)c->team->panels + thread * c->team->panel_bytes;
-    const void *right = (const char *)p->b.data + j * item;
-    if (p->b.transposed) {
-        kernels->pack_transposed(panel, (const char *)p->b.data + j * ld * item, ld, p->k, columns);
-        right = panel;
-        ld = width;
-    } else if (c->far_apart || (whole != columns && !p->b.padded)) {
-        kernels->pack(panel, right, ld, p->k, columns);
-        right = panel;
-        ld = width;
+    size_t whole = (columns + kernels->lanes - 1) / kernels->lanes * kernels->lanes;
+    bool pack = p->b.transposed || c->far_apart || (whole != columns && !p->b.padded);
+    size_t depth = PANEL_BYTES / (width * item);
+    for (size_t q = 0; q < p->k; q += depth) { /* C takes up its chains where the last part of k left them */
+        size_t k = p->k - q < depth ? p->k - q : depth, ld = p->b.ld;
+        const void *right = (const char *)p->b.data + (p->b.transposed ? j * ld + q : q * ld + j) * item;
+        if (pack) {
+            void *panel = (char *)c->team->panels + thread * c->team->panel_bytes;
+            (p->b.transposed ? kernels->pack_transposed : kernels->pack)(panel, right, ld, k, columns);
+            right = panel;
+            ld = width;
+        }
+        kernels->product((char *)p->c + (i * p->ldc + j) * item, p->ldc,
+                         (const char *)p->a.data + (i * p->a.row + q * p->a.step) * item, p->a.row, p->a.step, right,
+                         ld, rows, p->padded ? whole : columns, k, p->accumulate || q > 0);
     }
-    kernels->product((char *)p->c + (i * p->ldc + j) * item, p->ldc, (const char *)p->a.data + i * p->a.row * item,
-                     p->a.row, p->a.step, right, ld, rows, p->padded ? whole : columns, p->k, p->accumulate);
     if (p->done != NULL) {
         p->done(p->context, i, rows, j, columns);
     }

@@ -48,15 +48,19 @@ const char *mlp_loss_activation(const char *loss) {
 }
 
 /* ---- Memory. */
-void *mlp_allocate(size_t n, size_t item) {
+void *mlp_reserve(size_t n, size_t item) {
     if (n > (PTRDIFF_MAX - MLP_VECTOR_BYTES) / item) {
         return NULL;
     }
     size_t size = (n * item + MLP_VECTOR_BYTES - 1) / MLP_VECTOR_BYTES * MLP_VECTOR_BYTES;
     size += size == 0 ? MLP_VECTOR_BYTES : 0;
-    void *block = aligned_alloc(MLP_VECTOR_BYTES, size);
+    return aligned_alloc(MLP_VECTOR_BYTES, size);
+}
+
+void *mlp_allocate(size_t n, size_t item) {
+    void *block = mlp_reserve(n, item);
     if (block != NULL) {
-        memset(block, 0, size);
+        memset(block, 0, n * item);
     }
     return block;
 }

@@ -48,9 +48,9 @@ static void rprop_update(mlp_network *net, const void *g, size_t first, size_t n
 static size_t lbfgs_vectors(const mlp_optimizer *o) { return 2 + 2 * o->history_size; }
 
 static const mlp_rule rules[] = {
-    {"sgd", sgd_vectors, sgd_update, false},     {"adam", two_vectors, adam_update, false},
-    {"adamw", two_vectors, adam_update, false},  {"rmsprop", rmsprop_vectors, rmsprop_update, false},
-    {"rprop", two_vectors, rprop_update, true},  {"lbfgs", lbfgs_vectors, NULL, true},
+    {"sgd", sgd_vectors, sgd_update, false},    {"adam", two_vectors, adam_update, false},
+    {"adamw", two_vectors, adam_update, false}, {"rmsprop", rmsprop_vectors, rmsprop_update, false},
+    {"rprop", two_vectors, rprop_update, true}, {"lbfgs", lbfgs_vectors, NULL, true},
 };
 
 /* ---- A step. */

@@ -37,8 +37,8 @@ typedef struct {
 
 /* ---- Snapshots. */
 static bool make_snapshot(snapshot *s, const mlp_network *net) {
-    s->parameters = mlp_allocate(net->n_parameters, net->item);
-    s->state = mlp_allocate(net->n_state, net->item);
+    s->parameters = mlp_reserve(net->n_parameters, net->item);
+    s->state = mlp_reserve(net->n_state, net->item);
     return s->parameters != NULL && s->state != NULL;
 }
 
@@ -98,7 +98,7 @@ static bool prepare(training *t) {
         t->order = malloc(n * sizeof *t->order);
     }
     t->crew = mlp_crew_create(net, t->batch, TRAINS, t->call);
-    t->gradient = mlp_allocate(net->n_parameters, net->item);
+    t->gradient = mlp_reserve(net->n_parameters, net->item);
     if ((shuffled && t->order == NULL) || t->crew == NULL || t->gradient == NULL ||
         !make_snapshot(&t->epoch_start, net) || !settle(t, &t->data, t->settled)) {
         return false;

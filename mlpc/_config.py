@@ -18,9 +18,9 @@ def show_config() -> None:
     >>> mlpc.show_config()
     mlpc ...
     kernels: ... (this machine runs ...)
-    threads: 1
+    threads: ...
     """
     smallest = _core.Network((1, 1), ("identity",), "squared_error", (), False, 0.0, 0.0, (), True, "float64")
     print(f"mlpc {__version__}")
     print(f"kernels: {smallest._kernels} (this machine runs {', '.join(_core.KERNELS)})")
-    print("threads: 1")
+    print(f"threads: {_core.N_THREADS}")

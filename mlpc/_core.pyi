@@ -9,6 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 ACTIVATIONS: tuple[str, ...]
 LOSSES: dict[str, str]  # name of the loss: its own output activation
 KERNELS: tuple[str, ...]  # instruction sets this machine can run, the best first
+N_THREADS: int  # threads of a call that does not say
+
+def _end_threads() -> None:
+    """Join the worker threads; later calls do without."""
 
 def add_docstring(method: object, text: str, /) -> None:
     """Give a method of a C type its docstring (once), so that docstrings live in Python."""
@@ -98,6 +102,7 @@ class Network:
         epoch_end: Callable[[int, float, float, float], tuple[bool, float, float]] | None,
         # (epoch, loss, validation_loss, learning_rate) -> (stop, value for stopping, value for the plateau)
         partial: bool,
+        n_threads: int,  # 0: N_THREADS
     ) -> tuple[str, int, int, int]:
         """(stop_reason, best_epoch, diverged_epoch, diverged_step), as in mlp_fit_result."""
     def _reset(self) -> None:

@@ -101,7 +101,8 @@ class Training(Evaluation):
         on_divergence : {"warn", "raise"}, default="warn"
             What to do where loss or parameters stop being finite; the network is at the last finite epoch.
         n_threads : int, optional
-            Accepted, not used yet.
+            At most so many threads; the result does not depend on it. None: `MLPC_NUM_THREADS` or `OMP_NUM_THREADS`
+            where set, else the processors this process may use. Small steps stay on one thread.
 
         Returns
         -------
@@ -131,7 +132,7 @@ class Training(Evaluation):
         batch_size = self._rows_a_step(X, batch_size)
         shuffle = _check.flag("shuffle", shuffle)
         _check.choice("on_divergence", on_divergence, ("warn", "raise"))
-        _check_threads(n_threads)
+        threads = _threads(n_threads)
         validation = _as_validation_data(validation_data)
         hooks = as_callbacks(callbacks)
         weights = None
@@ -174,6 +175,7 @@ class Training(Evaluation):
                     stopping=stopping.core_settings(stopping_code) if stopping else None,
                     epoch_end=epoch_end,
                     partial=False,
+                    n_threads=threads,
                 )
             if reason == "diverged" and shuffle and 0 < batch_size < np.shape(X)[0]:
                 self._draw_orders_again(random_state, np.shape(X)[0], self.epoch - epoch)
@@ -207,7 +209,8 @@ class Training(Evaluation):
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the samples, >= 0, not all zero.
         n_threads : int, optional
-            Accepted, not used yet.
+            At most so many threads; the result does not depend on it. None: `MLPC_NUM_THREADS` or `OMP_NUM_THREADS`
+            where set, else the processors this process may use. Small steps stay on one thread.
 
         Returns
         -------
@@ -229,7 +232,6 @@ class Training(Evaluation):
         1
         """
         batch_size = self._rows_a_step(X, batch_size)
-        _check_threads(n_threads)
         reason, _, epoch, step = self._fit(
             X,
             y,
@@ -243,6 +245,7 @@ class Training(Evaluation):
             stopping=None,
             epoch_end=None,
             partial=True,
+            n_threads=_threads(n_threads),
         )
         if reason == "diverged":
             self._diverged(epoch, step, "warn")
@@ -317,6 +320,6 @@ def _as_validation_data(value: object) -> tuple[Any, ...] | None:
     return tuple(value)
 
 
-def _check_threads(n_threads: object) -> None:
-    if n_threads is not None:
-        _check.integer("n_threads", n_threads, 1)
+def _threads(n_threads: object) -> int:
+    """Threads as the core takes them: 0 is as many as a call that does not say."""
+    return 0 if n_threads is None else _check.integer("n_threads", n_threads, 1)

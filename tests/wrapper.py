@@ -20,6 +20,7 @@ FIT = {
     "stopping": None,
     "epoch_end": None,
     "partial": False,
+    "n_threads": 0,
 }
 SGD = {"rule": "sgd", "learning_rate": 0.01}
 ADAM = {"rule": "adam", "learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}

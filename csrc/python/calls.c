@@ -64,9 +64,11 @@ static int poll_signals(void *context) {
     return stop;
 }
 
-void begin_call(call *c, double work) {
+void begin_call(call *c, module_state *state, double work, size_t n_threads) {
     *c = (call){0};
     if (work < LONG_WORK) return;
+    c->core.n_threads = n_threads == 0 ? state->n_threads : n_threads;
+    if (c->core.n_threads > 1) c->core.pool = get_pool(state);
     c->core.poll = poll_signals;
     c->core.context = c;
     c->next_poll = now() + POLL_INTERVAL;

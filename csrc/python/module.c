@@ -44,6 +44,11 @@ static PyObject *schedule_multiplier(PyObject *Py_UNUSED(module), PyObject *args
     return PyFloat_FromDouble(mlp_multiplier(&schedule, epochs, 1.0));
 }
 
+static PyObject *end_threads(PyObject *module, PyObject *Py_UNUSED(args)) {
+    end_pool(PyModule_GetState(module));
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
     {"add_docstring", add_docstring, METH_VARARGS,
      "add_docstring(method, text, /)\n--\n\n"
@@ -51,6 +56,8 @@ static PyMethodDef functions[] = {
     {"schedule_multiplier", schedule_multiplier, METH_VARARGS,
      "schedule_multiplier(schedule, epochs, /)\n--\n\n"
      "Multiplier of a schedule tuple, as Network._fit takes it, at `epochs` epochs."},
+    {"_end_threads", end_threads, METH_NOARGS,
+     "_end_threads()\n--\n\nJoin the worker threads; later calls do without."},
     {0},
 };
 
@@ -115,11 +122,24 @@ static int import_numpy(module_state *state) {
     return memmap == NULL ? -1 : 0;
 }
 
+/* Workers are joined while the interpreter still stands. */
+static int register_end(PyObject *module) {
+    PyObject *atexit = PyImport_ImportModule("atexit"), *done = NULL;
+    PyObject *function = atexit == NULL ? NULL : PyObject_GetAttrString(module, "_end_threads");
+    if (function != NULL) done = PyObject_CallMethod(atexit, "register", "O", function);
+    Py_XDECREF(done);
+    Py_XDECREF(function);
+    Py_XDECREF(atexit);
+    return done == NULL ? -1 : 0;
+}
+
 static int execute(PyObject *module) {
     module_state *state = PyModule_GetState(module);
+    state->n_threads = default_threads();
     if (import_numpy(state) < 0 || choose_kernels(state) < 0 ||
         add(module, "ACTIVATIONS", names_of(mlp_activation_name)) < 0 || add(module, "LOSSES", losses()) < 0 ||
-        add(module, "KERNELS", names_of(mlp_kernels_available)) < 0) {
+        add(module, "KERNELS", names_of(mlp_kernels_available)) < 0 ||
+        add(module, "N_THREADS", PyLong_FromSize_t(state->n_threads)) < 0 || register_end(module) < 0) {
         return -1;
     }
     return add(module, "Network", PyType_FromModuleAndSpec(module, &network_spec, NULL));
@@ -139,7 +159,10 @@ static int module_clear(PyObject *module) {
     return 0;
 }
 
-static void module_free(void *module) { module_clear(module); }
+static void module_free(void *module) {
+    end_pool(PyModule_GetState(module));
+    module_clear(module);
+}
 
 static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, execute},

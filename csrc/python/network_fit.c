@@ -175,14 +175,15 @@ PyObject *network_fit(network_object *self, PyObject *args, PyObject *kwargs) {
                             "stopping",
                             "epoch_end",
                             "partial",
+                            "n_threads",
                             NULL};
     PyObject *values[3], *class_weight, *validation_data, *schedule_tuple, *stopping, *epoch_end, *result = NULL;
-    Py_ssize_t epochs, batch_size;
+    Py_ssize_t epochs, batch_size, n_threads;
     int shuffle, partial;
     if (!ready(self) ||
-        !PyArg_ParseTupleAndKeywords(args, kwargs, "OO$nnpOOOOOOp:_fit", names, &values[0], &values[1], &epochs,
+        !PyArg_ParseTupleAndKeywords(args, kwargs, "OO$nnpOOOOOOpn:_fit", names, &values[0], &values[1], &epochs,
                                      &batch_size, &shuffle, &values[2], &class_weight, &validation_data,
-                                     &schedule_tuple, &stopping, &epoch_end, &partial)) {
+                                     &schedule_tuple, &stopping, &epoch_end, &partial, &n_threads)) {
         return NULL;
     }
     operands data = {0}, validation = {0};
@@ -191,8 +192,9 @@ PyObject *network_fit(network_object *self, PyObject *args, PyObject *kwargs) {
     call c;
     hook_context context = {.self = self, .c = &c, .epoch_end = epoch_end == Py_None ? NULL : epoch_end};
     mlp_fit_settings settings = {.partial = partial};
-    if (epochs < 1 || batch_size < 0) {
-        PyErr_Format(PyExc_ValueError, "epochs must be >= 1 and batch_size >= 0, got %zd and %zd", epochs, batch_size);
+    if (epochs < 1 || batch_size < 0 || n_threads < 0) {
+        PyErr_Format(PyExc_ValueError, "epochs must be >= 1, batch_size and n_threads >= 0, got %zd, %zd and %zd",
+                     epochs, batch_size, n_threads);
         goto done;
     }
     settings.epochs = (uint64_t)epochs;
@@ -224,7 +226,7 @@ PyObject *network_fit(network_object *self, PyObject *args, PyObject *kwargs) {
     double work = mlp_work(self->net, data.x.rows.n_rows, true);
     if (settings.validation != NULL) work += mlp_work(self->net, validation.x.rows.n_rows, false);
     if (!lock_write(self, partial ? "partial_fit" : "fit")) goto done;
-    begin_call(&c, work * (double)epochs);
+    begin_call(&c, self->state, work * (double)epochs, (size_t)n_threads);
     mlp_status status = mlp_fit(self->net, &data.data, &settings, &fit_result, &c.core);
     end_call(&c);
     unlock_write(self);

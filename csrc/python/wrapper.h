@@ -9,6 +9,7 @@
  *     network_state.c  optimizer, random source, history, and all that saving keeps
  *     arrays.c         any array argument as mlp_rows, without a copy
  *     calls.c          readers and writers, the GIL, signals, errors
+ *     threads.c        how many threads there may be, and the pool of them
  *
  * n, K, L and the rest are those of mlp.h's legend. Functions that fail set an exception and return NULL or false. */
 #ifndef MLPC_WRAPPER_H
@@ -24,12 +25,18 @@
 #endif
 #include <numpy/arrayobject.h>
 
+#include <sys/types.h>
+
 #include "../mlp.h"
 
 typedef struct {
     PyTypeObject *memmap; /* numpy.memmap: the one subclass of ndarray that is read in place */
     PyObject *as_array;   /* mlpc._arrays.as_array; NULL until it is first needed */
     const char *kernels;  /* what MLPC_ISA asks for, a name of the core's; NULL: the best */
+    size_t n_threads;     /* of a call that does not say */
+    mlp_pool *pool;       /* NULL until it is needed */
+    pid_t pool_owner;
+    bool ended; /* the interpreter is ending: no more workers */
 } module_state;
 
 typedef enum { OUTPUTS, BINARY_LABELS, CATEGORICAL_LABELS } prediction; /* what predict gives */
@@ -124,6 +131,11 @@ PyArrayObject *new_vector(size_t n, int typenum);
 PyArrayObject *new_matrix(size_t n_rows, size_t n_columns, int typenum);
 PyArrayObject *copy_of(const void *values, size_t n, int typenum);
 
+/* ---- threads.c */
+size_t default_threads(void); /* MLPC_NUM_THREADS, OMP_NUM_THREADS, else the processors this process may use */
+mlp_pool *get_pool(module_state *state);
+void end_pool(module_state *state);
+
 /* ---- calls.c */
 
 /* A call of the core: what it polls through, and the thread state that waits meanwhile. */
@@ -142,7 +154,7 @@ bool in_own_callback(const network_object *self);
 
 /* Around a call of the core that takes about so many floating-point operations: where they take long, the GIL is
  * released and signals are looked for meanwhile. */
-void begin_call(call *c, double work);
+void begin_call(call *c, module_state *state, double work, size_t n_threads);
 void end_call(call *c);
 /* For a hook in between: take_gil says whether it was released, and give_gil restores that. */
 bool take_gil(call *c);
