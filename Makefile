@@ -20,7 +20,7 @@ help:
 	@echo 'make test             build with warnings as errors, run the C programs and pytest'
 	@echo 'make check            formatters, linters, types'
 	@echo 'make format           let the formatters rewrite the files'
-	@echo 'make sanitize         the C programs under AddressSanitizer and UBSan'
+	@echo 'make sanitize         the C programs under AddressSanitizer and UBSan, the threads under ThreadSanitizer'
 	@echo 'make test-peers       compare with PyTorch (installs it)'
 	@echo 'make test-exhaustive  the tests that take minutes'
 	@echo 'make test-neon        the C programs for 64-bit Arm under QEMU; the same bits as with AVX2'
@@ -74,6 +74,8 @@ PLAIN_FLAGS := -O3
 # Instrumented code draws warnings of its own; the plain flavour has warned already.
 SANITIZED_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -w
 
+THREAD_FLAGS := -O1 -g -fsanitize=thread -w
+
 # A file that needs an instruction set ends in its name. Files of other processors are left out.
 MACHINE := $(shell uname -m)
 X86 := $(filter x86_64 amd64,$(MACHINE))
@@ -120,6 +122,7 @@ $(addprefix $(BUILD)/$(1)/,$(CORE_TESTS)): %: %.o $(C_FILES:csrc/%.c=$(BUILD)/$(
 endef
 $(eval $(call c_rules,plain,$$(PLAIN_FLAGS)))
 $(eval $(call c_rules,sanitized,$$(SANITIZED_FLAGS)))
+$(eval $(call c_rules,threads,$$(THREAD_FLAGS)))
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/kernels/*.d)
 
 # The example at the top of mlp.h, as a program of its own.
@@ -136,7 +139,8 @@ print-c-programs:
 test-c: c-programs
 	@set -e; for program in $(PROGRAMS); do echo $$program; $(BUILD)/plain/$$program; done
 
-sanitize: $(addprefix $(BUILD)/sanitized/,$(PROGRAMS))
+sanitize: $(addprefix $(BUILD)/sanitized/,$(PROGRAMS)) $(BUILD)/threads/test_threads
+	@echo 'test_threads (ThreadSanitizer)'; $(BUILD)/threads/test_threads
 	@set -e; for program in $(PROGRAMS); do echo "$$program (sanitized)"; \
 		ASAN_OPTIONS=detect_leaks=$(if $(filter Linux,$(shell uname -s)),1,0) $(BUILD)/sanitized/$$program; done
 

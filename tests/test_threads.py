@@ -1,0 +1,143 @@
+"""Worker threads: the same bits for any number, the environment's say, life across fork, several fits at once."""
+
+import os
+import subprocess
+import sys
+import threading
+import warnings
+
+import numpy as np
+import pytest
+
+import mlpc
+
+LARGE = [  # steps large enough to be shared: by chunks in both layouts, and within products
+    ([3, 6, 2], 30000, 15000, "squared_error"),
+    ([40, 64, 64, 1], 5000, 5000, "binary_cross_entropy"),
+    ([300, 400, 10], 600, 200, "categorical_cross_entropy"),
+]
+
+
+def make(sizes, n, loss, dtype="float64", **settings):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(n, sizes[0]))
+    y = rng.integers(0, max(2, sizes[-1]), n) if "entropy" in loss else rng.normal(size=(n, sizes[-1]))
+    return mlpc.Network(sizes, loss=loss, dtype=dtype, seed=0, **settings), X, y
+
+
+def run(sizes, n, batch, loss, n_threads, **settings):
+    net, X, y = make(sizes, n, loss, **settings)
+    net.fit(X, y, epochs=2, batch_size=batch, n_threads=n_threads)
+    return [net.parameters.copy(), net.history.loss, net.predict_proba(X), net.gradient(X, y), net.sample_losses(X, y)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("settings", [{}, {"dropout": 0.2}, {"optimizer": "lbfgs"}], ids=["adam", "dropout", "lbfgs"])
+@pytest.mark.parametrize("case", LARGE, ids=str)
+def test_same_bits_for_any_number_of_threads(case, settings, dtype):
+    sizes, n, batch, loss = case
+    batch = None if "optimizer" in settings else batch
+    alone = run(sizes, n, batch, loss, 1, dtype=dtype, **settings)
+    for n_threads in (2, 3, 16):
+        shared = run(sizes, n, batch, loss, n_threads, dtype=dtype, **settings)
+        assert all(a.tobytes() == b.tobytes() for a, b in zip(alone, shared, strict=True))
+
+
+def python(code, **environment):
+    names = ("MLPC_NUM_THREADS", "OMP_NUM_THREADS")
+    environment = {k: v for k, v in os.environ.items() if k not in names} | environment
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"MLPC_NUM_THREADS": "3"}, 3),
+        ({"OMP_NUM_THREADS": "5"}, 5),
+        ({"OMP_NUM_THREADS": "2,4"}, 2),
+        ({"MLPC_NUM_THREADS": "4", "OMP_NUM_THREADS": "2"}, 2),
+        ({"MLPC_NUM_THREADS": "2", "OMP_NUM_THREADS": "6"}, 2),
+    ],
+)
+def test_the_environment_says_how_many(environment, expected):
+    assert python("import mlpc; print(mlpc._core.N_THREADS)", **environment) == str(expected)
+
+
+@pytest.mark.parametrize("nonsense", ["", "0", "-2", "many", "1.5"])
+def test_nonsense_in_the_environment_is_not_heard(nonsense):
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert 1 <= int(python("import mlpc; print(mlpc._core.N_THREADS)", MLPC_NUM_THREADS=nonsense)) <= usable
+
+
+FORK = """
+import os, sys, warnings
+import numpy as np
+import mlpc
+warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads is what is tested
+rng = np.random.default_rng(0)
+X, y = rng.normal(size=(4000, 50)), rng.normal(size=4000)
+def run():
+    net = mlpc.Network([50, 64, 1], loss="squared_error", seed=0)
+    net.fit(X, y, epochs=2, batch_size=2000, n_threads=3)
+    return net.parameters.tobytes()
+before = run()
+for generation in range(3):
+    pid = os.fork()
+    if pid == 0:
+        continue  # the child goes on, and has children of its own
+    _, status = os.waitpid(pid, 0)
+    assert status == 0, (generation, status)
+    break
+assert run() == before
+"""
+
+
+def test_a_forked_child_has_workers_of_its_own():
+    python(FORK)
+
+
+def test_several_networks_at_once():
+    """Whoever finds the workers busy does without: no deadlock, the same results."""
+    expected = {case[3]: run(*case, n_threads=1) for case in LARGE}
+    wrong = []
+
+    def train(case):
+        for _ in range(3):
+            got = run(*case, n_threads=2)
+            if not all(a.tobytes() == b.tobytes() for a, b in zip(expected[case[3]], got, strict=True)):
+                wrong.append(case)
+
+    threads = [threading.Thread(target=train, args=(case,)) for case in LARGE * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_workers_do_not_outlive_the_interpreter():
+    python(
+        "import mlpc, numpy as np\n"
+        "X = np.ones((20000, 50)); net = mlpc.Network([50, 64, 1], loss='squared_error', seed=0)\n"
+        "net.fit(X, X[:, 0], epochs=1, batch_size=None, n_threads=4)\n"
+        "import os\n"
+        "mlpc._core._end_threads()\n"
+        "if os.path.isdir('/proc/self/task'):\n"
+        "    assert len(os.listdir('/proc/self/task')) == 1\n"
+        "net.fit(X, X[:, 0], epochs=1, batch_size=None, n_threads=4)",
+        OPENBLAS_NUM_THREADS="1",
+    )
+
+
+def test_divergence_with_threads():
+    net, X, y = make([300, 400, 10], 600, "categorical_cross_entropy", optimizer=mlpc.SGD(1e300))
+    before = net.parameters.tobytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mlpc.DivergenceWarning)
+        net.fit(X, y, epochs=3, batch_size=200, n_threads=2)
+    assert net.history.stop_reason == "diverged"
+    assert net.parameters.tobytes() == before
