@@ -163,6 +163,8 @@ static bool read_targets(mlp_pass *pass, const mlp_batch *batch, size_t first) {
     return true;
 }
 
+static bool is_weighted(const mlp_data *data) { return data->weight.data != NULL || data->class_weight != NULL; }
+
 /* weights[i] = sample weight times class weight of rows first..first+n. False: a label that is none. */
 static bool read_weights(const mlp_network *net, const mlp_batch *batch, size_t first, size_t n, double *weights) {
     const mlp_data *data = batch->data;
@@ -188,7 +190,7 @@ static bool read_weights(const mlp_network *net, const mlp_batch *batch, size_t 
 /* The sum of a batch's weights, in order. */
 static bool sum_weights(mlp_pass *pass, const mlp_batch *batch, double *sum) {
     *sum = (double)batch->n;
-    if (batch->data->weight.data == NULL && batch->data->class_weight == NULL) {
+    if (!is_weighted(batch->data)) {
         return true;
     }
     *sum = 0;
@@ -204,19 +206,31 @@ static bool sum_weights(mlp_pass *pass, const mlp_batch *batch, double *sum) {
     return true;
 }
 
-/* sum of w times loss: in eight lanes, then by one tree. */
-static double weighted_losses(const double *weights, const double *losses, size_t n) {
+/* Sums in eight lanes, element i in lane i mod 8, then by one tree. */
+static double add_lanes(const double *lanes) {
+    return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+}
+
+static double sum_in_lanes(const double *x, size_t n) {
     double lanes[8] = {0};
     size_t whole = n - n % 8;
     for (size_t i = 0; i < whole; i += 8) {
         for (size_t lane = 0; lane < 8; lane++) {
-            lanes[lane] += weights[i + lane] * losses[i + lane];
+            lanes[lane] += x[i + lane];
         }
     }
     for (size_t i = whole; i < n; i++) {
-        lanes[i - whole] += weights[i] * losses[i];
+        lanes[i - whole] += x[i];
     }
-    return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+    return add_lanes(lanes);
+}
+
+/* sum of w times loss; the losses are used up. */
+static double weighted_sum(const double *weights, double *losses, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        losses[i] *= weights[i];
+    }
+    return sum_in_lanes(losses, n);
 }
 
 /* Losses of the block, and dZ[L] where derivatives are wanted. On entry pass->z holds the outputs' z. */
@@ -230,7 +244,6 @@ static void output_block(mlp_pass *pass, bool derivative, const mlp_record *reco
                            .y = pass->y,
                            .scale = pass->scale,
                            .parameters = net->loss_parameters};
-    memset(pass->losses, 0, pass->plan.block * sizeof(double));
     void *dz = derivative ? pass->dz_out : NULL;
     bool of_output = net->loss_kind == OF_DIFFERENCE;
     if (of_output) {
@@ -270,19 +283,22 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
     if (status != MLP_OK) {
         return status;
     }
-    if (!read_targets(pass, batch, first) || !read_weights(pass->net, batch, first, n, pass->weights)) {
+    bool weighted = is_weighted(batch->data);
+    if (!read_targets(pass, batch, first) || (weighted && !read_weights(pass->net, batch, first, n, pass->weights))) {
         pass->team.call->row = mlp_row_of(batch->order, first);
         return MLP_BAD_Y;
     }
-    for (size_t i = 0; i < n; i++) {
-        pass->scale[i] = pass->weights[i] * factor;
+    if (weighted) {
+        pass->net->kernels->scale_of(pass->scale, pass->weights, factor, n);
+    } else {
+        pass->net->kernels->fill(pass->scale, factor, n);
     }
     size_t last = pass->net->n_layers - 1;
     output_block(pass, derivative, wanted->records != NULL ? &wanted->records[last] : NULL, at);
     if (wanted->sample_losses != NULL) {
         memcpy(wanted->sample_losses + at, pass->losses, n * sizeof(double));
     }
-    sums->loss += weighted_losses(pass->weights, pass->losses, n);
+    sums->loss += weighted ? weighted_sum(pass->weights, pass->losses, n) : sum_in_lanes(pass->losses, n);
     return derivative && !backward_block(pass, at, wanted, gradient, accumulate) ? MLP_INTERRUPTED : MLP_OK;
 }
 

@@ -162,15 +162,16 @@ typedef struct {
     size_t first;     /* place of the block's first sample in its batch */
     const void *x;    /* A[0] now, in place or in a[0]; rows x_ld apart */
     size_t x_ld;
-    size_t *ld;                       /* [L+1] distance of rows of each layer's tiles */
-    void **a;                         /* [L+1] tiles (block, ld) or lanes (n[l], stride) */
-    void **d;                         /* [L+1] g'(Z), where it comes from the input; NULL elsewhere */
-    void **mask, **dropped;           /* [L+1] dropout; NULL where there is none */
-    void *dz, *da;                    /* of the layer at hand */
-    void *z, *dz_out, *y, *d_out;     /* outputs, in lanes layout (K, stride) */
-    double *losses, *weights, *scale; /* [block] */
-    void *rows;                       /* row-major targets (block, K), or labels, as they are read */
-    void *bias;                       /* padded copy of the biases at hand */
+    size_t *ld;                   /* [L+1] distance of rows of each layer's tiles */
+    void **a;                     /* [L+1] tiles (block, ld) or lanes (n[l], stride) */
+    void **d;                     /* [L+1] g'(Z), where it comes from the input; NULL elsewhere */
+    void **mask, **dropped;       /* [L+1] dropout; NULL where there is none */
+    void *dz, *da;                /* of the layer at hand */
+    void *z, *dz_out, *y, *d_out; /* outputs, in lanes layout (K, stride) */
+    double *losses, *weights;     /* [block] */
+    void *scale;                  /* real [block] */
+    void *rows;                   /* row-major targets (block, K), or labels, as they are read */
+    void *bias;                   /* padded copy of the biases at hand */
     mlp_team team;
     void *sums;    /* lanes: a virtual vector for every parameter */
     void *partial; /* real [N]: the gradient of a later chunk of the batch */

@@ -67,7 +67,7 @@ static void cut_all(mlp_pass *pass, cutter *c, size_t n_rows, bool gradient, boo
     pass->rows = cut(c, outputs * block * sizeof(double));
     pass->losses = cut(c, block * sizeof(double));
     pass->weights = cut(c, block * sizeof(double));
-    pass->scale = cut(c, block * sizeof(double));
+    pass->scale = cut(c, block * item);
     pass->bias = cut(c, width * item);
     pass->team.panel_bytes = width * net->kernels->panel * item;
     pass->team.panels = cut(c, pass->team.panel_bytes * pass->team.n_threads);

@@ -42,8 +42,8 @@ typedef struct {
 /* One block of targets for a loss: K outputs by `n` samples, lanes layout. */
 typedef struct {
     size_t n_outputs, n, stride;
-    const void *y;       /* real [K][stride] */
-    const double *scale; /* [n] factor of each sample's derivative: its weight, over the sum of weights for a mean */
+    const void *y;     /* real [K][stride] */
+    const void *scale; /* real [n] factor of each sample's derivative: its weight, over the sum of weights for a mean */
     const double *parameters; /* [K] delta or q of each output, for the losses that have one */
 } mlp_targets;
 
@@ -78,6 +78,7 @@ typedef struct {
     /* ---- Losses, in lanes layout: losses[i] = the sample's loss (unweighted), dz the derivative by the loss's own
      * argument: a for losses of a difference, z for those of logits (then a is not read). dz may be NULL, or a or z. */
     void (*loss[MLP_N_LOSSES])(double *losses, void *dz, const void *a_or_z, const mlp_targets *targets);
+    void (*scale_of)(void *scale, const double *weights, double factor, size_t n);
     /* dA = derivative by the output activations, for the records of a backward pass. */
     void (*output_gradient[MLP_N_LOSSES])(void *da, const void *a, const mlp_targets *targets);
     void (*softmax)(void *a, size_t n_outputs, size_t n, size_t stride); /* in place, lanes layout */

@@ -1,7 +1,12 @@
 /* loss.h: losses over a block of samples in lanes layout: one row of samples per output. The formulas are losses.h's.
  * A sample's loss is added up over its outputs in double, in their order. */
 
-static inline void add_losses(double *losses, vec x) {
+/* The loss by output k of the samples at hand: the first output's begins the sum. */
+ALWAYS_INLINE void add_losses(double *losses, size_t k, vec x) {
+    if (k == 0) {
+        v_to_double(x, losses);
+        return;
+    }
     double wide[LANES];
     v_to_double(x, wide);
     for (size_t i = 0; i < LANES; i++) {
@@ -9,24 +14,16 @@ static inline void add_losses(double *losses, vec x) {
     }
 }
 
-static inline vec load_scale(const double *scale) {
-    real narrow[LANES];
-    for (size_t i = 0; i < LANES; i++) {
-        narrow[i] = (real)scale[i];
-    }
-    return v_load(narrow);
-}
-
 ALWAYS_INLINE void loss_of_difference(double *losses, real *dz, const real *a, const mlp_targets *t,
                                       vec (*loss)(vec, vec), vec (*slope)(vec, vec)) {
-    const real *y = t->y;
+    const real *y = t->y, *scale = t->scale;
     for (size_t s = 0; s < t->n; s += LANES) {
         for (size_t k = 0; k < t->n_outputs; k++) {
             size_t at = k * t->stride + s;
             vec d = v_sub(v_load(a + at), v_load(y + at)), p = v_set1((real)t->parameters[k]);
-            add_losses(losses + s, loss(d, p));
+            add_losses(losses + s, k, loss(d, p));
             if (dz != NULL) {
-                v_store(dz + at, v_mul(slope(d, p), load_scale(t->scale + s)));
+                v_store(dz + at, v_mul(slope(d, p), v_load(scale + s)));
             }
         }
     }
@@ -34,16 +31,24 @@ ALWAYS_INLINE void loss_of_difference(double *losses, real *dz, const real *a, c
 
 ALWAYS_INLINE void loss_of_logit(double *losses, real *dz, const real *z, const mlp_targets *t, vec (*loss)(vec, vec),
                                  vec (*g)(vec)) {
-    const real *y = t->y;
+    const real *y = t->y, *scale = t->scale;
     for (size_t s = 0; s < t->n; s += LANES) {
         for (size_t k = 0; k < t->n_outputs; k++) {
             size_t at = k * t->stride + s;
             vec logit = v_load(z + at), target = v_load(y + at);
-            add_losses(losses + s, loss(logit, target));
+            add_losses(losses + s, k, loss(logit, target));
             if (dz != NULL) {
-                v_store(dz + at, v_mul(v_sub(g(logit), target), load_scale(t->scale + s)));
+                v_store(dz + at, v_mul(v_sub(g(logit), target), v_load(scale + s)));
             }
         }
+    }
+}
+
+/* scale = factor times weight, of each sample. */
+static void scale_of(void *scale, const double *weights, double factor, size_t n) {
+    real *to = scale;
+    for (size_t i = 0; i < n; i++) {
+        to[i] = (real)(factor * weights[i]);
     }
 }
 
@@ -64,7 +69,7 @@ static inline void softmax_sums(const real *z, size_t n_outputs, size_t stride, 
 
 /* -sum_k y_k log softmax(z)_k; derivative by z: (sum_k y_k) a - y. */
 static void loss_categorical(double *losses, void *derivative, const void *logits, const mlp_targets *t) {
-    const real *z = logits, *y = t->y;
+    const real *z = logits, *y = t->y, *scale = t->scale;
     real *dz = derivative;
     for (size_t s = 0; s < t->n; s += LANES) {
         vec largest, log_of_sum, sum, y_sum = v_zero();
@@ -72,17 +77,17 @@ static void loss_categorical(double *losses, void *derivative, const void *logit
         for (size_t k = 0; k < t->n_outputs; k++) {
             size_t at = k * t->stride + s;
             vec target = v_load(y + at), surprise = v_sub(log_of_sum, v_sub(v_load(z + at), largest));
-            add_losses(losses + s, v_mul(target, surprise));
+            add_losses(losses + s, k, v_mul(target, surprise));
             y_sum = v_add(y_sum, target);
         }
         if (dz == NULL) {
             continue;
         }
-        vec scale = load_scale(t->scale + s);
+        vec factor = v_load(scale + s);
         for (size_t k = 0; k < t->n_outputs; k++) {
             size_t at = k * t->stride + s;
             vec a = v_div(f_exp(v_sub(v_load(z + at), largest)), sum);
-            v_store(dz + at, v_mul(v_sub(v_mul(y_sum, a), v_load(y + at)), scale));
+            v_store(dz + at, v_mul(v_sub(v_mul(y_sum, a), v_load(y + at)), factor));
         }
     }
 }
@@ -101,11 +106,11 @@ static void softmax(void *outputs, size_t n_outputs, size_t n, size_t stride) {
 
 /* dA of the losses given by logits, term by term: 0 where the target's factor is 0, whatever the output. */
 ALWAYS_INLINE void gradient_of_logit(real *da, const real *a, const mlp_targets *t, double (*slope)(double, double)) {
-    const real *y = t->y;
+    const real *y = t->y, *scale = t->scale;
     for (size_t k = 0; k < t->n_outputs; k++) {
         for (size_t s = 0; s < t->n; s++) {
             size_t at = k * t->stride + s;
-            da[at] = (real)(t->scale[s] * slope((double)a[at], (double)y[at]));
+            da[at] = (real)((double)scale[s] * slope((double)a[at], (double)y[at]));
         }
     }
 }

@@ -52,6 +52,7 @@ const mlp_kernels TABLE = {
 #define ENTRY(name, activation, kind, parameter, lowest, highest) [MLP_LOSS_##name] = output_gradient_##name,
     .output_gradient = {MLP_LOSSES(ENTRY)},
 #undef ENTRY
+    .scale_of = scale_of,
     .softmax = softmax,
     .lanes_forward = lanes_forward,
     .lanes_backward = lanes_backward,

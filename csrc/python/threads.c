@@ -19,25 +19,29 @@ static size_t usable_processors(void) {
     return n > 0 ? (size_t)n : 1;
 }
 
+/* The first two numbers of a file; what is no number ("max") or not there is 0. */
+static void read_numbers(const char *path, double numbers[2]) {
+    char text[64] = "", *at = text;
+    FILE *file = fopen(path, "r");
+    if (file == NULL) return;
+    if (fgets(text, sizeof text, file) != NULL) {
+        for (int i = 0; i < 2; i++) {
+            char *end;
+            numbers[i] = strtod(at, &end);
+            at = end;
+        }
+    }
+    (void)fclose(file);
+}
+
 /* What a cgroup lets this process use of them, in whole processors; no limit: SIZE_MAX. */
 static size_t cgroup_limit(void) {
-    double quota = 0, period = 0;
-    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "r"); /* version 2: "max 100000" or "150000 100000" */
-    if (file != NULL) {
-        int read = fscanf(file, "%lf %lf", &quota, &period);
-        (void)fclose(file);
-        if (read != 2) return SIZE_MAX;
-    } else {
-        FILE *quota_file = fopen("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "r"); /* version 1; -1: none */
-        FILE *period_file = fopen("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "r");
-        bool read = quota_file != NULL && period_file != NULL && fscanf(quota_file, "%lf", &quota) == 1 &&
-                    fscanf(period_file, "%lf", &period) == 1;
-        if (quota_file != NULL) (void)fclose(quota_file);
-        if (period_file != NULL) (void)fclose(period_file);
-        if (!read) return SIZE_MAX;
-    }
-    if (!(quota > 0 && period > 0)) return SIZE_MAX;
-    return quota < period ? 1 : (size_t)(quota / period + 0.5);
+    double v2[2] = {0}, quota[2] = {0}, period[2] = {0};
+    read_numbers("/sys/fs/cgroup/cpu.max", v2); /* "150000 100000" */
+    read_numbers("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", quota);
+    read_numbers("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period);
+    double n = v2[0] > 0 && v2[1] > 0 ? v2[0] / v2[1] : quota[0] > 0 && period[0] > 0 ? quota[0] / period[0] : 0;
+    return n <= 0 ? SIZE_MAX : n < 1 ? 1 : (size_t)(n + 0.5);
 }
 
 /* A positive whole number from the environment, the first of a list; SIZE_MAX: not set, or no such number. */
