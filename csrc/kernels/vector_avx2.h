@@ -56,8 +56,15 @@ static inline __m256i v_first(size_t n) { /* the mask of the first n lanes, a wi
 #endif
     return _mm256_loadu_si256((const void *)(window + (n < LANES ? LANES - n : 0)));
 }
-static inline vec v_load_n(const real *p, size_t n) { return V(maskload)(p, v_first(n)); }
-static inline void v_store_n(real *p, vec v, size_t n) { V(maskstore)(p, v_first(n), v); }
+/* Masked moves, the stores above all, are many times slower than whole ones: for the last vector alone. */
+static inline vec v_load_n(const real *p, size_t n) { return n >= LANES ? v_load(p) : V(maskload)(p, v_first(n)); }
+static inline void v_store_n(real *p, vec v, size_t n) {
+    if (n >= LANES) {
+        v_store(p, v);
+    } else {
+        V(maskstore)(p, v_first(n), v);
+    }
+}
 
 static inline void v_to_double(vec x, double *out) {
 #if REAL_IS_DOUBLE

@@ -37,7 +37,13 @@ static inline vec v_zero(void) { return V(setzero)(); }
 
 static inline mask v_first(size_t n) { return (mask)(n < LANES ? (1u << n) - 1 : ALL_LANES); }
 static inline vec v_load_n(const real *p, size_t n) { return V(maskz_loadu)(v_first(n), p); }
-static inline void v_store_n(real *p, vec v, size_t n) { V(mask_storeu)(p, v_first(n), v); }
+static inline void v_store_n(real *p, vec v, size_t n) {
+    if (n >= LANES) {
+        v_store(p, v);
+    } else {
+        V(mask_storeu)(p, v_first(n), v);
+    }
+}
 
 static inline void v_to_double(vec x, double *out) {
 #if REAL_IS_DOUBLE
