@@ -137,73 +137,85 @@ static bool backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wante
 /* Targets of more outputs are read by rows and transposed. */
 enum { FEW_OUTPUTS = 12 };
 
-/* y (K, stride) in lanes layout: labels as rows of zeros and ones. False: a label that is none any more. */
-static bool read_targets(mlp_pass *pass, const mlp_batch *batch, size_t first) {
+/* Labels were whole numbers of the right range when the call began; another thread may have changed them since. */
+static mlp_status check_label(const mlp_network *net, const mlp_batch *batch, size_t i, double label, mlp_call *call) {
+    size_t n_classes = batch->data->labels ? mlp_outputs(net) : 2;
+    if (label >= 0 && label < (double)n_classes) {
+        return MLP_OK;
+    }
+    return mlp_reject_label(call, mlp_row_of(batch->order, i), n_classes);
+}
+
+/* y (K, stride) in lanes layout: labels as rows of zeros and ones. */
+static mlp_status read_targets(mlp_pass *pass, const mlp_batch *batch, size_t first) {
     const mlp_network *net = pass->net;
     const mlp_data *data = batch->data;
     size_t outputs = mlp_outputs(net), stride = pass->stride, n = pass->n, ld;
     if (!data->labels && outputs <= FEW_OUTPUTS) {
         mlp_read_columns(&data->y, net->dtype, batch->order, first, n, pass->y, stride);
-        return true;
+        return MLP_OK;
     }
     if (!data->labels) {
         const void *rows = mlp_read_tile(&data->y, net->dtype, batch->order, first, n, pass->rows, outputs, &ld);
         net->kernels->transpose(pass->y, stride, rows, ld, n, outputs);
-        return true;
+        return MLP_OK;
     }
     double *labels = pass->rows;
     mlp_read_doubles(&data->y, batch->order, first, n, labels);
     net->kernels->fill(pass->y, 0.0, outputs * stride);
-    for (size_t i = 0; i < n; i++) {
-        if (!(labels[i] >= 0 && labels[i] < (double)outputs)) {
-            return false;
+    mlp_status status = MLP_OK;
+    for (size_t i = 0; i < n && status == MLP_OK; i++) {
+        status = check_label(net, batch, first + i, labels[i], pass->team.call);
+        if (status == MLP_OK) {
+            net->kernels->fill(mlp_at(net, pass->y, (size_t)labels[i] * stride + i), 1.0, 1);
         }
-        net->kernels->fill(mlp_at(net, pass->y, (size_t)labels[i] * stride + i), 1.0, 1);
     }
-    return true;
+    return status;
 }
 
 static bool is_weighted(const mlp_data *data) { return data->weight.data != NULL || data->class_weight != NULL; }
 
-/* weights[i] = sample weight times class weight of rows first..first+n. False: a label that is none. */
-static bool read_weights(const mlp_network *net, const mlp_batch *batch, size_t first, size_t n, double *weights) {
+/* pass->weights[i] = sample weight times class weight of rows first..first+n. */
+static mlp_status read_weights(mlp_pass *pass, const mlp_batch *batch, size_t first, size_t n) {
     const mlp_data *data = batch->data;
-    size_t n_classes = data->labels ? mlp_outputs(net) : 2;
     if (data->weight.data != NULL) {
-        mlp_read_doubles(&data->weight, batch->order, first, n, weights);
+        mlp_read_doubles(&data->weight, batch->order, first, n, pass->weights);
     } else {
         for (size_t i = 0; i < n; i++) {
-            weights[i] = 1.0;
+            pass->weights[i] = 1.0;
         }
     }
-    for (size_t i = 0; i < n && data->class_weight != NULL; i++) {
+    mlp_status status = MLP_OK;
+    for (size_t i = 0; i < n && data->class_weight != NULL && status == MLP_OK; i++) {
         double label;
         mlp_read_doubles(&data->y, batch->order, first + i, 1, &label);
-        if (!(label >= 0 && label < (double)n_classes)) {
-            return false;
-        }
-        weights[i] *= data->class_weight[(size_t)label];
+        status = check_label(pass->net, batch, first + i, label, pass->team.call);
+        pass->weights[i] *= status == MLP_OK ? data->class_weight[(size_t)label] : 0;
     }
-    return true;
+    return status;
 }
 
 /* The sum of a batch's weights, in order. */
-static bool sum_weights(mlp_pass *pass, const mlp_batch *batch, double *sum) {
+static mlp_status sum_weights(mlp_pass *pass, const mlp_batch *batch, double *sum) {
     *sum = (double)batch->n;
     if (!is_weighted(batch->data)) {
-        return true;
+        return MLP_OK;
     }
     *sum = 0;
     for (size_t at = 0; at < batch->n; at += pass->plan.block) {
         size_t n = batch->n - at < pass->plan.block ? batch->n - at : pass->plan.block;
-        if (!read_weights(pass->net, batch, batch->first + at, n, pass->weights)) {
-            return false;
+        mlp_status status = read_weights(pass, batch, batch->first + at, n);
+        if (status != MLP_OK) {
+            return status;
         }
         for (size_t i = 0; i < n; i++) {
             *sum += pass->weights[i];
         }
+        if (mlp_pause(pass->team.call, MLP_SAMPLE_WORK * (double)n)) {
+            return MLP_INTERRUPTED;
+        }
     }
-    return true;
+    return MLP_OK;
 }
 
 /* Sums in eight lanes, element i in lane i mod 8, then by one tree. */
@@ -225,10 +237,10 @@ static double sum_in_lanes(const double *x, size_t n) {
     return add_lanes(lanes);
 }
 
-/* sum of w times loss; the losses are used up. */
+/* sum of w times loss, where a weight of 0 is no sample at all; the losses are used up. */
 static double weighted_sum(const double *weights, double *losses, size_t n) {
     for (size_t i = 0; i < n; i++) {
-        losses[i] *= weights[i];
+        losses[i] = weights[i] == 0 ? 0.0 : losses[i] * weights[i];
     }
     return sum_in_lanes(losses, n);
 }
@@ -284,9 +296,12 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
         return status;
     }
     bool weighted = is_weighted(batch->data);
-    if (!read_targets(pass, batch, first) || (weighted && !read_weights(pass->net, batch, first, n, pass->weights))) {
-        pass->team.call->row = mlp_row_of(batch->order, first);
-        return MLP_BAD_Y;
+    status = read_targets(pass, batch, first);
+    if (status == MLP_OK && weighted) {
+        status = read_weights(pass, batch, first, n);
+    }
+    if (status != MLP_OK) {
+        return status;
     }
     if (weighted) {
         pass->net->kernels->scale_of(pass->scale, pass->weights, factor, n);
@@ -299,7 +314,12 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
         memcpy(wanted->sample_losses + at, pass->losses, n * sizeof(double));
     }
     sums->loss += weighted ? weighted_sum(pass->weights, pass->losses, n) : sum_in_lanes(pass->losses, n);
-    return derivative && !backward_block(pass, at, wanted, gradient, accumulate) ? MLP_INTERRUPTED : MLP_OK;
+    if (derivative && !backward_block(pass, at, wanted, gradient, accumulate)) {
+        return MLP_INTERRUPTED;
+    }
+    size_t columns = mlp_inputs(pass->net) + mlp_outputs(pass->net); /* products have counted themselves */
+    double work = MLP_STEP_WORK + MLP_SAMPLE_WORK * (double)n * (double)columns;
+    return mlp_pause(pass->team.call, work) ? MLP_INTERRUPTED : MLP_OK;
 }
 
 /* A chunk, block by block: its loss and its gradient alone. */
@@ -333,63 +353,59 @@ typedef struct {
 /* The first chunk of the batch goes into the gradient itself, the others into partial ones. */
 static void *gradient_of(const wave *w, size_t t) {
     bool first = w->begin + t == 0;
-    return w->wanted->gradient == NULL || first ? w->wanted->gradient : w->crew->passes[t]->partial;
+    return w->wanted->gradient == NULL || first ? w->wanted->gradient : w->crew->members[t].pass->partial;
 }
 
 static void run_task(void *context, size_t t, size_t thread) {
     const wave *w = context;
-    mlp_crew *crew = w->crew;
-    mlp_pass *pass = crew->passes[thread];
-    crew->statuses[t] = run_chunk(pass, w->batch, w->wanted, w->begin + t * pass->plan.chunk, w->factor,
-                                  gradient_of(w, t), &crew->sums[t]);
-    if (crew->statuses[t] != MLP_OK) {
-        atomic_store_explicit(&crew->stop, true, memory_order_relaxed);
-        crew->rows[t] = pass->team.call->row;
+    mlp_pass *pass = w->crew->members[thread].pass;
+    mlp_member *result = &w->crew->members[t];
+    size_t begin = w->begin + t * pass->plan.chunk;
+    result->status = run_chunk(pass, w->batch, w->wanted, begin, w->factor, gradient_of(w, t), &result->sums);
+    if (result->status != MLP_OK) {
+        result->complaint = *pass->team.call;
+        atomic_store_explicit(&w->crew->stop, true, memory_order_relaxed);
     }
 }
 
-/* What went wrong in a wave: the first chunk's own complaint before that of those that were told to stop. */
-static mlp_status status_of(mlp_crew *crew, size_t n) {
+/* What went wrong in a wave: a chunk's own complaint before that of those that were told to stop. */
+static mlp_status status_of(const mlp_crew *crew, size_t n) {
     mlp_status status = MLP_OK;
     for (size_t t = 0; t < n; t++) {
-        if (crew->statuses[t] != MLP_OK && (status == MLP_OK || status == MLP_INTERRUPTED)) {
-            status = crew->statuses[t];
-            crew->call->row = crew->rows[t];
+        const mlp_member *m = &crew->members[t];
+        if (m->status != MLP_OK && (status == MLP_OK || status == MLP_INTERRUPTED)) {
+            status = m->status;
+            crew->call->row = m->complaint.row;
+            crew->call->column = m->complaint.column;
+            memcpy(crew->call->reason, m->complaint.reason, sizeof crew->call->reason);
         }
     }
     return status;
 }
 
 mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outputs_wanted *wanted, mlp_sums *sums) {
-    mlp_pass *pass = crew->passes[0];
+    mlp_pass *pass = crew->members[0].pass;
     const mlp_network *net = pass->net;
     size_t chunk = pass->plan.chunk;
     *sums = (mlp_sums){0};
-    if (!sum_weights(pass, batch, &sums->weight)) {
-        crew->call->row = mlp_row_of(batch->order, batch->first);
-        return MLP_BAD_Y;
-    }
+    mlp_status status = sum_weights(pass, batch, &sums->weight);
     wave w = {.crew = crew,
               .batch = batch,
               .wanted = wanted,
               .factor = net->sum           ? 1.0
                         : sums->weight > 0 ? 1.0 / sums->weight
                                            : 0.0};
-    for (; w.begin < batch->n; w.begin += crew->n * chunk) {
+    for (; w.begin < batch->n && status == MLP_OK; w.begin += crew->n * chunk) {
         size_t left = (batch->n - w.begin + chunk - 1) / chunk, n = left < crew->n ? left : crew->n;
         mlp_parallel(crew->call->pool, crew->n, n, run_task, &w);
-        mlp_status status = status_of(crew, n);
-        if (status != MLP_OK) {
-            atomic_store(&crew->stop, false);
-            return status;
-        }
-        for (size_t t = 0; t < n; t++) {
+        status = status_of(crew, n);
+        for (size_t t = 0; t < n && status == MLP_OK; t++) {
             void *into = gradient_of(&w, t);
-            sums->loss += crew->sums[t].loss;
+            sums->loss += crew->members[t].sums.loss;
             if (into != wanted->gradient) {
                 net->kernels->add(wanted->gradient, into, net->n_parameters);
             }
         }
     }
-    return MLP_OK;
+    return status;
 }

@@ -12,6 +12,12 @@ static mlp_status reject(mlp_call *call, mlp_status status, size_t row, size_t c
     return status;
 }
 
+mlp_status mlp_reject_label(mlp_call *call, size_t row, size_t n_classes) {
+    char reason[sizeof call->reason];
+    snprintf(reason, sizeof reason, "a whole number from 0 to %zu", n_classes - 1);
+    return reject(call, MLP_BAD_Y, row, 0, reason);
+}
+
 static size_t rows_at_a_time(const mlp_rows *rows, size_t item) {
     size_t fit = MLP_TILE_BYTES / item / rows->n_columns;
     fit = fit == 0 ? 1 : fit;
@@ -65,11 +71,8 @@ static mlp_status check_y_row(const mlp_network *net, const mlp_data *data, cons
     const mlp_loss_line *loss = mlp_loss_at(net->loss);
     char reason[sizeof call->reason];
     if (data->labels) {
-        if (!(y[0] >= 0 && y[0] < (double)mlp_outputs(net) && floor(y[0]) == y[0])) {
-            snprintf(reason, sizeof reason, "a whole number from 0 to %zu", mlp_outputs(net) - 1);
-            return reject(call, MLP_BAD_Y, row, 0, reason);
-        }
-        return MLP_OK;
+        bool good = y[0] >= 0 && y[0] < (double)mlp_outputs(net) && floor(y[0]) == y[0];
+        return good ? MLP_OK : mlp_reject_label(call, row, mlp_outputs(net));
     }
     double sum = 0;
     for (size_t k = 0; k < data->y.n_columns; k++) {

@@ -13,7 +13,7 @@
 typedef struct {
     size_t n_in, n_out;
     size_t weights, biases; /* offsets of W and b in the parameter block */
-    size_t activation; /* index into the kernel table; of the output layer: where `special` is OUTPUT_ELEMENTWISE */
+    size_t activation; /* index into the kernel table; of the output layer: where mlp_output is OUTPUT_ELEMENTWISE */
     double dropout;    /* rate after this layer */
 } mlp_layer;
 
@@ -71,6 +71,10 @@ void *mlp_allocate(size_t n, size_t item);
 /* Says that `work` operations are done; true: the caller wants the call to end. */
 bool mlp_pause(mlp_call *call, double work);
 
+/* About what a step and the handling of one number of a sample cost beside the products, in such operations. */
+#define MLP_STEP_WORK 2000.0
+#define MLP_SAMPLE_WORK 20.0
+
 /* ---- rows.c */
 static inline size_t mlp_row_of(const int64_t *order, size_t i) { return order != NULL ? (size_t)order[i] : i; }
 
@@ -90,6 +94,7 @@ bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, bool by_columns, void **ow
 static inline bool mlp_is_float(mlp_type type) { return type >= MLP_FLOAT16; }
 
 /* ---- check.c: values, before anything is computed from them */
+mlp_status mlp_reject_label(mlp_call *call, size_t row, size_t n_classes);
 mlp_status mlp_check_data(const mlp_network *net, const mlp_data *data, mlp_call *call);
 
 /* ---- plan.c */
@@ -130,6 +135,9 @@ typedef struct {
     void (*done)(void *context, size_t row, size_t n_rows, size_t column, size_t n_columns);
     void *context;
 } mlp_product;
+
+/* A panel is used by all rows before the next one: it should stay in the L2 cache beside them. */
+#define MLP_PANEL_BYTES ((size_t)256 * 1024)
 
 /* Who computes: so many threads of the call's, each with room for a panel. */
 typedef struct {
@@ -177,16 +185,21 @@ typedef struct {
     void *partial; /* real [N]: the gradient of a later chunk of the batch */
 } mlp_pass;
 
+/* One thread's share of a call. */
+typedef struct {
+    mlp_pass *pass;
+    mlp_call call; /* of the pass, but for the first member's, which takes the caller's */
+    mlp_sums sums; /* of the chunk of this number in a wave, whoever has run it; and what became of it */
+    mlp_status status;
+    mlp_call complaint; /* its row, column and reason */
+} mlp_member;
+
 /* A pass for each thread that drives samples of its own through the network: chunks of a batch, blocks of a prediction.
  * Where that would be one thread, the threads share the products of its only pass. */
 typedef struct {
     mlp_call *call;
-    size_t n;             /* passes, and threads */
-    mlp_pass **passes;    /* [n]; the first runs on the calling thread, which alone polls */
-    mlp_call *calls;      /* [n] of the others */
-    mlp_sums *sums;       /* [n] of the chunks under way, in their order */
-    mlp_status *statuses; /* [n], and the rows that they complain of */
-    size_t *rows;
+    size_t n;
+    mlp_member *members; /* [n]; the first runs on the calling thread, which alone polls */
     atomic_bool stop;
 } mlp_crew;
 
@@ -239,7 +252,7 @@ mlp_status mlp_search_iterate(mlp_search *search, bool *converged);
 void mlp_search_check_point(mlp_search *search); /* the parameters may have been written from outside */
 
 /* ---- random.c */
-void mlp_permute(int64_t *order, size_t n, const mlp_random *random);
+bool mlp_permute(int64_t *order, size_t n, const mlp_random *random, mlp_call *call); /* false: the call is to end */
 
 /* ---- schedules.c */
 void mlp_plateau_step(mlp_progress *progress, const mlp_schedule *schedule, double value);

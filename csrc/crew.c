@@ -55,7 +55,7 @@ static void cut_all(mlp_pass *pass, cutter *c, size_t n_rows, bool gradient, boo
         pass->da = cut(c, width * block * item);
         pass->dz_out = cut(c, outputs * block * item);
         if (pass->plan.lanes) {
-            pass->sums = cut(c, (net->n_parameters + outputs) * MLP_VECTOR_BYTES);
+            pass->sums = cut(c, net->n_parameters * MLP_VECTOR_BYTES);
         }
         if (n_rows > pass->plan.chunk) {
             pass->partial = cut(c, net->n_parameters * item);
@@ -69,21 +69,20 @@ static void cut_all(mlp_pass *pass, cutter *c, size_t n_rows, bool gradient, boo
     pass->weights = cut(c, block * sizeof(double));
     pass->scale = cut(c, block * item);
     pass->bias = cut(c, width * item);
-    pass->team.panel_bytes = width * net->kernels->panel * item;
-    pass->team.panels = cut(c, pass->team.panel_bytes * pass->team.n_threads);
 }
 
 static void destroy_pass(mlp_pass *pass) {
     if (pass != NULL) {
         free(pass->memory);
+        free(pass->team.panels);
         free(pass->ld);
         free(pass->a);
         free(pass);
     }
 }
 
-static mlp_pass *create_pass(const mlp_network *net, size_t n_rows, bool gradient, bool dropout, mlp_call *call,
-                             size_t n_threads) {
+static mlp_pass *create_pass(const mlp_network *net, mlp_plan plan, size_t n_rows, bool gradient, bool dropout,
+                             mlp_call *call, size_t n_threads) {
     size_t layers = net->n_layers + 1;
     mlp_pass *pass = calloc(1, sizeof *pass);
     size_t *ld = calloc(layers, sizeof *ld);
@@ -97,7 +96,7 @@ static mlp_pass *create_pass(const mlp_network *net, size_t n_rows, bool gradien
     *pass = (mlp_pass){.net = net,
                        .parameters = net->parameters,
                        .team = {.call = call, .n_threads = n_threads},
-                       .plan = mlp_make_plan(net, n_rows),
+                       .plan = plan,
                        .ld = ld,
                        .a = pointers,
                        .d = pointers + layers,
@@ -106,7 +105,10 @@ static mlp_pass *create_pass(const mlp_network *net, size_t n_rows, bool gradien
     cutter measure = {0};
     cut_all(pass, &measure, n_rows, gradient, dropout);
     pass->memory = mlp_allocate(measure.used, 1);
-    if (pass->memory == NULL) {
+    size_t panel = widest(net) * net->kernels->panel * net->item;
+    pass->team.panel_bytes = panel < MLP_PANEL_BYTES ? panel : MLP_PANEL_BYTES;
+    pass->team.panels = plan.lanes ? NULL : mlp_reserve(n_threads, pass->team.panel_bytes);
+    if (pass->memory == NULL || (pass->team.panels == NULL && !plan.lanes)) {
         destroy_pass(pass);
         return NULL;
     }
@@ -125,42 +127,47 @@ static int told_to_stop(void *context) {
     return atomic_load_explicit(&crew->stop, memory_order_relaxed);
 }
 
-static size_t size_of_crew(const mlp_network *net, size_t n_rows, bool gradient, const mlp_call *call) {
-    mlp_plan plan = mlp_make_plan(net, n_rows);
-    size_t unit = gradient ? plan.chunk : plan.block, n_units = (n_rows + unit - 1) / unit;
-    if (n_units < 2 || mlp_work(net, unit, gradient) > longest_chunk) {
+static size_t size_of_crew(const mlp_network *net, const mlp_plan *plan, size_t n_rows, bool by_chunks,
+                           const mlp_call *call) {
+    size_t unit = by_chunks ? plan->chunk : plan->block, n_units = (n_rows + unit - 1) / unit;
+    if (n_units < 2 || mlp_work(net, unit, by_chunks) > longest_chunk) {
         return 1;
     }
-    size_t n = mlp_threads_for(call, mlp_work(net, n_rows, gradient));
+    size_t n = mlp_threads_for(call, mlp_work(net, n_rows, by_chunks));
     return n < n_units ? n : n_units;
 }
 
+/* The threads that a block's products are worth. */
+static size_t threads_of_products(const mlp_network *net, const mlp_plan *plan, const mlp_call *call) {
+    double largest = 0;
+    for (size_t l = 1; l <= net->n_layers && !plan->lanes; l++) {
+        double work = 2.0 * (double)plan->block * (double)net->layers[l].n_in * (double)net->layers[l].n_out;
+        largest = work > largest ? work : largest;
+    }
+    return mlp_threads_for(call, largest);
+}
+
 mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose purpose, mlp_call *call) {
-    bool gradient = purpose == DIFFERENTIATES || purpose == TRAINS, by_chunks = purpose != PREDICTS;
-    size_t n = size_of_crew(net, n_rows, by_chunks, call);
+    bool gradient = purpose == DIFFERENTIATES || purpose == TRAINS;
+    mlp_plan plan = mlp_make_plan(net, n_rows);
+    size_t n = size_of_crew(net, &plan, n_rows, purpose != PREDICTS, call);
     mlp_crew *crew = calloc(1, sizeof *crew);
-    if (crew == NULL) {
+    mlp_member *members = calloc(n, sizeof *members);
+    if (crew == NULL || members == NULL) {
+        free(crew);
+        free(members);
         return NULL;
     }
-    *crew = (mlp_crew){.call = call,
-                       .n = n,
-                       .passes = calloc(n, sizeof *crew->passes),
-                       .calls = calloc(n, sizeof *crew->calls),
-                       .sums = calloc(n, sizeof *crew->sums),
-                       .statuses = calloc(n, sizeof *crew->statuses),
-                       .rows = calloc(n, sizeof *crew->rows)};
-    bool ok = crew->passes != NULL && crew->calls != NULL && crew->sums != NULL && crew->statuses != NULL &&
-              crew->rows != NULL;
-    for (size_t i = 0; i < n && ok; i++) {
-        crew->calls[i] = (mlp_call){.poll = told_to_stop, .context = crew};
-        size_t sharing = n == 1 && call->pool != NULL && call->n_threads > 1 ? call->n_threads : 1;
-        crew->passes[i] =
-            create_pass(net, n_rows, gradient, purpose == TRAINS, i == 0 ? call : &crew->calls[i], sharing);
-        ok = crew->passes[i] != NULL;
-    }
-    if (!ok) {
-        mlp_crew_destroy(crew);
-        return NULL;
+    *crew = (mlp_crew){.call = call, .n = n, .members = members};
+    size_t sharing = n == 1 ? threads_of_products(net, &plan, call) : 1;
+    for (size_t i = 0; i < n; i++) {
+        members[i].call = (mlp_call){.poll = told_to_stop, .context = crew};
+        members[i].pass =
+            create_pass(net, plan, n_rows, gradient, purpose == TRAINS, i == 0 ? call : &members[i].call, sharing);
+        if (members[i].pass == NULL) {
+            mlp_crew_destroy(crew);
+            return NULL;
+        }
     }
     return crew;
 }
@@ -169,19 +176,15 @@ void mlp_crew_destroy(mlp_crew *crew) {
     if (crew == NULL) {
         return;
     }
-    for (size_t i = 0; i < crew->n && crew->passes != NULL; i++) {
-        destroy_pass(crew->passes[i]);
+    for (size_t i = 0; i < crew->n; i++) {
+        destroy_pass(crew->members[i].pass);
     }
-    free(crew->passes);
-    free(crew->calls);
-    free(crew->sums);
-    free(crew->statuses);
-    free(crew->rows);
+    free(crew->members);
     free(crew);
 }
 
 void mlp_crew_evaluate_at(mlp_crew *crew, const void *parameters) {
     for (size_t i = 0; i < crew->n; i++) {
-        crew->passes[i]->parameters = parameters;
+        crew->members[i].pass->parameters = parameters;
     }
 }

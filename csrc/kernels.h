@@ -68,7 +68,7 @@ typedef struct {
     void (*forward[MLP_N_ACTIVATIONS])(void *a, void *d, const void *bias, size_t rows, size_t n, size_t ld);
     /* dz = dz * g'(.), from a where g' follows from the output; from d = g' itself where it does not. */
     void (*backward[MLP_N_ACTIVATIONS])(void *dz, const void *a_or_d, size_t rows, size_t n, size_t ld);
-    void (*exponential)(void *a, void *d, const void *bias, size_t rows, size_t n, size_t ld);
+    void (*exponential)(void *a, size_t rows, size_t n, size_t ld);
     void (*multiply)(void *out, const void *a, const void *b, size_t rows, size_t n, size_t ld);
     void (*dropout_mask)(void *mask, uint64_t key, size_t first_place, double rate, size_t rows, size_t n, size_t ld,
                          bool lanes);

@@ -244,8 +244,11 @@ mlp_status mlp_search_start(mlp_search *search, double *value, bool *converged) 
         search->here = status == MLP_OK;
     }
     *value = search->value;
+    if (status == MLP_OK && !search->net->kernels->all_finite(search->gradient, search->net->n_parameters)) {
+        *value = (double)NAN; /* training has diverged, and must not look converged */
+    }
     double largest = search->net->kernels->max_abs(search->gradient, search->net->n_parameters);
-    *converged = status == MLP_OK && largest <= search->net->optimizer.tolerance;
+    *converged = status == MLP_OK && isfinite(*value) && largest <= search->net->optimizer.tolerance;
     return status;
 }
 
@@ -296,7 +299,8 @@ mlp_status mlp_search_iterate(mlp_search *search, bool *converged) {
     search->here = true;
     net->progress.optimizer_step++;
     bool stuck = found.t <= 0; /* rounding hides what is left to gain along these pairs, or along the gradient itself */
-    *converged = (stuck && steepest) || k->max_abs(search->gradient, n) <= net->optimizer.tolerance;
+    bool flat = k->all_finite(search->gradient, n) && k->max_abs(search->gradient, n) <= net->optimizer.tolerance;
+    *converged = (stuck && steepest) || flat;
     if (stuck) {
         net->progress.pairs = 0;
     }

@@ -7,9 +7,6 @@
 /* Rows of a matrix further apart than this are packed: a panel's lines would compete for a few sets of the L1 cache. */
 enum { FAR_APART_BYTES = 2048 };
 
-/* A panel is used by all rows before the next one: it should stay in the L2 cache beside them. */
-enum { PANEL_BYTES = 256 * 1024 };
-
 bool mlp_pause(mlp_call *call, double work) {
     call->work += work;
     if (call->work < 1e7) {
@@ -40,7 +37,7 @@ static void run_task(void *context, size_t t, size_t thread) {
     size_t columns = p->n - j < width ? p->n - j : width, rows = p->m - i < c->rows ? p->m - i : c->rows;
     size_t whole = (columns + kernels->lanes - 1) / kernels->lanes * kernels->lanes;
     bool pack = p->b.transposed || c->far_apart || (whole != columns && !p->b.padded);
-    size_t depth = PANEL_BYTES / (width * item);
+    size_t depth = MLP_PANEL_BYTES / (width * item);
     for (size_t q = 0; q < p->k; q += depth) { /* C takes up its chains where the last part of k left them */
         size_t k = p->k - q < depth ? p->k - q : depth, ld = p->b.ld;
         const void *right = (const char *)p->b.data + (p->b.transposed ? j * ld + q : q * ld + j) * item;

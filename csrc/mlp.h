@@ -56,8 +56,9 @@ mlp_network *mlp_create(const mlp_spec *spec); /* of a checked spec; parameters 
 void mlp_destroy(mlp_network *network);        /* NULL is fine */
 size_t mlp_n_parameters(const mlp_network *network);
 void *mlp_parameters(mlp_network *network); /* real [N]: W[1], b[1], W[2], ...; valid until mlp_destroy */
-size_t mlp_weights_at(const mlp_network *network, size_t layer); /* where W[l] begins in that block, 1 <= l <= L */
-size_t mlp_biases_at(const mlp_network *network, size_t layer);  /* where b[l] begins */
+bool mlp_is_finite(const mlp_network *network, const void *vector); /* real [N]: no NaN, no infinity */
+size_t mlp_weights_at(const mlp_network *network, size_t layer);    /* where W[l] begins in that block, 1 <= l <= L */
+size_t mlp_biases_at(const mlp_network *network, size_t layer);     /* where b[l] begins */
 
 /* ---- Data: the caller's buffers, read in place. Strides are in bytes and may be anything, negative and 0 included. */
 typedef enum {

@@ -230,6 +230,10 @@ size_t mlp_n_parameters(const mlp_network *network) { return network->n_paramete
 
 void *mlp_parameters(mlp_network *network) { return network->parameters; }
 
+bool mlp_is_finite(const mlp_network *network, const void *vector) {
+    return network->kernels->all_finite(vector, network->n_parameters);
+}
+
 size_t mlp_weights_at(const mlp_network *network, size_t layer) { return network->layers[layer].weights; }
 
 size_t mlp_biases_at(const mlp_network *network, size_t layer) { return network->layers[layer].biases; }

@@ -111,9 +111,9 @@ static bool not_negative(double x) { return x >= 0 && isfinite(x); }
 
 static const char *check(const mlp_optimizer *o, const mlp_rule *rule) {
     if (rule->update == NULL) {
-        return o->history_size == 0          ? "history_size: at least 1"
-               : !not_negative(o->tolerance) ? "tolerance: finite and not negative"
-                                             : NULL;
+        return o->history_size == 0 || o->history_size > 1000000 ? "history_size: from 1 to 1000000"
+               : !not_negative(o->tolerance)                     ? "tolerance: finite and not negative"
+                                                                 : NULL;
     }
     bool adam = rule->update == adam_update;
     if (!positive(o->learning_rate)) {

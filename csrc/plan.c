@@ -28,7 +28,10 @@ size_t mlp_padded(const mlp_network *net, size_t n) {
 }
 
 size_t mlp_threads_for(const mlp_call *call, double work) {
-    return call->pool != NULL && call->n_threads > 1 && work >= shared_work ? call->n_threads : 1;
+    if (call->pool == NULL || call->n_threads <= 1 || work < shared_work) {
+        return 1;
+    }
+    return call->n_threads < MLP_MOST_THREADS ? call->n_threads : MLP_MOST_THREADS;
 }
 
 mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows) {

@@ -1,12 +1,14 @@
 /* pool.c: worker threads that share the tasks of one region at a time; the only file of the core that asks the operating
  * system for anything. Which thread runs a task changes nothing: tasks are cut by shape and write to places of their own. */
+#define _POSIX_C_SOURCE 200809L
 #include "pool.h"
 
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
 /* A region as one number, so that joining, leaving and closing are each one atomic step: which region it is, how many
  * more threads it takes, how many workers are inside. */
@@ -17,9 +19,9 @@ static uint32_t places_of(uint64_t region) { return (uint32_t)(region >> 16) & 0
 
 static uint32_t inside_of(uint64_t region) { return (uint32_t)region & 0xffff; }
 
-/* A worker that finds nothing to do looks around this often, about 50 us, before it sleeps: the regions of a step follow
+/* A worker that finds nothing to do looks around this often, about 100 us, before it sleeps: the regions of a step follow
  * each other within a few. */
-enum { LOOKS = 4000, MOST_WORKERS = 1023 };
+enum { LOOKS = 4000 };
 
 struct mlp_pool {
     atomic_bool busy; /* a region is running; others run theirs on their own thread */
@@ -34,7 +36,8 @@ struct mlp_pool {
     pthread_mutex_t mutex; /* of going to sleep and waking */
     pthread_cond_t wake;
     size_t n_workers;
-    pthread_t workers[MOST_WORKERS];
+    pthread_t workers[MLP_MOST_THREADS - 1];
+    pid_t process; /* a forked child has the pool, but none of its threads */
 };
 
 static void relax(void) {
@@ -117,6 +120,7 @@ mlp_pool *mlp_pool_create(void) {
         free(pool);
         return NULL;
     }
+    pool->process = getpid();
     return pool;
 }
 
@@ -136,18 +140,24 @@ void mlp_pool_destroy(mlp_pool *pool) {
     free(pool);
 }
 
-/* Threads that cannot be started are done without. */
+/* Threads that cannot be started are done without. Signals are for the threads of the caller. */
 static size_t hire(mlp_pool *pool, size_t n) {
-    n = n < MOST_WORKERS ? n : MOST_WORKERS;
+    sigset_t all, before;
+    n = n < MLP_MOST_THREADS - 1 ? n : MLP_MOST_THREADS - 1;
+    if (pool->n_workers >= n || sigfillset(&all) != 0 || pthread_sigmask(SIG_SETMASK, &all, &before) != 0) {
+        return n < pool->n_workers ? n : pool->n_workers;
+    }
     while (pool->n_workers < n && pthread_create(&pool->workers[pool->n_workers], NULL, work, pool) == 0) {
         pool->n_workers++;
     }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return n < pool->n_workers ? n : pool->n_workers;
 }
 
 void mlp_parallel(mlp_pool *pool, size_t n_threads, size_t n_tasks, mlp_task task, void *context) {
     n_threads = n_threads < n_tasks ? n_threads : n_tasks;
-    if (pool == NULL || n_threads <= 1 || atomic_exchange_explicit(&pool->busy, true, memory_order_acquire)) {
+    if (pool == NULL || n_threads <= 1 || pool->process != getpid() ||
+        atomic_exchange_explicit(&pool->busy, true, memory_order_acquire)) {
         for (size_t t = 0; t < n_tasks; t++) {
             task(context, t, 0);
         }

@@ -4,6 +4,8 @@
 
 #include "mlp.h"
 
+enum { MLP_MOST_THREADS = 1024 }; /* of a region */
+
 /* Task t of a region; thread: from 0, below the region's n_threads, the same for all tasks that a thread runs in it. */
 typedef void (*mlp_task)(void *context, size_t t, size_t thread);
 

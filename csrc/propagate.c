@@ -75,7 +75,7 @@ static void end_layer(void *context, size_t row, size_t n_rows, size_t column, s
     const layer_end *end = context;
     const mlp_network *net = end->pass->net;
     size_t ld = end->pass->ld[end->layer], at = row * ld + column;
-    void *d = end->pass->d[end->layer];
+    void *d = end->activation == MLP_ACT_identity ? NULL : end->pass->d[end->layer];
     net->kernels->forward[end->activation](mlp_at(net, end->z, at), d == NULL ? NULL : mlp_at(net, d, at),
                                            end->bias == NULL ? NULL : mlp_at(net, end->bias, column), n_rows, n_columns,
                                            ld);
@@ -168,7 +168,7 @@ void mlp_activate_output(mlp_pass *pass, bool derivative) {
     if (net->output == OUTPUT_SOFTMAX) {
         kernels->softmax(pass->z, outputs, stride, stride);
     } else if (net->output == OUTPUT_EXP) {
-        kernels->exponential(pass->z, NULL, NULL, outputs, stride, stride);
+        kernels->exponential(pass->z, outputs, stride, stride);
     } else {
         void *d = derivative && mlp_has_derivative_from_input(activation) ? pass->d_out : NULL;
         kernels->forward[activation](pass->z, d, NULL, outputs, stride, stride);
@@ -203,7 +203,7 @@ static mlp_status predict_block(mlp_pass *pass, void *const *activations, const 
 
 static void predict_task(void *context, size_t t, size_t thread) {
     prediction *p = context;
-    mlp_pass *pass = p->crew->passes[thread];
+    mlp_pass *pass = p->crew->members[thread].pass;
     if (atomic_load_explicit(&p->crew->stop, memory_order_relaxed)) {
         return;
     }
@@ -220,7 +220,7 @@ mlp_status mlp_forward(const mlp_network *network, void *const *activations, con
         return MLP_NO_MEMORY;
     }
     prediction p = {.crew = crew, .activations = activations, .x = x, .status = MLP_OK};
-    size_t block = crew->passes[0]->plan.block;
+    size_t block = crew->members[0].pass->plan.block;
     mlp_parallel(call->pool, crew->n, (x->n_rows + block - 1) / block, predict_task, &p);
     mlp_crew_destroy(crew);
     return (mlp_status)p.status;

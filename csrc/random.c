@@ -14,7 +14,7 @@ static uint64_t draw_up_to(const mlp_random *random, uint64_t most) {
     return value;
 }
 
-void mlp_permute(int64_t *order, size_t n, const mlp_random *random) {
+bool mlp_permute(int64_t *order, size_t n, const mlp_random *random, mlp_call *call) {
     for (size_t i = 0; i < n; i++) {
         order[i] = (int64_t)i;
     }
@@ -23,5 +23,9 @@ void mlp_permute(int64_t *order, size_t n, const mlp_random *random) {
         int64_t taken = order[j];
         order[j] = order[i];
         order[i] = taken;
+        if (i % 65536 == 0 && mlp_pause(call, 65536.0 * MLP_SAMPLE_WORK)) {
+            return false;
+        }
     }
+    return true;
 }

@@ -69,7 +69,7 @@ static void free_snapshot(snapshot *s) {
 /* ---- Beginning and end. */
 static bool settle(training *t, mlp_data *data, void **settled) {
     mlp_dtype dtype = t->net->dtype;
-    return mlp_settle_rows(&data->x, dtype, t->crew->passes[0]->plan.lanes, &settled[0]) &&
+    return mlp_settle_rows(&data->x, dtype, t->crew->members[0].pass->plan.lanes, &settled[0]) &&
            mlp_settle_rows(&data->y, data->labels ? MLP_F64 : dtype, false, &settled[1]) &&
            mlp_settle_rows(&data->weight, MLP_F64, false, &settled[2]);
 }
@@ -205,6 +205,9 @@ static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
         mlp_step(net, t->gradient, rate, t->call);
         net->progress.step++;
         net->progress.optimizer_step++;
+        if (mlp_pause(t->call, 10.0 * (double)net->n_parameters)) {
+            return MLP_INTERRUPTED;
+        }
     }
     report->loss = net->sum ? loss + penalties * fraction : loss / weight;
     return MLP_OK;
@@ -235,8 +238,8 @@ static mlp_status run_epoch(training *t, epoch_report *report) {
         }
     }
     take_snapshot(&t->epoch_start, net);
-    if (t->order != NULL) {
-        mlp_permute(t->order, t->data.x.n_rows, t->settings->shuffle);
+    if (t->order != NULL && !mlp_permute(t->order, t->data.x.n_rows, t->settings->shuffle, t->call)) {
+        return MLP_INTERRUPTED;
     }
     mlp_status status = t->search != NULL ? run_iteration(t, report) : run_steps(t, hooked, report);
     if (status == MLP_OK && !net->kernels->all_finite(net->parameters, net->n_parameters)) {

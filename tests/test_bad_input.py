@@ -405,7 +405,7 @@ def test_predictions():
     net = trained()
     for layer in (0, 2, 3, -2, -5):
         assert_refused(lambda layer=layer: net.transform(X, layer=layer), net, ValueError, f"layer|{layer}")
-    assert_refused(lambda: net.transform(X, layer=1.0), net, TypeError, "layer|float")
+    assert_refused(lambda: net.transform(X, layer=1.0), net, TypeError, "layer|1.0")
     shallow = mlpc.Network([3, 2], loss="huber", seed=0)
     assert_refused(lambda: shallow.transform(X), shallow, ValueError, "hidden")
     binary = trained("binary_cross_entropy", 1)

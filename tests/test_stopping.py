@@ -277,3 +277,33 @@ def test_divergence_of_a_first_epoch(optimizer):
     assert "epoch 1" in str(caught[0].message)
     assert net.parameters.tobytes() == before.tobytes()
     assert net.history.stop_reason == "diverged"
+
+
+def test_a_gradient_that_is_not_finite_is_no_convergence():
+    net = mlpc.Network([1, 1], loss="squared_error", bias=False, dtype="float32", optimizer="lbfgs", seed=0)
+    net.parameters = [1e-35]
+    with pytest.warns(mlpc.DivergenceWarning):
+        net.fit([[3e38], [-3e38]], [-1e5, -1e5])
+    assert net.history.stop_reason == "diverged"
+
+
+def test_a_label_that_turns_bad_is_named():
+    """Labels become indices: they are looked at in every epoch."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60000, 4)), rng.integers(0, 3, 60000)
+    net = mlpc.Network([4, 5, 3], loss="categorical_cross_entropy", seed=0)
+
+    def change(net, epoch, logs):
+        y[40001] = 9
+
+    with pytest.raises(ValueError, match=r"y\[40001\] is 9: it must be a whole number from 0 to 2"):
+        net.fit(X, y, epochs=3, batch_size=None, callbacks=change)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "log_cosh", "poisson"])
+def test_a_row_of_weight_0_is_none_at_all(loss):
+    net = mlpc.Network([1, 1], loss=loss, dtype="float32", seed=0)
+    net.parameters = [1.0, 0.0]
+    X, y, weight = [[1e30], [1.0], [2.0]], [0.0, 1.0, 2.0], [0.0, 1.0, 1.0]
+    assert net.objective(X, y, sample_weight=weight) == net.objective(X[1:], y[1:])
+    assert np.isfinite(net.fit(X, y, sample_weight=weight, epochs=3).parameters).all()

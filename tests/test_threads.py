@@ -141,3 +141,32 @@ def test_divergence_with_threads():
         net.fit(X, y, epochs=3, batch_size=200, n_threads=2)
     assert net.history.stop_reason == "diverged"
     assert net.parameters.tobytes() == before
+
+
+def test_any_number_of_threads_may_be_asked_for():
+    """More than there can be are not an error, and cost no memory."""
+    sizes, n, batch, loss = LARGE[2]
+    assert run(sizes, n, batch, loss, 2**60)[0].tobytes() == run(sizes, n, batch, loss, 1)[0].tobytes()
+
+
+def test_a_daemon_thread_may_train_to_the_end():
+    python(
+        "import mlpc, numpy as np, threading, time\n"
+        "net = mlpc.Network([50, 64, 1], loss='squared_error', seed=0)\n"
+        "X = np.ones((20000, 50))\n"
+        "fit = lambda: net.fit(X, X[:, 0], epochs=10**6, batch_size=None, n_threads=4)\n"
+        "threading.Thread(target=fit, daemon=True).start()\n"
+        "time.sleep(0.3)",
+    )
+
+
+def test_signals_are_not_for_the_workers():
+    python(
+        "import os, signal, mlpc, numpy as np\n"
+        "net = mlpc.Network([50, 64, 1], loss='squared_error', seed=0)\n"
+        "net.fit(np.ones((20000, 50)), np.ones(20000), epochs=1, batch_size=None, n_threads=3)\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})\n"
+        "os.kill(os.getpid(), signal.SIGUSR1)\n"
+        "assert signal.sigwait({signal.SIGUSR1}) == signal.SIGUSR1",
+        OPENBLAS_NUM_THREADS="1",
+    )

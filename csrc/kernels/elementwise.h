@@ -51,13 +51,8 @@ MLP_ACTIVATIONS(ACTIVATION)
 #undef FROM_INPUT
 
 /* The output activation of the Poisson loss; its derivative is never asked for. */
-static void exponential(void *a, void *d, const void *bias, size_t rows, size_t n, size_t ld) {
-    (void)d;
-    if (bias == NULL) {
-        map_forward(a, NULL, NULL, rows, n, ld, f_exp, unchanged);
-    } else {
-        map_forward(a, NULL, bias, rows, n, ld, f_exp, unchanged);
-    }
+static void exponential(void *a, size_t rows, size_t n, size_t ld) {
+    map_forward(a, NULL, NULL, rows, n, ld, f_exp, unchanged);
 }
 
 static void multiply(void *out, const void *a, const void *b, size_t rows, size_t n, size_t ld) {

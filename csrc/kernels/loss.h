@@ -14,6 +14,11 @@ ALWAYS_INLINE void add_losses(double *losses, size_t k, vec x) {
     }
 }
 
+/* A sample of weight 0 is none at all, whatever its derivative. */
+static inline vec scaled(vec derivative, vec scale) {
+    return v_select(v_eq(scale, v_zero()), v_zero(), v_mul(derivative, scale));
+}
+
 ALWAYS_INLINE void loss_of_difference(double *losses, real *dz, const real *a, const mlp_targets *t,
                                       vec (*loss)(vec, vec), vec (*slope)(vec, vec)) {
     const real *y = t->y, *scale = t->scale;
@@ -23,7 +28,7 @@ ALWAYS_INLINE void loss_of_difference(double *losses, real *dz, const real *a, c
             vec d = v_sub(v_load(a + at), v_load(y + at)), p = v_set1((real)t->parameters[k]);
             add_losses(losses + s, k, loss(d, p));
             if (dz != NULL) {
-                v_store(dz + at, v_mul(slope(d, p), v_load(scale + s)));
+                v_store(dz + at, scaled(slope(d, p), v_load(scale + s)));
             }
         }
     }
@@ -38,7 +43,7 @@ ALWAYS_INLINE void loss_of_logit(double *losses, real *dz, const real *z, const 
             vec logit = v_load(z + at), target = v_load(y + at);
             add_losses(losses + s, k, loss(logit, target));
             if (dz != NULL) {
-                v_store(dz + at, v_mul(v_sub(g(logit), target), v_load(scale + s)));
+                v_store(dz + at, scaled(v_sub(g(logit), target), v_load(scale + s)));
             }
         }
     }
@@ -87,7 +92,7 @@ static void loss_categorical(double *losses, void *derivative, const void *logit
         for (size_t k = 0; k < t->n_outputs; k++) {
             size_t at = k * t->stride + s;
             vec a = v_div(f_exp(v_sub(v_load(z + at), largest)), sum);
-            v_store(dz + at, v_mul(v_sub(v_mul(y_sum, a), v_load(y + at)), factor));
+            v_store(dz + at, scaled(v_sub(v_mul(y_sum, a), v_load(y + at)), factor));
         }
     }
 }

@@ -69,13 +69,20 @@ void begin_call(call *c, module_state *state, double work, size_t n_threads) {
     if (work < LONG_WORK) return;
     c->core.n_threads = n_threads == 0 ? state->n_threads : n_threads;
     if (c->core.n_threads > 1) c->core.pool = get_pool(state);
+    if (c->core.pool != NULL) {
+        c->state = state;
+        state->pool_users++;
+    }
     c->core.poll = poll_signals;
     c->core.context = c;
     c->next_poll = now() + POLL_INTERVAL;
     c->waiting = PyEval_SaveThread();
 }
 
-void end_call(call *c) { take_gil(c); }
+void end_call(call *c) {
+    take_gil(c);
+    if (c->state != NULL) c->state->pool_users--;
+}
 
 bool take_gil(call *c) {
     if (c->waiting == NULL) return false;

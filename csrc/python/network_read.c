@@ -169,7 +169,7 @@ PyObject *network_transform(network_object *self, PyObject *const *args, Py_ssiz
         layer = PyNumber_AsSsize_t(value, NULL);
         if (layer == -1 && PyErr_Occurred()) {
             if (PyErr_ExceptionMatches(PyExc_TypeError)) {
-                PyErr_Format(PyExc_TypeError, "layer must be a whole number, got %s", Py_TYPE(value)->tp_name);
+                PyErr_Format(PyExc_TypeError, "layer must be a whole number, got %R", value);
             }
             return NULL;
         }

@@ -209,22 +209,36 @@ static PyObject *get_biases(network_object *self, void *Py_UNUSED(closure)) {
     return ready(self) ? layers_of(self, (PyObject *)self, mlp_parameters(self->net), false) : NULL;
 }
 
+static void raise_vector(const network_object *self, PyObject *vector) {
+    PyObject *dtype = (PyObject *)PyArray_DescrFromType(self->typenum), *shape = NULL, *strides = NULL;
+    size_t n = mlp_n_parameters(self->net);
+    if (!PyArray_Check(vector)) {
+        PyErr_Format(PyExc_ValueError, "vector must be a contiguous array of %S of shape (%zu,), got %s", dtype, n,
+                     Py_TYPE(vector)->tp_name);
+    } else if ((shape = PyObject_GetAttrString(vector, "shape")) != NULL &&
+               (strides = PyObject_GetAttrString(vector, "strides")) != NULL) {
+        PyErr_Format(PyExc_ValueError,
+                     "vector must be a contiguous array of %S of shape (%zu,), got one of %S, shape %S and strides %S",
+                     dtype, n, PyArray_DESCR((PyArrayObject *)vector), shape, strides);
+    }
+    Py_XDECREF(strides);
+    Py_XDECREF(shape);
+    Py_XDECREF(dtype);
+}
+
 static PyObject *unpack(network_object *self, PyObject *vector) {
     if (!ready(self)) return NULL;
     PyArrayObject *array = (PyArrayObject *)vector;
-    PyObject *weights = NULL, *biases = NULL, *both = NULL, *dtype = NULL;
+    PyObject *weights = NULL, *biases = NULL, *both = NULL;
     if (!PyArray_Check(vector) || PyArray_TYPE(array) != self->typenum || PyArray_NDIM(array) != 1 ||
         (size_t)PyArray_DIM(array, 0) != mlp_n_parameters(self->net) || !PyArray_ISCARRAY_RO(array)) {
-        dtype = (PyObject *)PyArray_DescrFromType(self->typenum);
-        PyErr_Format(PyExc_ValueError, "vector must be a contiguous array of %S of shape (%zu,), got %R", dtype,
-                     mlp_n_parameters(self->net), vector);
+        raise_vector(self, vector);
         goto done;
     }
     weights = layers_of(self, vector, PyArray_DATA(array), true);
     biases = weights == NULL ? NULL : layers_of(self, vector, PyArray_DATA(array), false);
     both = biases == NULL ? NULL : PyTuple_Pack(2, weights, biases);
 done:
-    Py_XDECREF(dtype);
     Py_XDECREF(biases);
     Py_XDECREF(weights);
     return both;
@@ -246,6 +260,11 @@ static int set_parameters(network_object *self, PyObject *value, void *Py_UNUSED
     operand vector;
     PyObject *view = get_vector(self, value, "parameters", &vector) ? get_parameters(self, NULL) : NULL;
     bool nested = in_own_callback(self);
+    if (view != NULL && !mlp_is_finite(self->net, PyArray_DATA(vector.array))) {
+        PyErr_Format(PyExc_ValueError, "parameters must be finite%s, got nan or infinity",
+                     self->typenum == NPY_FLOAT ? " in float32" : "");
+        Py_CLEAR(view);
+    }
     if (view != NULL && (nested || lock_write(self, "parameters"))) {
         status = PyArray_CopyInto((PyArrayObject *)view, vector.array);
         if (!nested) unlock_write(self);

@@ -36,7 +36,8 @@ typedef struct {
     size_t n_threads;     /* of a call that does not say */
     mlp_pool *pool;       /* NULL until it is needed */
     pid_t pool_owner;
-    bool ended; /* the interpreter is ending: no more workers */
+    size_t pool_users; /* calls under way that have it */
+    bool ended;        /* the interpreter is ending: no more workers */
 } module_state;
 
 typedef enum { OUTPUTS, BINARY_LABELS, CATEGORICAL_LABELS } prediction; /* what predict gives */
@@ -142,6 +143,7 @@ void end_pool(module_state *state);
 typedef struct {
     mlp_call core;
     PyThreadState *waiting; /* NULL while the GIL is held */
+    module_state *state;    /* of the pool that the call has; NULL: none */
     int64_t next_poll;      /* ns of the monotonic clock */
 } call;
 
