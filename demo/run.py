@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+from tqdm import tqdm
 
 import mlpc
 from mlpc import plot
@@ -95,13 +96,19 @@ def overview(net: mlpc.Network, X: NDArray[np.float64], y: NDArray[np.float64]) 
 
 
 def digits() -> None:
-    """Train on three quarters of the digits and judge the rest."""
+    """Train on three quarters of the digits and judge the rest; no choice depends on that quarter."""
     X, y = load_digits(return_X_y=True)
     X, X_test, y, y_test = train_test_split(X / 16.0, y, test_size=0.25, stratify=y, random_state=0)
     net = mlpc.Network([64, 100, 10], loss="categorical_cross_entropy", seed=0)
+
+    def report(net: mlpc.Network, epoch: int, logs: dict[str, float]) -> None:
+        if epoch == 1 or epoch % 10 == 0:
+            line = f"  epoch {epoch:4d}   loss {logs['loss']:.4f}   validation loss {logs['validation_loss']:.4f}"
+            tqdm.write(line)  # above the progress bar, where there is one
+
     print(f"Digits: {len(X)} images of 8 x 8 to learn from, {len(X_test)} held out, a 64-100-10 network, Adam")
     start = perf_counter()
-    net.fit(X, y, epochs=100, progress=True)
+    net.fit(X, y, epochs=100, validation_data=(X_test, y_test), callbacks=report, progress=True)
     seconds = perf_counter() - start
     print(f"  loss         {net.history.loss[0]:.3f} at first, {net.history.loss[-1]:.4f} after {net.epoch} epochs")
     print(f"  accuracy     {np.mean(net.predict(X_test) == y_test):.1%} on the images held out")

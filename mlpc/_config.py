@@ -7,11 +7,6 @@ from mlpc._version import __version__
 def show_config() -> None:
     """Print version, kernels and threads.
 
-    Raises
-    ------
-    ValueError
-        If the environment's MLPC_ISA names kernels that this machine cannot run.
-
     Examples
     --------
     >>> import mlpc

@@ -1,4 +1,4 @@
-"""Docstrings of what `Network` inherits from the extension as it is: too short for a Python frame around them."""
+"""Docstrings and signatures of what `Network` inherits from the extension: too short for a Python frame around them."""
 
 from mlpc import _core
 
@@ -197,5 +197,16 @@ Examples
 """,
 }
 
+SIGNATURES = {
+    "predict_proba": "($self, X)",
+    "forward": "($self, X)",
+    "predict": "($self, X, *, threshold=0.5)",
+    "transform": "($self, X, *, layer=-1)",
+    "activations": "($self, X)",
+    "end_epoch": "($self)",
+}
+
 for _name, _text in DOCS.items():
-    _core.add_docstring(getattr(_core.Network, _name), _text)
+    # The form in which CPython takes a signature from the docstring of a C method; attributes have none.
+    _head = f"{_name}{SIGNATURES[_name]}\n--\n\n" if _name in SIGNATURES else ""
+    _core.add_docstring(getattr(_core.Network, _name), _head + _text)

@@ -38,7 +38,7 @@ def monitor_code(settings: EarlyStopping | ReduceOnPlateau | None, *, validated:
     """Return the core's number of what is monitored, after checking that it exists."""
     if settings is None or settings.monitor == "loss":
         return LOSS
-    name = "early_stopping" if isinstance(settings, EarlyStopping) else "ReduceOnPlateau"
+    name = "early_stopping" if isinstance(settings, EarlyStopping) else "schedule"
     if settings.monitor == "validation_loss":
         if not validated:
             raise ValueError(f"{name} monitors 'validation_loss': pass validation_data, or let it monitor 'loss'")
@@ -88,17 +88,19 @@ class EpochEnd:
             column.append(value)
         if self._bar is not None:
             self._bar.update(loss, validation_loss, learning_rate)
-        values = self._monitored(self._stopping, added, epoch), self._monitored(self._plateau, added, epoch)
+        stopping = self._monitored("early_stopping", self._stopping, added, epoch)
+        plateau = self._monitored("schedule", self._plateau, added, epoch)
         self._first = False
-        return (stop, *values)
+        return stop, stopping, plateau
 
-    def _monitored(self, name: str | None, added: dict[str, float], epoch: int) -> float:
+    def _monitored(self, argument: str, name: str | None, added: dict[str, float], epoch: int) -> float:
         if name is None:
             return math.nan
         if name not in added:
             self.monitor_missing = self._first
             found = ", ".join(map(repr, added)) or "nothing"
-            raise ValueError(f"{name!r} is monitored but no callback added it to logs in epoch {epoch}: found {found}")
+            missing = f"which no callback added to logs in epoch {epoch}"
+            raise ValueError(f"{argument} monitors {name!r}, {missing}: found {found}")
         return added[name]
 
 

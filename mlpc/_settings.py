@@ -1,5 +1,6 @@
 """What optimizers, schedules, losses and early stopping have in common: immutable settings, checked when made."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
 from functools import partial
@@ -40,6 +41,6 @@ def real(default: object = MISSING, **bounds: float) -> Any:
     return checked(default, lambda name, value: _check.real(name, value, **bounds))
 
 
-def integer(default: object = MISSING, *, least: int) -> Any:
-    """A field that is a whole number of at least `least`."""
-    return checked(default, partial(_check.integer, least=least))
+def integer(default: object = MISSING, *, least: int, most: int = sys.maxsize) -> Any:
+    """A field that is a whole number from `least` to `most`."""
+    return checked(default, partial(_check.integer, least=least, most=most))

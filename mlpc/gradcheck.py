@@ -9,18 +9,17 @@ import numpy as np
 
 from mlpc import _check
 from mlpc._arrays import as_array
+from mlpc.network import Network
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-
-    from mlpc.network import Network
 
 __all__ = ["GradientCheck", "check_gradient"]
 
 _KINKED_AT_ZERO = ("relu", "leaky_relu", "selu")
 _KINKED_LOSSES = ("absolute_error", "quantile")
 _TOLERANCE = 1e-6
-_ROUNDINGS = 64  # of the objective's last place, allowed for in each of its values
+_ROUNDINGS = 64  # of the objective's last place: what its values may be off by, within the default tolerance
 
 
 @dataclass(frozen=True)
@@ -117,8 +116,8 @@ def check_gradient(
 
     Notes
     -----
-    The relative error of gradient a and difference d = (f(w + h) - f(w - h)) / 2h is |a - d| / max(|a|, |d|, r), r
-    such that what rounding of f alone explains is within the tolerance.
+    The relative error of gradient a and difference d = (f(w + h) - f(w - h)) / 2h is |a - d| / max(|a|, |d|, r) with
+    r = 1e6 · 64 eps |f| / 2h: what rounding of f alone explains is an error within the default tolerance.
 
     Examples
     --------
@@ -128,6 +127,8 @@ def check_gradient(
     >>> result.passed, result.n_checked
     (True, 13)
     """
+    if not isinstance(net, Network):
+        raise TypeError(f"net must be an mlpc.Network, got {net!r}")
     step = None if step is None else _check.real("step", step, gt=0)
     tolerance = _TOLERANCE if tolerance is None else _check.real("tolerance", tolerance, gt=0)
     X, y = as_array(X, "X"), as_array(y, "y")
@@ -150,7 +151,7 @@ def check_gradient(
             width = (w + h) - (w - h)  # as rounded
             differences[i] = (values[0] - values[1]) / width
             rounding[i] = _ROUNDINGS * np.finfo(np.float64).eps * max(map(abs, values)) / width
-    scale = np.maximum(np.maximum(abs(gradient), abs(differences)), np.maximum(rounding / tolerance, 1e-300))
+    scale = np.maximum(np.maximum(abs(gradient), abs(differences)), np.maximum(rounding / _TOLERANCE, 1e-300))
     errors = abs(gradient - differences) / scale
     checked = ~np.isnan(differences)
     if not checked.any():

@@ -43,6 +43,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
 
     from safetensors.numpy import save as to_bytes
 
+    target = _as_path(path)
     state = net.__getstate__()
     attributes, core = state["attributes"], state["core"]
     history = net.history
@@ -66,7 +67,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
     }
     metadata = {"format": "mlpc", "version": str(_VERSION), "header": header, "checksum": _checksum(header, tensors)}
     # A link stays a link, and the old file stays whole until the new one is.
-    target = Path(os.path.realpath(os.fspath(path)))
+    target = Path(os.path.realpath(target))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         with temporary.open("xb") as file:
@@ -94,6 +95,8 @@ def load(path: str | os.PathLike[str]) -> Network:
 
     Raises
     ------
+    TypeError
+        If `path` is not of its type.
     FileNotFoundError
         If there is no such file.
     ValueError
@@ -108,11 +111,9 @@ def load(path: str | os.PathLike[str]) -> Network:
     ...     mlpc.load(os.path.join(folder, "net.safetensors")).layer_sizes
     (2, 3, 1)
     """
-    from pathlib import Path
-
     from safetensors import SafetensorError
 
-    path = Path(path)
+    path = _as_path(path)
     with path.open("rb"):
         pass  # the operating system's own errors: no such file, a folder, no permission
     try:
@@ -121,6 +122,15 @@ def load(path: str | os.PathLike[str]) -> Network:
         raise ValueError(f"cannot load {path}: its header is malformed ({error!r})") from error
     except (SafetensorError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"cannot load {path}: {error}") from error
+
+
+def _as_path(path: object) -> Path:
+    import os
+    from pathlib import Path
+
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
+        raise TypeError(f"path must be a str or os.PathLike, got {path!r}")
+    return Path(path)
 
 
 def _load(path: Path) -> Network:

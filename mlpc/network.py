@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import math
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -23,7 +24,7 @@ from mlpc.training import Training
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import DTypeLike
     from typing_extensions import Self
@@ -134,7 +135,8 @@ class Network(Training, Description):
             dtype,
         )
         self._construct(spec, _as_optimizer(optimizer, spec))
-        self._start(_as_seed(seed))
+        with _untouched_on_failure(seed):
+            self._start(_as_seed(seed))
 
     def _construct(self, spec: Spec, optimizer: Optimizer) -> None:
         """Make the core's network; it refuses to be made twice."""
@@ -178,7 +180,7 @@ class Network(Training, Description):
 
     @property
     def seed(self) -> int:
-        """What reset() replays: the seed given, or the integer drawn where none or a Generator was given."""
+        """What reset() replays: the seed last given, or the integer drawn where none or a Generator was given."""
         return self._seed
 
     @property
@@ -217,7 +219,7 @@ class Network(Training, Description):
         Parameters
         ----------
         seed : int or numpy.random.Generator, optional
-            As in the constructor; None replays the seed given there.
+            As in the constructor; None replays the seed last given, there or here.
 
         Returns
         -------
@@ -241,7 +243,7 @@ class Network(Training, Description):
         >>> bool((net.parameters == first).all())
         True
         """
-        with self._one_fit():
+        with self._one_fit(), _untouched_on_failure(seed):
             self._start(self._seed if seed is None else _as_seed(seed))
         return self
 
@@ -257,6 +259,8 @@ class Network(Training, Description):
 
         Raises
         ------
+        TypeError
+            If `path` is not of its type.
         ValueError
             If the optimizer's schedule is a function: a model file is data, never code.
         OSError
@@ -336,6 +340,20 @@ def _as_optimizer(value: object, spec: Spec) -> Optimizer:
         name = type(optimizer).__name__
         raise ValueError(f"dropout must be 0 with {name}, whose steps compare gradients; got {spec.dropout!r}")
     return optimizer
+
+
+@contextmanager
+def _untouched_on_failure(seed: object) -> Iterator[None]:
+    """After an exception, put a Generator that served as seed back to where it was."""
+    if not isinstance(seed, np.random.Generator):
+        yield
+        return
+    state = seed.bit_generator.state
+    try:
+        yield
+    except BaseException:
+        seed.bit_generator.state = state
+        raise
 
 
 def _as_seed(seed: object) -> int:

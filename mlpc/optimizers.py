@@ -265,7 +265,7 @@ class LBFGS(Optimizer):
     Parameters
     ----------
     history_size : int, default=10
-        Pairs of steps and gradient changes kept.
+        Pairs of steps and gradient changes kept; from 1 to 1,000,000.
     tolerance : float, default=1e-7
         Training ends ("converged") once no element of the gradient is larger; >= 0.
 
@@ -276,7 +276,8 @@ class LBFGS(Optimizer):
 
     Notes
     -----
-    Nocedal and Wright (2006), "Numerical optimization", algorithms 7.5 and 3.5.
+    Nocedal and Wright (2006), "Numerical optimization", algorithms 7.5 and 3.5. An epoch follows a step of PyTorch's
+    LBFGS(lr=1, max_iter=1, max_eval=26, line_search_fn="strong_wolfe").
 
     Examples
     --------
@@ -287,7 +288,7 @@ class LBFGS(Optimizer):
 
     rule: ClassVar[str] = "lbfgs"
     full_batch: ClassVar[bool] = True
-    history_size: int = integer(10, least=1)
+    history_size: int = integer(10, least=1, most=1_000_000)
     tolerance: float = real(1e-7, ge=0)
 
 

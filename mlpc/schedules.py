@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
+import numpy as np
+
 from mlpc import _check, _core
 from mlpc._settings import Settings, checked, integer, real
 
@@ -269,4 +271,16 @@ def core_schedule(schedule: AnySchedule | None, monitor: int) -> tuple[object, .
         return (schedule.kind, monitor, *list(schedule.values().values())[1:])
     if isinstance(schedule, Schedule):
         return (schedule.kind, *schedule.values().values())
-    return ("hook", schedule)
+    return ("hook", _numbers_of(schedule))
+
+
+def _numbers_of(schedule: Callable[[int], float]) -> Callable[[int], float]:
+    """The function, refusing what is no number; the core judges its size."""
+
+    def multiplier(epoch: int) -> float:
+        value = schedule(epoch)
+        if not hasattr(value, "__float__") or np.ndim(value):
+            raise TypeError(f"schedule({epoch}) must be a number, got {value!r}")
+        return value
+
+    return multiplier

@@ -315,8 +315,11 @@ class Training(Evaluation):
 def _as_validation_data(value: object) -> tuple[Any, ...] | None:
     if value is None:
         return None
-    if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
-        raise TypeError(f"validation_data must be (X, y) or (X, y, sample_weight), got {type(value).__name__}")
+    expected = "validation_data must be (X, y) or (X, y, sample_weight)"
+    if not isinstance(value, (tuple, list)):
+        raise TypeError(f"{expected}, got {type(value).__name__}")
+    if len(value) not in (2, 3):
+        raise ValueError(f"{expected}, got {type(value).__name__} of length {len(value)}")
     return tuple(value)
 
 

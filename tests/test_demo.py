@@ -21,6 +21,9 @@ def test_demo(tmp_path):
     assert "accuracy     100.0%" in circles
     assert "agrees with finite differences" in circles
     assert "the same bits" in circles
+    progress = re.findall(r"epoch +(\d+) +loss (\S+) +validation loss (\S+)\n", digits)
+    assert [int(epoch) for epoch, _, _ in progress] == [1, *range(10, 101, 10)]
+    assert all(float(progress[-1][i]) < float(progress[0][i]) for i in (1, 2))
     accuracy = re.search(r"accuracy +(\S+)%", digits)
     assert accuracy is not None
     assert float(accuracy[1]) >= 97.0

@@ -4,6 +4,7 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import pydoc
 
 import numpy as np
 import pytest
@@ -45,6 +46,19 @@ def test_examples_of_inherited_methods(name):
     text = inspect.getdoc(inspect.getattr_static(mlpc.Network, name))
     assert text == _docs.DOCS[name].strip()
     assert run(text, name) > 0
+
+
+def test_signatures_of_inherited_methods():
+    methods = [name for name in _docs.DOCS if callable(getattr(mlpc.Network, name))]
+    assert methods == list(_docs.SIGNATURES)
+    net = mlpc.Network([2, 3, 1], loss="squared_error", seed=0)
+    for name in methods:
+        signature = inspect.signature(getattr(net, name))
+        assert str(inspect.signature(getattr(mlpc.Network, name))) == _docs.SIGNATURES[name].replace("$self", "self, /")
+        text = pydoc.plain(pydoc.render_doc(getattr(mlpc.Network, name)))
+        assert name + _docs.SIGNATURES[name].replace("$self", "self, /") in text
+        arguments = {"X": [[1.0, 2.0]], "threshold": 0.5, "layer": -1}
+        getattr(net, name)(**{argument: arguments[argument] for argument in signature.parameters})
 
 
 def assert_sections(name, text, parameters, returns):

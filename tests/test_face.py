@@ -62,6 +62,7 @@ def test_numbers_beyond_64_bits_are_refused():
     for make in (
         lambda: mlpc.SGD(10**400),
         lambda: mlpc.EarlyStopping(patience=2**70),
+        lambda: mlpc.LBFGS(1_000_001),
         lambda: net.fit([[1.0]], [1.0], epochs=2**70),
         lambda: net.fit([[1.0]], [1.0], batch_size=2**70),
     ):
@@ -186,6 +187,34 @@ def test_a_failing_initializer_changes_nothing():
         mlpc.Network([1, 1], loss="huber", initializer=lambda rng, shape: np.full(shape, 1e300), dtype="float32")
 
 
+@pytest.mark.parametrize(
+    "settings", [{"initializer": lambda rng, shape: np.ones(3)}, {"initializer": lambda *_: 1 / 0}]
+)
+def test_a_failing_initializer_leaves_the_generator(settings):
+    rng = np.random.default_rng(5)
+    before = rng.bit_generator.state
+    with pytest.raises((ValueError, ZeroDivisionError)):
+        mlpc.Network([2, 1], loss="squared_error", seed=rng, **settings)
+    assert rng.bit_generator.state == before
+    rows = iter([2])
+
+    def once(generator, shape):
+        return np.ones((next(rows, 3), 1))
+
+    net = mlpc.Network([2, 1], loss="squared_error", initializer=once, seed=0)
+    with pytest.raises(ValueError, match="shape"):
+        net.reset(rng)
+    assert rng.bit_generator.state == before
+    assert net.seed == 0
+
+
+def test_reset_replays_the_seed_last_given():
+    net = mlpc.Network([2, 3, 1], loss="squared_error", seed=0)
+    expected = fingerprint(net.reset(1))
+    assert fingerprint(net.reset()) == expected
+    assert net.seed == 1
+
+
 # ---- Callbacks.
 
 CIRCLES = circles()
@@ -236,15 +265,17 @@ def test_what_callbacks_may_not_add(name, value, error):
 
 
 def test_a_monitor_that_never_comes_changes_nothing():
-    for arguments in (
-        {"early_stopping": mlpc.EarlyStopping("accuracy")},
-        {"optimizer": mlpc.Adam(schedule=mlpc.ReduceOnPlateau("accuracy"))},
+    for argument, arguments in (
+        ("early_stopping", {"early_stopping": mlpc.EarlyStopping("accuracy")}),
+        ("schedule", {"optimizer": mlpc.Adam(schedule=mlpc.ReduceOnPlateau("accuracy"))}),
     ):
         net = circles_net().fit(*CIRCLES, epochs=2)
         net.optimizer = arguments.pop("optimizer", net.optimizer)
         before = fingerprint(net)
-        with pytest.raises(ValueError, match="accuracy"):
+        with pytest.raises(ValueError, match=f"{argument} monitors 'accuracy'.*found 'other'"):
             net.fit(*CIRCLES, callbacks=lambda net, epoch, logs: logs.update(other=1.0), **arguments)
+        with pytest.raises(ValueError, match=f"{argument} monitors 'accuracy', which does not exist"):
+            net.fit(*CIRCLES, **arguments)
         assert fingerprint(net) == before
 
 
@@ -254,7 +285,7 @@ def test_a_monitor_that_goes_away():
             logs["score"] = 1.0
 
     net = circles_net()
-    with pytest.raises(ValueError, match="'score' is monitored"):
+    with pytest.raises(ValueError, match=r"early_stopping monitors 'score'.* in epoch 2: found nothing"):
         net.fit(*CIRCLES, callbacks=once, early_stopping=mlpc.EarlyStopping("score"))
     assert net.epoch == 2
 
@@ -285,6 +316,31 @@ def test_two_fits_at_once():
     assert fingerprint(net.fit(*CIRCLES, epochs=1)) == fingerprint(
         circles_net().fit(*CIRCLES, epochs=2, callbacks=lambda *_: None).fit(*CIRCLES, epochs=1)
     )
+
+
+# ---- Schedules and validation data that are none.
+
+
+@pytest.mark.parametrize("value", ["a", None, 1j, [1.0], np.ones(2)], ids=repr)
+def test_a_schedule_that_returns_no_number(value):
+    net = mlpc.Network([2, 1], loss="binary_cross_entropy", optimizer=mlpc.SGD(0.5, schedule=lambda epoch: value))
+    before = fingerprint(net)
+    for call in (lambda: net.fit(*CIRCLES), lambda: net.partial_fit(*CIRCLES)):
+        with pytest.raises(TypeError) as caught:
+            call()
+        assert str(caught.value) == f"schedule(0) must be a number, got {value!r}"
+    assert fingerprint(net) == before
+
+
+@pytest.mark.parametrize("value", [1, True, np.float32(1), np.array(1.0)], ids=repr)
+def test_what_counts_as_a_number(value):
+    net = mlpc.Network([2, 1], loss="binary_cross_entropy", optimizer=mlpc.SGD(0.5, schedule=lambda epoch: value))
+    assert net.fit(*CIRCLES, epochs=2).history.learning_rate.tolist() == [0.5, 0.5]
+
+
+def test_validation_data_of_a_wrong_length():
+    with pytest.raises(ValueError, match=r"validation_data .* got tuple of length 4"):
+        circles_net().fit(*CIRCLES, validation_data=(*CIRCLES, *CIRCLES))
 
 
 # ---- Class weights.
@@ -429,6 +485,17 @@ def test_a_wrong_gradient_is_found():
     assert mlpc.check_gradient(net, X, y, tolerance=0.02)
 
 
+def test_the_error_does_not_depend_on_the_tolerance():
+    X, y = CIRCLES
+    net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", hidden_activation="tanh", seed=0)
+    default, strict, loose = (mlpc.check_gradient(net, X, y, tolerance=t) for t in (None, 1e-15, 0.1))
+    assert default.passed
+    assert not strict.passed
+    assert loose.passed
+    assert default.max_relative_error == strict.max_relative_error == loose.max_relative_error > 1e-15
+    assert default.worst == strict.worst == loose.worst
+
+
 def test_kinks_are_skipped():
     net = mlpc.Network([1, 2, 1], loss="squared_error", bias=True, l1=0.1, initializer="zeros")
     net.weights[0][...] = [[1.0, 2.0]]
@@ -451,6 +518,8 @@ def test_check_gradient_refuses():
         mlpc.check_gradient(net, [[1.0]], [1.0], tolerance=-1.0)
     with pytest.raises(ValueError, match="X"):
         mlpc.check_gradient(net, [[np.nan]], [1.0])
+    with pytest.raises(TypeError, match=r"net must be an mlpc\.Network, got 3"):
+        mlpc.check_gradient(3, [[1.0]], [1.0])
 
 
 # ---- Lists and frames.

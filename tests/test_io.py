@@ -256,6 +256,14 @@ def test_hostile_files(path, case):
         mlpc.load(path)
 
 
+@pytest.mark.parametrize("wrong", [3, None, b"net.safetensors"], ids=repr)
+def test_paths_of_a_wrong_type(wrong):
+    for call in (trained().save, mlpc.load):
+        with pytest.raises(TypeError) as caught:
+            call(wrong)
+        assert str(caught.value) == f"path must be a str or os.PathLike, got {wrong!r}"
+
+
 def test_a_deep_header(path):
     trained().save(path)
     tensors, metadata, _ = parts(path)
