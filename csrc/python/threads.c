@@ -1,6 +1,5 @@
 /* threads.c: how many threads a call may use, and the pool of workers that all networks of the process share. Used with the
  * GIL held. */
-#define _GNU_SOURCE /* sched_getaffinity */
 #include "wrapper.h"
 
 #include <sched.h>
