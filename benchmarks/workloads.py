@@ -48,8 +48,8 @@ WORKLOADS = [
     Workload("784-256-10, B=128, SGD", [784, 256, 10], 128, "sgd", SOFTMAX),
     Workload("256×4, B=256, SGD", [256] * 5, 256, "sgd"),
     Workload("1024×4, B=256, SGD", [1024] * 5, 256, "sgd", n_batches=4),
-    Workload("4096×3, B=256, SGD", [4096] * 4, 256, "sgd", n_batches=1),
-    Workload("4096×3, B=256, Adam", [4096] * 4, 256, "adam", n_batches=1),
+    Workload("4096×3, B=256, SGD", [4096] * 4, 256, "sgd", n_batches=2),
+    Workload("4096×3, B=256, Adam", [4096] * 4, 256, "adam", n_batches=2),
     Workload("64×6, B=8192, SGD", [64] * 7, 8192, "sgd", n_batches=2),
     Workload("100-256-128-64-1, B=256, Adam", [100, 256, 128, 64, 1], 256, "adam", SIGMOID),
 ]
