@@ -4,7 +4,8 @@
  *
  * kind OF_DIFFERENCE: a function of d = a - y, under any of the elementwise output activations; loss_NAME(d, p) and its
  *     slope slope_NAME(d, p), p the parameter of the output (delta, q);
- * kind OF_LOGIT: a function of the logit z under its own output activation, with derivative a - y by z: loss_NAME(z, y);
+ * kind OF_LOGIT: a function of the logit z under its own output activation, with derivative a - y by z:
+ *     loss_NAME(z, y, &derivative), which has a to compute for both;
  * kind OF_LOGITS: the same over all outputs of a sample together: the softmax with its cross-entropy, in loss.h.
  * lowest, highest: what a target may be.
  *
@@ -45,9 +46,10 @@ static inline vec slope_half_squared_error(vec d, vec p) {
 }
 
 /* -y log a - (1 - y) log(1 - a) with a = sigmoid(z): softplus(z) - y z, written so that neither part overflows. */
-static inline vec loss_binary_cross_entropy(vec z, vec y) {
-    vec tail = f_log1p(f_exp(v_neg(v_abs(z))));
-    return v_add(v_nfma(y, z, v_max(z, v_zero())), tail);
+static inline vec loss_binary_cross_entropy(vec z, vec y, vec *derivative) {
+    vec e = f_exp(v_neg(v_abs(z)));
+    *derivative = v_sub(sigmoid_from(z, e), y);
+    return v_add(v_nfma(y, z, v_max(z, v_zero())), log1p_finite(e));
 }
 
 /* |d| */
@@ -93,10 +95,10 @@ static inline vec slope_quantile(vec d, vec q) {
 }
 
 /* a - y + y log(y / a) with a = exp(z): half the Poisson deviance; y log y is 0 at y = 0. */
-static inline vec loss_poisson(vec z, vec y) {
-    vec zero = v_zero(), positive = v_select(v_gt(y, zero), y, v_set1(1));
-    vec y_terms = v_mul(y, v_sub(v_sub(f_log(positive), z), v_set1(1)));
-    return v_add(f_exp(z), y_terms);
+static inline vec loss_poisson(vec z, vec y, vec *derivative) {
+    vec a = f_exp(z), zero = v_zero(), positive = v_select(v_gt(y, zero), y, v_set1(1));
+    *derivative = v_sub(a, y);
+    return v_add(a, v_mul(y, v_sub(v_sub(f_log(positive), z), v_set1(1))));
 }
 
 #endif

@@ -197,10 +197,12 @@ static inline vec f_log1p(vec u) { /* 1 ulp; -infinity at -1, NaN below */
 
 /* ---- Built on them. */
 
-static inline vec f_sigmoid(vec x) { /* 2.5 ulp */
-    vec e = f_exp(v_neg(v_abs(x))), one = v_set1(1);
+static inline vec sigmoid_from(vec x, vec e) { /* e = exp(-|x|) */
+    vec one = v_set1(1);
     return v_div(v_select(v_lt(x, v_zero()), e, one), v_add(one, e));
 }
+
+static inline vec f_sigmoid(vec x) { return sigmoid_from(x, f_exp(v_neg(v_abs(x)))); } /* 2.5 ulp */
 
 static inline vec f_tanh(vec x) { /* 2 ulp */
     vec a = v_abs(x), a2 = v_mul(a, a), one = v_set1(1), two = v_set1(2);

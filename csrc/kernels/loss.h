@@ -34,16 +34,16 @@ ALWAYS_INLINE void loss_of_difference(double *losses, real *dz, const real *a, c
     }
 }
 
-ALWAYS_INLINE void loss_of_logit(double *losses, real *dz, const real *z, const mlp_targets *t, vec (*loss)(vec, vec),
-                                 vec (*g)(vec)) {
+ALWAYS_INLINE void loss_of_logit(double *losses, real *dz, const real *z, const mlp_targets *t,
+                                 vec (*loss)(vec, vec, vec *)) {
     const real *y = t->y, *scale = t->scale;
     for (size_t s = 0; s < t->n; s += LANES) {
         for (size_t k = 0; k < t->n_outputs; k++) {
             size_t at = k * t->stride + s;
-            vec logit = v_load(z + at), target = v_load(y + at);
-            add_losses(losses + s, k, loss(logit, target));
+            vec derivative, value = loss(v_load(z + at), v_load(y + at), &derivative);
+            add_losses(losses + s, k, value);
             if (dz != NULL) {
-                v_store(dz + at, scaled(v_sub(g(logit), target), v_load(scale + s)));
+                v_store(dz + at, scaled(derivative, v_load(scale + s)));
             }
         }
     }
@@ -138,7 +138,7 @@ static inline double output_slope_poisson(double a, double y) { return 1.0 - (y 
     }
 #define OF_LOGIT(name, activation)                                                            \
     static void block_##name(double *losses, void *dz, const void *z, const mlp_targets *t) { \
-        loss_of_logit(losses, dz, z, t, loss_##name, own_##activation);                       \
+        loss_of_logit(losses, dz, z, t, loss_##name);                                         \
     }                                                                                         \
     OUTPUT_GRADIENT(name)
 #define OF_LOGITS(name, activation)                                                           \
@@ -150,13 +150,9 @@ static inline double output_slope_poisson(double a, double y) { return 1.0 - (y 
     static void output_gradient_##name(void *da, const void *a, const mlp_targets *t) { \
         gradient_of_logit(da, a, t, output_slope_##name);                               \
     }
-#define own_sigmoid f_sigmoid
-#define own_exp f_exp
 #define LOSS(name, activation, kind, parameter, lowest, highest) kind(name, activation)
 MLP_LOSSES(LOSS)
 #undef LOSS
-#undef own_sigmoid
-#undef own_exp
 #undef OUTPUT_GRADIENT
 #undef OF_DIFFERENCE
 #undef OF_LOGIT
