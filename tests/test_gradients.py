@@ -91,6 +91,22 @@ def test_twin(loss, output):
         assert net.gradient(X, y, sample_weight=weight).tobytes() == gradient.tobytes()
 
 
+@pytest.mark.parametrize(("sizes", "n"), [([2500, 40, 2600, 3], 300), ([5, 30, 4500], 1100)], ids=str)
+def test_wide_layers_and_long_batches(sizes, n):
+    """Products longer than a panel is deep, in all three directions; batches of several blocks and chunks."""
+    rng = np.random.default_rng(8)
+    net, twin, vector = build(
+        rng, sizes, "tanh", "squared_error", "identity", reduction="mean", penalties=True, bias=True
+    )
+    X, y = make_data(rng, n, sizes[0], sizes[-1], "squared_error")
+    expected = twin.evaluate(vector, X, y, None)
+    objective, gradient = net.objective_and_gradient(X, y)
+    assert objective == pytest.approx(expected.objective, rel=1e-11)
+    assert_close(gradient, expected.gradient)
+    assert_close(net.input_gradient(X, y), expected.input_gradient)
+    assert_close(net.predict_proba(X), expected.A[-1], 1e-10)
+
+
 @pytest.mark.parametrize(("loss", "output"), PAIRS)
 def test_finite_differences(loss, output):
     rng = np.random.default_rng(5)
