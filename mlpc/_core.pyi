@@ -78,7 +78,7 @@ class Network:
     ) -> list[tuple[NDArray[Any], ...]]:
         """One (Z, A, dA, dZ, dW, db) a layer."""
     def _set_optimizer(self, settings: dict[str, Any]) -> None:
-        """Fields of mlp_optimizer in mlp.h by name, `rule` and what it reads; checked by the caller. A writer."""
+        """Fields of mlp_optimizer in mlp_types.h by name, `rule` and what it reads; checked by the caller. A writer."""
     def _set_bit_generator(self, bit_generator: np.random.BitGenerator | None) -> None:
         """Keeps it and its capsule's bitgen_t: the source of each epoch's order."""
     def _set_dropout_key(self, key: int) -> None: ...
