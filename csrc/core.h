@@ -9,6 +9,12 @@
 #include "mlp.h"
 #include "pool.h"
 
+/* ---- memory.c */
+
+/* A block on a boundary of 64 bytes, freed by free(), and one of zeros; NULL: no memory, or a size that overflows. */
+void *mlp_reserve(size_t n, size_t item);
+void *mlp_allocate(size_t n, size_t item);
+
 /* ---- network.c */
 typedef struct {
     size_t n_in, n_out;
@@ -63,10 +69,6 @@ static inline void *mlp_at(const mlp_network *net, const void *block, size_t i) 
 static inline size_t mlp_inputs(const mlp_network *net) { return net->layers[0].n_out; }
 
 static inline size_t mlp_outputs(const mlp_network *net) { return net->layers[net->n_layers].n_out; }
-
-/* A block on a boundary of 64 bytes, freed by free(), and one of zeros; NULL: no memory, or a size that overflows. */
-void *mlp_reserve(size_t n, size_t item);
-void *mlp_allocate(size_t n, size_t item);
 
 /* Says that `work` operations are done; true: the caller wants the call to end. */
 bool mlp_pause(mlp_call *call, double work);

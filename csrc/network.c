@@ -47,24 +47,6 @@ const char *mlp_loss_activation(const char *loss) {
     return i < MLP_N_LOSSES ? losses[i].activation : NULL;
 }
 
-/* ---- Memory. */
-void *mlp_reserve(size_t n, size_t item) {
-    if (n > (PTRDIFF_MAX - MLP_VECTOR_BYTES) / item) {
-        return NULL;
-    }
-    size_t size = (n * item + MLP_VECTOR_BYTES - 1) / MLP_VECTOR_BYTES * MLP_VECTOR_BYTES;
-    size += size == 0 ? MLP_VECTOR_BYTES : 0;
-    return aligned_alloc(MLP_VECTOR_BYTES, size);
-}
-
-void *mlp_allocate(size_t n, size_t item) {
-    void *block = mlp_reserve(n, item);
-    if (block != NULL) {
-        memset(block, 0, n * item);
-    }
-    return block;
-}
-
 /* ---- Checking. */
 static const char *check_sizes(const mlp_spec *spec) {
     size_t total = 0, most = PTRDIFF_MAX / sizeof(double) / 4;

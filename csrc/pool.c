@@ -1,5 +1,6 @@
-/* pool.c: worker threads that share the tasks of one region at a time; the only file of the core that asks the operating
- * system for anything. Which thread runs a task changes nothing: tasks are cut by shape and write to places of their own. */
+/* pool.c: worker threads that share the tasks of one region at a time; but for memory.c the only file of the core that
+ * asks the operating system for anything. Which thread runs a task changes nothing: tasks are cut by shape and write to
+ * places of their own. */
 #define _POSIX_C_SOURCE 200809L
 #include "pool.h"
 
