@@ -33,6 +33,12 @@ static bool layer_gradient(mlp_pass *pass, size_t l, const void *dz, void *gradi
         net->kernels->lanes_gradient(sums, a, dz, layer->n_in, layer->n_out, pass->stride, net->bias, accumulate);
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
     }
+    if (pass->plan.single && l == net->n_layers) {
+        void *db = net->bias ? mlp_at(net, gradient, layer->biases) : NULL;
+        net->kernels->single_gradient(mlp_at(net, gradient, layer->weights), db, a, ld, dz, pass->n, layer->n_in,
+                                      accumulate);
+        return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * pass->n));
+    }
     backward_end end = {
         .pass = pass, .layer = l, .db = mlp_at(net, gradient, layer->biases), .dz = dz, .accumulate = accumulate};
     return mlp_multiply(&(mlp_product){.kernels = net->kernels,
@@ -79,6 +85,13 @@ static bool layer_input_gradient(mlp_pass *pass, size_t l, const void *dz, void 
         }
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
     }
+    if (pass->plan.single && l == net->n_layers) {
+        net->kernels->single_backward(da, pass->ld[l - 1], dz, w, pass->n, layer->n_in);
+        if (through) {
+            through_activation(&end, 0, pass->n, 0, layer->n_in);
+        }
+        return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * pass->n));
+    }
     return mlp_multiply(&(mlp_product){.kernels = net->kernels,
                                        .c = da,
                                        .ldc = pass->ld[l - 1],
@@ -96,10 +109,10 @@ static bool layer_input_gradient(mlp_pass *pass, size_t l, const void *dz, void 
 static bool backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wanted *wanted, void *gradient,
                            bool accumulate) {
     const mlp_network *net = pass->net;
-    bool lanes = pass->plan.lanes;
-    void *dz = lanes ? pass->dz_out : pass->dz, *da = pass->da;
+    void *dz = pass->plan.lanes || pass->plan.single ? pass->dz_out : pass->dz, *da = pass->da;
     for (size_t l = net->n_layers; l >= 1; l--) {
-        size_t ld = lanes ? pass->stride : pass->ld[l], ld_in = lanes ? pass->stride : pass->ld[l - 1];
+        bool below = pass->plan.lanes, lanes = below || (pass->plan.single && l == net->n_layers);
+        size_t ld = lanes ? pass->stride : pass->ld[l], ld_in = below ? pass->stride : pass->ld[l - 1];
         const mlp_layer *layer = &net->layers[l];
         if (wanted->records != NULL) {
             mlp_copy_out(pass, dz, lanes, ld, layer->n_out, wanted->records[l - 1].dz, first);
@@ -116,11 +129,11 @@ static bool backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wante
             return false;
         }
         if (l == 1) {
-            mlp_copy_out(pass, da, lanes, ld_in, layer->n_in, wanted->input_gradient, first);
+            mlp_copy_out(pass, da, below, ld_in, layer->n_in, wanted->input_gradient, first);
             break;
         }
         if (wanted->records != NULL) {
-            mlp_copy_out(pass, da, lanes, ld_in, layer->n_in, wanted->records[l - 2].da, first);
+            mlp_copy_out(pass, da, below, ld_in, layer->n_in, wanted->records[l - 2].da, first);
             size_t rows, n, ld_unused;
             mlp_shape_of(pass, l - 1, &rows, &n, &ld_unused);
             through_activation(&(backward_end){.pass = pass, .layer = l - 1, .da = da}, 0, rows, 0, n);
@@ -280,7 +293,7 @@ static void output_block(mlp_pass *pass, bool derivative, const mlp_record *reco
     for (size_t k = 0; k < outputs && stride > pass->n; k++) { /* samples that are not there weigh nothing */
         memset(mlp_at(net, dz, k * stride + pass->n), 0, (stride - pass->n) * net->item);
     }
-    if (!pass->plan.lanes) {
+    if (!pass->plan.lanes && !pass->plan.single) {
         kernels->transpose(pass->dz, pass->ld[net->n_layers], dz, stride, outputs, pass->n);
     }
 }

@@ -102,6 +102,7 @@ mlp_status mlp_check_data(const mlp_network *net, const mlp_data *data, mlp_call
 /* ---- plan.c */
 typedef struct {
     bool lanes;   /* samples in the lanes, for layers of a few units; else a vector over units */
+    bool single;  /* else: the output layer has one unit, its products are by vectors, z and dZ in lanes layout */
     size_t block; /* samples driven through all layers together; divides chunk */
     size_t chunk; /* samples whose gradients are one chain of sums; chunks are added in order */
 } mlp_plan;

@@ -4,7 +4,8 @@
  * kernels may read and write whole vectors past the last column. Parameters and gradients are exact: nothing past them.
  * "Lanes" blocks are the transpose: one row per unit, `stride` samples apart, stride a multiple of 64 bytes.
  * Every output element is one chain of fused multiply-adds in the order of k, whatever the blocking: the bits do not
- * depend on tiles, packing, or the width of a vector. Sums over samples in lanes run in a virtual vector of 64 bytes. */
+ * depend on tiles, packing, or the width of a vector. Sums over samples in lanes, and over the inputs of a single unit,
+ * run in a virtual vector of 64 bytes. */
 #ifndef MLP_KERNELS_H
 #define MLP_KERNELS_H
 
@@ -90,6 +91,13 @@ typedef struct {
     void (*lanes_gradient)(void *sums, const void *a, const void *dz, size_t n_in, size_t n_out, size_t n, bool bias,
                            bool accumulate);
     void (*lanes_reduce)(void *out, const void *sums, size_t n);
+
+    /* ---- A layer of one unit over a tile: w (n,), z and dz one number a row, in whole virtual vectors (dz 0 past the
+     * last row). */
+    void (*single_forward)(void *z, const void *a, size_t ld, const void *w, const void *bias, size_t rows, size_t n);
+    void (*single_gradient)(void *dw, void *db, const void *a, size_t ld, const void *dz, size_t rows, size_t n,
+                            bool accumulate); /* db NULL: not wanted */
+    void (*single_backward)(void *da, size_t ld, const void *dz, const void *w, size_t rows, size_t n);
 
     /* ---- Flat vectors of any length; sums in double. */
     void (*update_sgd)(void *p, const void *g, void *v, size_t n, const mlp_update *u); /* v NULL: no momentum */

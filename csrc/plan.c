@@ -39,6 +39,7 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows) {
     for (size_t l = 1; l <= net->n_layers; l++) {
         plan.lanes = plan.lanes && net->layers[l].n_out <= LANES_UNITS;
     }
+    plan.single = !plan.lanes && mlp_outputs(net) == 1;
     size_t rows = mlp_whole_vectors(net, n_rows);
     plan.block = rows < plan.block ? rows : plan.block;
     return plan;

@@ -96,6 +96,11 @@ static bool multiply_layer(mlp_pass *pass, size_t l, void *z, size_t activation)
         }
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
     }
+    if (pass->plan.single && l == net->n_layers) {
+        const void *b = net->bias ? mlp_at(net, pass->parameters, layer->biases) : NULL;
+        net->kernels->single_forward(z, a, ld, w, b, pass->n, layer->n_in);
+        return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * pass->n));
+    }
     layer_end end = {.pass = pass, .layer = l, .activation = activation, .z = z, .bias = padded_biases(pass, l)};
     return mlp_multiply(&(mlp_product){.kernels = net->kernels,
                                        .c = z,
@@ -129,13 +134,12 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
                              const mlp_record *records, size_t place) {
     const mlp_network *net = pass->net;
     const mlp_kernels *kernels = net->kernels;
-    bool lanes = pass->plan.lanes;
     pass->n = n;
     pass->stride = mlp_whole_vectors(net, n);
     read_inputs(pass, x, order, first);
     for (size_t l = 1; l <= net->n_layers; l++) {
         const mlp_layer *layer = &net->layers[l];
-        bool output = l == net->n_layers;
+        bool output = l == net->n_layers, lanes = pass->plan.lanes || (output && pass->plan.single);
         void *z = output && lanes ? pass->z : pass->a[l];
         /* Outputs stop at z, for the loss; so do the others where z itself is wanted. */
         bool at_z = output || records != NULL;
@@ -145,7 +149,7 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
         size_t rows, width, ld;
         mlp_shape_of(pass, l, &rows, &width, &ld);
         if (records != NULL) {
-            mlp_copy_out(pass, z, lanes, ld, layer->n_out, records[l - 1].z, place);
+            mlp_copy_out(pass, z, lanes, lanes ? pass->stride : ld, layer->n_out, records[l - 1].z, place);
         }
         if (!output && at_z) {
             kernels->forward[layer->activation](z, pass->d[l], NULL, rows, width, ld);

@@ -69,19 +69,41 @@ static void lanes_gradient(void *sums, const void *a, const void *dz, size_t n_i
     }
 }
 
+/* out[i] = the sum of row i of `wide` (WIDE, WIDE), each by the same tree: halves added until one element is left. */
+static inline void add_up_rows(real *out, const real *wide) {
+    real columns[WIDE * WIDE];
+    for (size_t i = 0; i < WIDE; i += LANES) {
+        for (size_t j = 0; j < WIDE; j += LANES) {
+            v_transpose(columns + j * WIDE + i, WIDE, wide + i * WIDE + j, WIDE);
+        }
+    }
+    for (size_t v = 0; v < WIDE; v += LANES) {
+        vec tree[WIDE];
+        for (size_t lane = 0; lane < WIDE; lane++) {
+            tree[lane] = v_load(columns + lane * WIDE + v);
+        }
+#pragma GCC unroll 4
+        for (size_t half = WIDE / 2; half > 0; half /= 2) {
+#pragma GCC unroll 8
+            for (size_t lane = 0; lane < half; lane++) {
+                tree[lane] = v_add(tree[lane], tree[lane + half]);
+            }
+        }
+        v_store(out + v, tree[0]);
+    }
+}
+
 static void lanes_reduce(void *out, const void *sums, size_t n) {
     real *to = out;
     const real *from = sums;
-    for (size_t i = 0; i < n; i++, from += WIDE) {
-        real tree[WIDE];
-        for (size_t lane = 0; lane < WIDE; lane++) {
-            tree[lane] = from[lane];
-        }
-        for (size_t half = WIDE / 2; half > 0; half /= 2) {
-            for (size_t lane = 0; lane < half; lane++) {
-                tree[lane] += tree[lane + half];
-            }
-        }
-        to[i] = tree[0];
+    size_t whole = n - n % WIDE;
+    for (size_t i = 0; i < whole; i += WIDE) {
+        add_up_rows(to + i, from + i * WIDE);
+    }
+    if (whole < n) {
+        real rest[WIDE * WIDE] = {0}, last[WIDE];
+        memcpy(rest, from + whole * WIDE, (n - whole) * WIDE * sizeof(real));
+        add_up_rows(last, rest);
+        memcpy(to + whole, last, (n - whole) * sizeof(real));
     }
 }

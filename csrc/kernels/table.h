@@ -24,6 +24,8 @@
 
 #include "lanes.h"
 
+#include "single.h"
+
 #include "update.h"
 
 extern const mlp_kernels TABLE;
@@ -58,6 +60,9 @@ const mlp_kernels TABLE = {
     .lanes_backward = lanes_backward,
     .lanes_gradient = lanes_gradient,
     .lanes_reduce = lanes_reduce,
+    .single_forward = single_forward,
+    .single_gradient = single_gradient,
+    .single_backward = single_backward,
     .update_sgd = update_sgd,
     .update_adam = update_adam,
     .update_rmsprop = update_rmsprop,

@@ -1,0 +1,113 @@
+/* single.h: a layer of one unit over a row-major block: its weights are a vector, and a register tile would be empty but
+ * for one lane.
+ *
+ * z runs over the inputs in one virtual vector of 64 bytes, input p in lane p mod WIDE, added up by the tree of lanes.h:
+ * the same bits for every width of a native vector. The gradients are the same chains over samples as gemm.h's. */
+
+enum { DOT_ROWS = 4 }; /* rows of a at a time: enough chains to hide the latency of a fused multiply-add */
+
+/* wide[r] (WIDE) = the virtual vector of row r, for DOT_ROWS rows; those past the last one repeat it. */
+ALWAYS_INLINE void dot_wide(real *wide, const real *a, size_t ld, const real *w, size_t rows, size_t n) {
+    vec sum[DOT_ROWS][WIDE_VECTORS];
+    const real *row[DOT_ROWS];
+    for (size_t r = 0; r < DOT_ROWS; r++) {
+        row[r] = a + (r < rows ? r : rows - 1) * ld;
+        for (size_t v = 0; v < WIDE_VECTORS; v++) {
+            sum[r][v] = v_zero();
+        }
+    }
+    size_t whole = n - n % WIDE;
+    for (size_t p = 0; p < whole; p += WIDE) {
+        for (size_t v = 0; v < WIDE_VECTORS; v++) {
+            vec weight = v_load(w + p + v * LANES);
+            for (size_t r = 0; r < DOT_ROWS; r++) {
+                sum[r][v] = v_fma(v_load(row[r] + p + v * LANES), weight, sum[r][v]);
+            }
+        }
+    }
+    for (size_t v = 0; v < WIDE_VECTORS && whole + v * LANES < n; v++) {
+        size_t p = whole + v * LANES;
+        vec weight = v_load_n(w + p, n - p);
+        for (size_t r = 0; r < DOT_ROWS; r++) {
+            sum[r][v] = v_fma(v_load_n(row[r] + p, n - p), weight, sum[r][v]);
+        }
+    }
+    for (size_t r = 0; r < DOT_ROWS; r++) {
+        for (size_t v = 0; v < WIDE_VECTORS; v++) {
+            v_store(wide + r * WIDE + v * LANES, sum[r][v]);
+        }
+    }
+}
+
+/* z[i] = sum_p a[i][p] w[p] + bias, written to whole virtual vectors; the bias (or NULL) is added last. */
+static void single_forward(void *out, const void *inputs, size_t ld, const void *w, const void *bias, size_t rows,
+                           size_t n) {
+    real *z = out;
+    const real *a = inputs;
+    for (size_t i = 0; i < rows; i += WIDE) {
+        real wide[WIDE * WIDE] = {0};
+        for (size_t r = 0; r < WIDE && i + r < rows; r += DOT_ROWS) {
+            dot_wide(wide + r * WIDE, a + (i + r) * ld, ld, w, rows - i - r, n);
+        }
+        add_up_rows(z + i, wide);
+        for (size_t v = 0; v < WIDE && bias != NULL; v += LANES) {
+            v_store(z + i + v, v_add(v_load(z + i + v), v_set1(*(const real *)bias)));
+        }
+    }
+}
+
+ALWAYS_INLINE void gradient_columns(real *dw, const real *a, size_t ld, const real *dz, size_t rows, size_t n,
+                                    bool accumulate, const int vectors) {
+    vec sum[4];
+    size_t last = (size_t)(vectors - 1) * LANES;
+    for (int j = 0; j < vectors; j++) {
+        sum[j] = accumulate ? v_load_n(dw + (size_t)j * LANES, n - (size_t)j * LANES) : v_zero();
+    }
+    for (size_t i = 0; i < rows; i++, a += ld) {
+        vec delta = v_set1(dz[i]);
+#pragma GCC unroll 4
+        for (int j = 0; j + 1 < vectors; j++) {
+            sum[j] = v_fma(v_load(a + (size_t)j * LANES), delta, sum[j]);
+        }
+        sum[vectors - 1] = v_fma(v_load_n(a + last, n - last), delta, sum[vectors - 1]);
+    }
+    for (int j = 0; j < vectors; j++) {
+        v_store_n(dw + (size_t)j * LANES, sum[j], n - (size_t)j * LANES);
+    }
+}
+
+/* dw (n,) (+)= a^T dz; db, unless NULL, (+)= the sum of dz. */
+static void single_gradient(void *gradient, void *bias_gradient, const void *inputs, size_t ld, const void *deltas,
+                            size_t rows, size_t n, bool accumulate) {
+    real *dw = gradient, *db = bias_gradient;
+    const real *a = inputs, *dz = deltas;
+    if (db != NULL) {
+        real wide[WIDE], sum;
+        lanes_sum(wide, NULL, dz, rows, false);
+        lanes_reduce(&sum, wide, 1);
+        *db = accumulate ? *db + sum : sum;
+    }
+    for (size_t j = 0; j < n; j += 4 * LANES) {
+        switch ((n - j + LANES - 1) / LANES) {
+#define WIDTH(v) \
+    case v: gradient_columns(dw + j, a + j, ld, dz, rows, n - j, accumulate, v); break;
+            WIDTH(1)
+            WIDTH(2)
+            WIDTH(3)
+#undef WIDTH
+        default: gradient_columns(dw + j, a + j, ld, dz, rows, 4 * LANES, accumulate, 4); break;
+        }
+    }
+}
+
+/* da = dz w^T, a padded tile. */
+static void single_backward(void *out, size_t ld, const void *deltas, const void *weights, size_t rows, size_t n) {
+    real *da = out;
+    const real *dz = deltas, *w = weights;
+    for (size_t j = 0; j < n; j += LANES) {
+        vec weight = v_load_n(w + j, n - j);
+        for (size_t i = 0; i < rows; i++) {
+            v_store(da + i * ld + j, v_mul(v_set1(dz[i]), weight));
+        }
+    }
+}
