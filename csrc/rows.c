@@ -166,6 +166,12 @@ const void *mlp_read_tile(const mlp_rows *rows, mlp_dtype dtype, const int64_t *
 
 void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, size_t n, double *out) {
     size_t columns = rows->n_columns;
+    ptrdiff_t size = (ptrdiff_t)type_size[rows->type];
+    if (order == NULL && rows->row_stride == (ptrdiff_t)columns * size &&
+        (columns == 1 || rows->column_stride == size)) {
+        read_run(rows, MLP_F64, out, 0, 1, row_at(rows, first), size, n * columns);
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         const unsigned char *p = row_at(rows, mlp_row_of(order, first + i));
         read_run(rows, MLP_F64, out, i * columns, 1, p, rows->column_stride, columns);
