@@ -134,6 +134,7 @@ typedef struct {
     mlp_right b;
     size_t m, n, k;
     bool accumulate;
+    const void *next; /* where the rows after A's lie: they are fetched meanwhile; NULL: they need not be */
     /* Called with each part of C when it is complete, from any thread; NULL: nothing is to be done. */
     void (*done)(void *context, size_t row, size_t n_rows, size_t column, size_t n_columns);
     void *context;

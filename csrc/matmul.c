@@ -10,6 +10,8 @@ enum { FAR_APART_BYTES = 2048 };
 /* Rows of C that are completed together: whole tiles of every height there is, and with a panel's columns a good part of
  * the L1 cache. */
 enum { GROUP_ROWS = 60 };
+/* The same where the next rows are fetched meanwhile: few, since there is room for some twenty lines under way. */
+enum { FETCH_ROWS = 12 };
 
 bool mlp_pause(mlp_call *call, double work) {
     call->work += work;
@@ -29,6 +31,15 @@ typedef struct {
     double work; /* of a task */
     atomic_bool stop;
 } cut_product;
+
+/* The rows of the next block that lie where these do in this one. */
+static void fetch(const mlp_product *p, size_t row, size_t n_rows) {
+    size_t bytes = p->a.row * p->kernels->item;
+    const char *from = (const char *)p->next + row * bytes;
+    for (size_t at = 0; at < n_rows * bytes; at += MLP_VECTOR_BYTES) {
+        __builtin_prefetch(from + at, 0, 2); /* into L2: a block is more than L1 holds */
+    }
+}
 
 static void run_task(void *context, size_t t, size_t thread) {
     cut_product *c = context;
@@ -53,8 +64,12 @@ static void run_task(void *context, size_t t, size_t thread) {
         }
         /* What follows the last part is done group by group, while the group is still in the L1 cache. */
         bool last = p->done != NULL && q + k == p->k;
+        size_t group = p->next != NULL ? FETCH_ROWS : last ? GROUP_ROWS : rows;
         for (size_t g = 0, n; g < rows; g += n) {
-            n = last && rows - g >= 3 * GROUP_ROWS / 2 ? GROUP_ROWS : rows - g;
+            n = rows - g >= 3 * group / 2 ? group : rows - g;
+            if (p->next != NULL) {
+                fetch(p, i + g, n);
+            }
             kernels->product((char *)p->c + ((i + g) * p->ldc + j) * item, p->ldc,
                              (const char *)p->a.data + ((i + g) * p->a.row + q * p->a.step) * item, p->a.row, p->a.step,
                              right, ld, n, p->padded ? whole : columns, k, p->accumulate || q > 0);

@@ -81,6 +81,11 @@ static void end_layer(void *context, size_t row, size_t n_rows, size_t column, s
                                            ld);
 }
 
+/* Whether a product is waiting for its rows rather than computing: those of X in memory, for one panel. */
+static bool streams(const mlp_pass *pass, size_t l) {
+    return l == 1 && pass->x != pass->a[0] && pass->net->layers[1].n_out <= pass->net->kernels->panel;
+}
+
 /* z (block, n[l]) = A[l-1] W[l] + b[l], and through `activation`. */
 static bool multiply_layer(mlp_pass *pass, size_t l, void *z, size_t activation) {
     const mlp_network *net = pass->net;
@@ -111,6 +116,7 @@ static bool multiply_layer(mlp_pass *pass, size_t l, void *z, size_t activation)
                                        .m = pass->n,
                                        .n = layer->n_out,
                                        .k = layer->n_in,
+                                       .next = streams(pass, l) ? mlp_at(net, a, pass->n * ld) : NULL,
                                        .done = end_layer,
                                        .context = &end},
                         &pass->team);
