@@ -202,9 +202,9 @@ typedef struct {
  * Where that would be one thread, the threads share the products of its only pass. */
 typedef struct {
     mlp_call *call;
-    size_t n;
-    mlp_member *members; /* [n]; the first runs on the calling thread, which alone polls */
     atomic_bool stop;
+    size_t n;
+    mlp_member members[]; /* [n]; the first runs on the calling thread, which alone polls */
 } mlp_crew;
 
 typedef enum { PREDICTS, EVALUATES, DIFFERENTIATES, TRAINS } mlp_purpose; /* TRAINS: with dropout */

@@ -24,40 +24,48 @@ static size_t widest(const mlp_network *net) {
     return width;
 }
 
+/* What a pass is made for. */
+typedef struct {
+    size_t n_rows;
+    bool gradient, dropout;
+    size_t n_threads; /* that share its products */
+} demands;
+
 /* Elements of a block of layer l in either layout. */
-static size_t block_size(const mlp_pass *pass, size_t l) {
-    return pass->plan.lanes ? pass->net->layers[l].n_out * pass->plan.block : pass->ld[l] * pass->plan.block;
+static size_t block_size(const mlp_pass *pass, size_t l, size_t n_rows) {
+    size_t rows = n_rows < pass->plan.block ? n_rows : pass->plan.block;
+    return pass->plan.lanes ? pass->net->layers[l].n_out * pass->plan.block : pass->ld[l] * rows;
 }
 
-static void cut_layers(mlp_pass *pass, cutter *c, bool gradient, bool dropout) {
+static void cut_layers(mlp_pass *pass, cutter *c, const demands *d) {
     const mlp_network *net = pass->net;
     for (size_t l = 0; l <= net->n_layers; l++) {
         pass->ld[l] = mlp_padded(net, net->layers[l].n_out);
-        size_t bytes = block_size(pass, l) * net->item;
+        size_t bytes = block_size(pass, l, d->n_rows) * net->item;
         pass->a[l] = cut(c, bytes);
         bool hidden = l > 0 && l < net->n_layers;
-        if (hidden && gradient && mlp_has_derivative_from_input(net->layers[l].activation)) {
+        if (hidden && d->gradient && mlp_has_derivative_from_input(net->layers[l].activation)) {
             pass->d[l] = cut(c, bytes);
         }
-        if (hidden && dropout && net->layers[l].dropout > 0) {
+        if (hidden && d->dropout && net->layers[l].dropout > 0) {
             pass->mask[l] = cut(c, bytes);
             pass->dropped[l] = cut(c, bytes);
         }
     }
 }
 
-static void cut_all(mlp_pass *pass, cutter *c, size_t n_rows, bool gradient, bool dropout) {
+static void cut_all(mlp_pass *pass, cutter *c, const demands *d) {
     const mlp_network *net = pass->net;
     size_t item = net->item, block = pass->plan.block, width = widest(net), outputs = mlp_outputs(net);
-    cut_layers(pass, c, gradient, dropout);
-    if (gradient) {
+    cut_layers(pass, c, d);
+    if (d->gradient) {
         pass->dz = cut(c, width * block * item);
         pass->da = cut(c, width * block * item);
         pass->dz_out = cut(c, outputs * block * item);
         if (pass->plan.lanes) {
             pass->sums = cut(c, net->n_parameters * MLP_VECTOR_BYTES);
         }
-        if (n_rows > pass->plan.chunk) {
+        if (d->n_rows > pass->plan.chunk) {
             pass->partial = cut(c, net->n_parameters * item);
         }
     }
@@ -74,46 +82,40 @@ static void cut_all(mlp_pass *pass, cutter *c, size_t n_rows, bool gradient, boo
 static void destroy_pass(mlp_pass *pass) {
     if (pass != NULL) {
         free(pass->memory);
-        free(pass->team.panels);
-        free(pass->ld);
-        free(pass->a);
         free(pass);
     }
 }
 
-static mlp_pass *create_pass(const mlp_network *net, mlp_plan plan, size_t n_rows, bool gradient, bool dropout,
-                             mlp_call *call, size_t n_threads) {
+static mlp_pass *create_pass(const mlp_network *net, mlp_plan plan, const demands *d, mlp_call *call) {
     size_t layers = net->n_layers + 1;
-    mlp_pass *pass = calloc(1, sizeof *pass);
-    size_t *ld = calloc(layers, sizeof *ld);
-    void **pointers = calloc(4 * layers, sizeof *pointers);
-    if (pass == NULL || ld == NULL || pointers == NULL) {
-        free(pass);
-        free(ld);
-        free(pointers);
+    mlp_pass *pass = calloc(1, sizeof *pass + layers * (4 * sizeof(void *) + sizeof(size_t)));
+    if (pass == NULL) {
         return NULL;
     }
+    void **pointers = (void **)(pass + 1);
     *pass = (mlp_pass){.net = net,
                        .parameters = net->parameters,
-                       .team = {.call = call, .n_threads = n_threads},
+                       .team = {.call = call, .n_threads = d->n_threads},
                        .plan = plan,
-                       .ld = ld,
                        .a = pointers,
                        .d = pointers + layers,
                        .mask = pointers + 2 * layers,
-                       .dropped = pointers + 3 * layers};
+                       .dropped = pointers + 3 * layers,
+                       .ld = (size_t *)(pointers + 4 * layers)};
     cutter measure = {0};
-    cut_all(pass, &measure, n_rows, gradient, dropout);
-    pass->memory = mlp_allocate(measure.used, 1);
+    cut_all(pass, &measure, d);
     size_t panel = widest(net) * net->kernels->panel * net->item;
     pass->team.panel_bytes = panel < MLP_PANEL_BYTES ? panel : MLP_PANEL_BYTES;
-    pass->team.panels = plan.lanes ? NULL : mlp_reserve(n_threads, pass->team.panel_bytes);
-    if (pass->memory == NULL || (pass->team.panels == NULL && !plan.lanes)) {
+    size_t panels = plan.lanes ? 0 : d->n_threads * pass->team.panel_bytes;
+    pass->memory = measure.used > SIZE_MAX - panels ? NULL : mlp_reserve(measure.used + panels, 1);
+    if (pass->memory == NULL) {
         destroy_pass(pass);
         return NULL;
     }
+    memset(pass->memory, 0, measure.used);
+    pass->team.panels = (char *)pass->memory + measure.used;
     cutter knife = {.at = pass->memory};
-    cut_all(pass, &knife, n_rows, gradient, dropout);
+    cut_all(pass, &knife, d);
     return pass;
 }
 
@@ -148,23 +150,23 @@ static size_t threads_of_products(const mlp_network *net, const mlp_plan *plan, 
 }
 
 mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose purpose, mlp_call *call) {
-    bool gradient = purpose == DIFFERENTIATES || purpose == TRAINS;
     mlp_plan plan = mlp_make_plan(net, n_rows);
     size_t n = size_of_crew(net, &plan, n_rows, purpose != PREDICTS, call);
-    mlp_crew *crew = calloc(1, sizeof *crew);
-    mlp_member *members = calloc(n, sizeof *members);
-    if (crew == NULL || members == NULL) {
-        free(crew);
-        free(members);
+    mlp_crew *crew = calloc(1, sizeof *crew + n * sizeof(mlp_member));
+    if (crew == NULL) {
         return NULL;
     }
-    *crew = (mlp_crew){.call = call, .n = n, .members = members};
-    size_t sharing = n == 1 ? threads_of_products(net, &plan, call) : 1;
+    crew->call = call;
+    crew->n = n;
+    demands d = {.n_rows = n_rows,
+                 .gradient = purpose == DIFFERENTIATES || purpose == TRAINS,
+                 .dropout = purpose == TRAINS,
+                 .n_threads = n == 1 ? threads_of_products(net, &plan, call) : 1};
     for (size_t i = 0; i < n; i++) {
-        members[i].call = (mlp_call){.poll = told_to_stop, .context = crew};
-        members[i].pass =
-            create_pass(net, plan, n_rows, gradient, purpose == TRAINS, i == 0 ? call : &members[i].call, sharing);
-        if (members[i].pass == NULL) {
+        mlp_member *member = &crew->members[i];
+        member->call = (mlp_call){.poll = told_to_stop, .context = crew};
+        member->pass = create_pass(net, plan, &d, i == 0 ? call : &member->call);
+        if (member->pass == NULL) {
             mlp_crew_destroy(crew);
             return NULL;
         }
@@ -179,7 +181,6 @@ void mlp_crew_destroy(mlp_crew *crew) {
     for (size_t i = 0; i < crew->n; i++) {
         destroy_pass(crew->members[i].pass);
     }
-    free(crew->members);
     free(crew);
 }
 
