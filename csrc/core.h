@@ -255,6 +255,11 @@ mlp_status mlp_search_start(mlp_search *search, double *value, bool *converged);
 mlp_status mlp_search_iterate(mlp_search *search, bool *converged);
 void mlp_search_check_point(mlp_search *search); /* the parameters may have been written from outside */
 
+/* ---- online.c */
+bool mlp_is_online(const mlp_network *net, const mlp_data *data, const mlp_fit_settings *settings, size_t batch);
+mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t *order, double rate, size_t *steps,
+                          double *loss, mlp_call *call);
+
 /* ---- random.c */
 bool mlp_permute(int64_t *order, size_t n, const mlp_random *random, mlp_call *call); /* false: the call is to end */
 

@@ -48,6 +48,27 @@ typedef struct {
     const double *parameters; /* [K] delta or q of each output, for the losses that have one */
 } mlp_targets;
 
+/* A network of narrow layers for steps of one sample: rows of MLP_ONLINE_ROW elements, whole vectors of them used. */
+#define MLP_ONLINE_ROW 16
+
+typedef struct {
+    size_t n_in, n_out, activation; /* n_out <= MLP_ONLINE_ROW, and n_in too but in the first layer */
+    void *w, *transposed, *b;       /* real [n_in][ROW], [n_out][ROW] (NULL in the first layer), [ROW] (or NULL) */
+    void *a, *d;                    /* real [ROW] outputs, and g' where it comes from the input; else NULL */
+} mlp_online_layer;
+
+typedef struct {
+    size_t n_layers;
+    mlp_online_layer *layers; /* [L] */
+    size_t loss, output;      /* the output activation is applied where the loss is of the output, else in the loss */
+    bool of_output, output_from_input;
+    const double *loss_parameters;
+    double rate;
+    void *scale;   /* one virtual vector of ones */
+    void *lanes;   /* 4 K virtual vectors */
+    void *dz, *da; /* real [ROW] */
+} mlp_online;
+
 typedef struct {
     const char *name;
     size_t item;  /* sizeof(real) */
@@ -98,6 +119,11 @@ typedef struct {
     void (*single_gradient)(void *dw, void *db, const void *a, size_t ld, const void *dz, size_t rows, size_t n,
                             bool accumulate); /* db NULL: not wanted */
     void (*single_backward)(void *da, size_t ld, const void *dz, const void *w, size_t rows, size_t n);
+
+    /* Steps of gradient descent on samples x (n, n[0]), y (n, K), one by one, their losses added to *loss; how many were
+     * made: fewer than n where a loss is not finite. */
+    size_t (*online)(const mlp_online *net, double *loss, const void *x, size_t ldx, const void *y, size_t ldy,
+                     size_t n);
 
     /* ---- Flat vectors of any length; sums in double. */
     void (*update_sgd)(void *p, const void *g, void *v, size_t n, const mlp_update *u); /* v NULL: no momentum */

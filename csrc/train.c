@@ -22,6 +22,7 @@ typedef struct {
     mlp_crew *crew, *validation_crew;
     void *gradient;     /* real [N] */
     int64_t *order;     /* [n] where epochs are shuffled */
+    bool online;        /* the steps are online.c's */
     mlp_search *search; /* lbfgs */
     snapshot epoch_start, best;
     double best_value;
@@ -115,6 +116,7 @@ static bool prepare(training *t) {
             return false;
         }
     }
+    t->online = mlp_is_online(net, &t->data, t->settings, t->batch);
     const mlp_stopping *stopping = &t->settings->stopping;
     return stopping->patience == 0 || !stopping->restore_best || make_snapshot(&t->best, net);
 }
@@ -174,6 +176,22 @@ static double multiplier_at(const training *t, double hooked, double part, doubl
         return t->net->progress.plateau_multiplier;
     }
     return mlp_multiplier(schedule, (double)t->net->progress.epoch + part, step);
+}
+
+/* The same where every sample is a step of plain gradient descent. */
+static mlp_status run_samples(training *t, double hooked, epoch_report *report) {
+    mlp_network *net = t->net;
+    size_t n = t->data.x.n_rows, steps = 0;
+    double loss = 0, rate = net->optimizer.learning_rate * multiplier_at(t, hooked, 0, 1.0 / (double)n);
+    mlp_status status = mlp_run_online(net, &t->data, t->order, rate, &steps, &loss, t->call);
+    net->progress.step += steps;
+    net->progress.optimizer_step += steps;
+    report->diverged = status == MLP_OK && steps < n;
+    report->step = steps + report->diverged;
+    net->evaluations += report->step;
+    report->learning_rate = rate;
+    report->loss = net->sum ? loss : loss / (double)n;
+    return status;
 }
 
 static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
@@ -241,7 +259,9 @@ static mlp_status run_epoch(training *t, epoch_report *report) {
     if (t->order != NULL && !mlp_permute(t->order, t->data.x.n_rows, t->settings->shuffle, t->call)) {
         return MLP_INTERRUPTED;
     }
-    mlp_status status = t->search != NULL ? run_iteration(t, report) : run_steps(t, hooked, report);
+    mlp_status status = t->search != NULL ? run_iteration(t, report)
+                        : t->online       ? run_samples(t, hooked, report)
+                                          : run_steps(t, hooked, report);
     if (status == MLP_OK && !net->kernels->all_finite(net->parameters, net->n_parameters)) {
         report->diverged = true;
     }

@@ -26,6 +26,8 @@
 
 #include "single.h"
 
+#include "online.h"
+
 #include "update.h"
 
 extern const mlp_kernels TABLE;
@@ -63,6 +65,7 @@ const mlp_kernels TABLE = {
     .single_forward = single_forward,
     .single_gradient = single_gradient,
     .single_backward = single_backward,
+    .online = online,
     .update_sgd = update_sgd,
     .update_adam = update_adam,
     .update_rmsprop = update_rmsprop,

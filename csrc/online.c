@@ -1,0 +1,143 @@
+/* online.c: an epoch of plain gradient descent through layers of a few units, one sample at a time: the general way takes
+ * ten times as long to prepare such a step as to compute it. Same steps, same bits. */
+#include "core.h"
+
+#include <stdlib.h>
+
+enum { SLICE = 512 }; /* samples between two looks at the caller */
+
+bool mlp_is_online(const mlp_network *net, const mlp_data *data, const mlp_fit_settings *settings, size_t batch) {
+    const mlp_optimizer *o = &net->optimizer;
+    const mlp_schedule *schedule = settings->schedule;
+    bool by_steps = schedule != NULL && (schedule->kind == MLP_COSINE_DECAY || schedule->kind == MLP_ONE_CYCLE);
+    bool plain = strcmp(o->rule, "sgd") == 0 && o->momentum == 0 && o->clip_norm == 0 && net->l1 == 0 && net->l2 == 0;
+    bool weighted = data->weight.data != NULL || data->class_weight != NULL;
+    for (size_t l = 1; l < net->n_layers; l++) {
+        plain = plain && net->layers[l].dropout == 0;
+    }
+    return batch == 1 && plain && !weighted && !by_steps && mlp_make_plan(net, 1).lanes;
+}
+
+/* The weights in rows of their own, and what the kernel writes on the way. */
+typedef struct {
+    const mlp_network *net;
+    mlp_online online;
+    void *x, *y, *read; /* real (SLICE, n[0]), (SLICE, K); targets as they are read */
+} scratch;
+
+/* Sizes are added up while `at` is NULL. */
+static void *cut(char *at, size_t *used, size_t elements, size_t item) {
+    void *piece = at == NULL ? NULL : at + *used;
+    *used += (elements * item + MLP_VECTOR_BYTES - 1) / MLP_VECTOR_BYTES * MLP_VECTOR_BYTES;
+    return piece;
+}
+
+static size_t lay_out(scratch *s, char *at) {
+    const mlp_network *net = s->net;
+    mlp_online *online = &s->online;
+    size_t used = 0, item = net->item, outputs = mlp_outputs(net);
+    online->layers = cut(at, &used, net->n_layers, sizeof(mlp_online_layer));
+    for (size_t l = 1; l <= net->n_layers; l++) {
+        const mlp_layer *layer = &net->layers[l];
+        bool hidden = l < net->n_layers;
+        mlp_online_layer made = {.n_in = layer->n_in, .n_out = layer->n_out, .activation = layer->activation};
+        made.w = cut(at, &used, layer->n_in * MLP_ONLINE_ROW, item);
+        made.transposed = l > 1 ? cut(at, &used, layer->n_out * MLP_ONLINE_ROW, item) : NULL;
+        made.b = net->bias ? cut(at, &used, MLP_ONLINE_ROW, item) : NULL;
+        made.a = cut(at, &used, MLP_ONLINE_ROW, item);
+        made.d =
+            hidden && mlp_has_derivative_from_input(layer->activation) ? cut(at, &used, MLP_ONLINE_ROW, item) : NULL;
+        if (at != NULL) {
+            online->layers[l - 1] = made;
+        }
+    }
+    online->dz = cut(at, &used, MLP_ONLINE_ROW, item);
+    online->da = cut(at, &used, MLP_ONLINE_ROW, item);
+    online->scale = cut(at, &used, MLP_VECTOR_BYTES, 1);
+    online->lanes = cut(at, &used, 4 * outputs * MLP_VECTOR_BYTES, 1);
+    s->x = cut(at, &used, SLICE * mlp_inputs(net), item);
+    s->y = cut(at, &used, SLICE * outputs, item);
+    s->read = cut(at, &used, SLICE, sizeof(double));
+    return used;
+}
+
+/* Weights and biases from the parameter block into rows, or back. */
+static void move_parameters(const scratch *s, bool back) {
+    const mlp_network *net = s->net;
+    size_t item = net->item, row = MLP_ONLINE_ROW * item;
+    for (size_t l = 1; l <= net->n_layers; l++) {
+        const mlp_layer *from = &net->layers[l];
+        const mlp_online_layer *layer = &s->online.layers[l - 1];
+        for (size_t i = 0; i <= from->n_in; i++) { /* the last row is the biases */
+            bool biases = i == from->n_in;
+            char *rows = biases ? layer->b : (char *)layer->w + i * row;
+            char *block = mlp_at(net, net->parameters, biases ? from->biases : from->weights + i * from->n_out);
+            if (rows != NULL) {
+                memcpy(back ? block : rows, back ? rows : block, from->n_out * item);
+            }
+        }
+        if (layer->transposed != NULL && !back) {
+            net->kernels->transpose(layer->transposed, MLP_ONLINE_ROW, layer->w, MLP_ONLINE_ROW, from->n_in,
+                                    from->n_out);
+        }
+    }
+}
+
+/* Labels become rows of zeros and ones. */
+static mlp_status read_targets(scratch *s, const mlp_data *data, const int64_t *order, size_t first, size_t n,
+                               const void **y, size_t *ld, mlp_call *call) {
+    const mlp_network *net = s->net;
+    size_t outputs = mlp_outputs(net);
+    if (!data->labels) {
+        *y = mlp_read_tile(&data->y, net->dtype, order, first, n, s->y, outputs, ld);
+        return MLP_OK;
+    }
+    double *labels = s->read;
+    mlp_read_doubles(&data->y, order, first, n, labels);
+    net->kernels->fill(s->y, 0.0, n * outputs);
+    *y = s->y;
+    *ld = outputs;
+    for (size_t i = 0; i < n; i++) {
+        if (!(labels[i] >= 0 && labels[i] < (double)outputs)) {
+            return mlp_reject_label(call, mlp_row_of(order, first + i), outputs);
+        }
+        net->kernels->fill(mlp_at(net, s->y, i * outputs + (size_t)labels[i]), 1.0, 1);
+    }
+    return MLP_OK;
+}
+
+/* The epoch's steps, and their losses added up. Fewer steps than rows with MLP_OK: the next one's loss is not finite. */
+mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t *order, double rate, size_t *steps,
+                          double *loss, mlp_call *call) {
+    scratch s = {.net = net,
+                 .online = {.n_layers = net->n_layers,
+                            .loss = net->loss,
+                            .output = net->layers[net->n_layers].activation,
+                            .of_output = net->loss_kind == OF_DIFFERENCE,
+                            .loss_parameters = net->loss_parameters,
+                            .rate = rate}};
+    s.online.output_from_input = s.online.of_output && mlp_has_derivative_from_input(s.online.output);
+    char *memory = mlp_allocate(lay_out(&s, NULL), 1);
+    if (memory == NULL) {
+        return MLP_NO_MEMORY;
+    }
+    lay_out(&s, memory);
+    move_parameters(&s, false);
+    net->kernels->fill(s.online.scale, 1.0, MLP_VECTOR_BYTES / net->item);
+    size_t n_rows = data->x.n_rows;
+    double work = MLP_SAMPLE_WORK + mlp_work(net, 1, true);
+    mlp_status status = MLP_OK;
+    for (size_t n = 0, made = 0; status == MLP_OK && made == n && *steps < n_rows; *steps += made) {
+        n = n_rows - *steps < SLICE ? n_rows - *steps : SLICE;
+        size_t ldx, ldy;
+        const void *y, *x = mlp_read_tile(&data->x, net->dtype, order, *steps, n, s.x, mlp_inputs(net), &ldx);
+        status = read_targets(&s, data, order, *steps, n, &y, &ldy, call);
+        made = status == MLP_OK ? net->kernels->online(&s.online, loss, x, ldx, y, ldy, n) : 0;
+        if (status == MLP_OK && mlp_pause(call, work * (double)made)) {
+            status = MLP_INTERRUPTED;
+        }
+    }
+    move_parameters(&s, true);
+    free(memory);
+    return status;
+}

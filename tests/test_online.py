@@ -1,0 +1,104 @@
+"""Steps of one sample through narrow layers have a way of their own: it must be the general one bit for bit.
+
+Weights of one make the same steps the general way.
+"""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import mlpc
+
+LOSSES = [
+    ("binary_cross_entropy", 1, None),
+    ("binary_cross_entropy", 3, None),
+    ("categorical_cross_entropy", 4, None),
+    ("squared_error", 1, "sigmoid"),
+    ("squared_error", 2, "gelu"),
+    ("poisson", 2, None),
+    ("huber", 1, None),
+    ("quantile", 2, "tanh"),
+]
+
+
+def data(loss, n_in, n_out, rng, n=70):
+    X = rng.standard_normal((n, n_in))
+    y = rng.integers(0, n_out, n) if loss == "categorical_cross_entropy" else rng.integers(0, 2, (n, n_out)) * 1.0
+    return X, y
+
+
+def assert_same(left, right):
+    np.testing.assert_array_equal(left.parameters, right.parameters)
+    np.testing.assert_array_equal(left.history.loss, right.history.loss)
+    np.testing.assert_array_equal(left.history.learning_rate, right.history.learning_rate)
+    assert (left.step, left.epoch, left.history.stop_reason) == (right.step, right.epoch, right.history.stop_reason)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("loss", "n_out", "output"), LOSSES)
+@pytest.mark.parametrize("hidden", [(), (3,), (12, 7), (1,)])
+@pytest.mark.parametrize("activation", ["sigmoid", "relu", "mish"])
+def test_the_same_bits_as_in_general(dtype, loss, n_out, output, hidden, activation):
+    rng = np.random.default_rng(0)
+    settings = {"loss": loss, "output_activation": output, "optimizer": mlpc.SGD(0.01), "dtype": dtype, "seed": 1}
+    X, y = data(loss, 40, n_out, rng)
+    for bias in (True, False):
+        own, general = (
+            mlpc.Network([40, *hidden, n_out], hidden_activation=activation, bias=bias, **settings) for _ in range(2)
+        )
+        before = own.parameters.copy()
+        own.fit(X, y, epochs=2, batch_size=1)
+        general.fit(X, y, epochs=2, batch_size=1, sample_weight=np.ones(70))
+        assert not np.array_equal(own.parameters, before)
+        assert_same(own, general)
+
+
+@pytest.mark.parametrize("schedule", [None, mlpc.StepDecay(1), mlpc.CosineDecay(3), mlpc.OneCycle(3), lambda e: 0.5**e])
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_schedules_and_orders(schedule, reduction):
+    rng = np.random.default_rng(0)
+    X, y = data("binary_cross_entropy", 2, 1, rng, n=1500)
+    for shuffle in (True, False):
+        own, general = (
+            mlpc.Network(
+                [2, 3, 1],
+                loss="binary_cross_entropy",
+                reduction=reduction,
+                optimizer=mlpc.SGD(0.1, schedule=schedule),
+                seed=2,
+            )
+            for _ in range(2)
+        )
+        own.fit(X.astype(np.float16), y, epochs=3, batch_size=1, shuffle=shuffle)
+        general.fit(
+            X.astype(np.float16), y, epochs=3, batch_size=1, shuffle=shuffle, sample_weight=np.ones(len(X), dtype=int)
+        )
+        assert_same(own, general)
+
+
+def test_divergence_is_found_at_the_same_step():
+    rng = np.random.default_rng(0)
+    X, y = data("squared_error", 4, 2, rng, n=700)
+    X[600] *= 1e200
+    messages = []
+    for weight in (None, np.ones(700)):
+        net = mlpc.Network([4, 3, 2], loss="squared_error", optimizer=mlpc.SGD(0.01), seed=0)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            net.fit(X, y, epochs=2, batch_size=1, shuffle=False, sample_weight=weight)
+        messages.append(str(caught[0].message))
+        assert net.step == 0
+    assert messages[0] == messages[1]
+    assert "step 6" in messages[0]
+
+
+def test_partial_fit_goes_on_where_fit_stopped():
+    rng = np.random.default_rng(0)
+    X, y = data("binary_cross_entropy", 2, 1, rng)
+    one, many = (mlpc.Network([2, 3, 1], loss="binary_cross_entropy", optimizer="sgd", seed=0) for _ in range(2))
+    one.partial_fit(X, y, batch_size=1)
+    for i in range(len(X)):
+        many.partial_fit(X[i : i + 1], y[i : i + 1])
+    np.testing.assert_array_equal(one.parameters, many.parameters)
+    assert one.step == many.step == 70
