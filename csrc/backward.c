@@ -164,12 +164,13 @@ static mlp_status read_targets(mlp_pass *pass, const mlp_batch *batch, size_t fi
     const mlp_network *net = pass->net;
     const mlp_data *data = batch->data;
     size_t outputs = mlp_outputs(net), stride = pass->stride, n = pass->n, ld;
+    mlp_source source = {.rows = &data->y, .dtype = net->dtype, .order = batch->order};
     if (!data->labels && outputs <= FEW_OUTPUTS) {
-        mlp_read_columns(&data->y, net->dtype, batch->order, first, n, pass->y, stride);
+        mlp_read_columns(&source, first, n, pass->y, stride);
         return MLP_OK;
     }
     if (!data->labels) {
-        const void *rows = mlp_read_tile(&data->y, net->dtype, batch->order, first, n, pass->rows, outputs, &ld);
+        const void *rows = mlp_read_tile(&source, first, n, pass->rows, outputs, &ld);
         net->kernels->transpose(pass->y, stride, rows, ld, n, outputs);
         return MLP_OK;
     }
@@ -381,21 +382,6 @@ static void run_task(void *context, size_t t, size_t thread) {
     }
 }
 
-/* What went wrong in a wave: a chunk's own complaint before that of those that were told to stop. */
-static mlp_status status_of(const mlp_crew *crew, size_t n) {
-    mlp_status status = MLP_OK;
-    for (size_t t = 0; t < n; t++) {
-        const mlp_member *m = &crew->members[t];
-        if (m->status != MLP_OK && (status == MLP_OK || status == MLP_INTERRUPTED)) {
-            status = m->status;
-            crew->call->row = m->complaint.row;
-            crew->call->column = m->complaint.column;
-            memcpy(crew->call->reason, m->complaint.reason, sizeof crew->call->reason);
-        }
-    }
-    return status;
-}
-
 mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outputs_wanted *wanted, mlp_sums *sums) {
     mlp_pass *pass = crew->members[0].pass;
     const mlp_network *net = pass->net;
@@ -411,7 +397,7 @@ mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outpu
     for (; w.begin < batch->n && status == MLP_OK; w.begin += crew->n * chunk) {
         size_t left = (batch->n - w.begin + chunk - 1) / chunk, n = left < crew->n ? left : crew->n;
         mlp_parallel(crew->call->pool, crew->n, n, run_task, &w);
-        status = status_of(crew, n);
+        status = mlp_crew_status(crew, n);
         for (size_t t = 0; t < n && status == MLP_OK; t++) {
             void *into = gradient_of(&w, t);
             sums->loss += crew->members[t].sums.loss;

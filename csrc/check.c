@@ -31,27 +31,27 @@ static mlp_status reject_x(const mlp_network *net, const mlp_rows *x, size_t row
     while (net->kernels->all_finite(mlp_at(net, values, column), 1)) {
         column++;
     }
-    mlp_rows element = *x;
-    element.data = (const char *)x->data + (ptrdiff_t)row * x->row_stride + (ptrdiff_t)column * x->column_stride;
-    element.n_columns = 1;
-    double value;
-    mlp_read_doubles(&element, NULL, 0, 1, &value);
-    return reject(call, MLP_BAD_X, row, column, isfinite(value) ? "within the range of float32" : "finite");
+    bool finite = isfinite(mlp_element(x, row, column));
+    return reject(call, MLP_BAD_X, row, column, finite ? "within the range of float32" : "finite");
 }
 
 static mlp_status check_x(const mlp_network *net, const mlp_rows *x, mlp_call *call) {
-    if (!mlp_is_float(x->type)) {
+    bool sparse = x->type == MLP_CSR;
+    if (!sparse && x->type < MLP_FLOAT16) { /* whole numbers */
         return MLP_OK;
     }
     size_t columns = x->n_columns, step = rows_at_a_time(x, net->item);
     void *tile = mlp_allocate(step * columns, net->item);
-    if (tile == NULL) {
-        return MLP_NO_MEMORY;
-    }
-    mlp_status status = MLP_OK;
+    void *cells = sparse ? mlp_allocate(columns, sizeof(double)) : NULL;
+    mlp_status status = tile == NULL || (sparse && cells == NULL) ? MLP_NO_MEMORY : MLP_OK;
+    mlp_source source = {.rows = x, .dtype = net->dtype, .cells = cells, .call = call};
     for (size_t first = 0; first < x->n_rows && status == MLP_OK; first += step) {
         size_t n = x->n_rows - first < step ? x->n_rows - first : step, ld;
-        const void *read = mlp_read_tile(x, net->dtype, NULL, first, n, tile, columns, &ld);
+        const void *read = mlp_read_tile(&source, first, n, tile, columns, &ld);
+        if (read == NULL) {
+            status = MLP_BAD_X;
+            break;
+        }
         bool together = ld == columns && net->kernels->all_finite(read, n * columns);
         for (size_t i = 0; i < n && !together && status == MLP_OK; i++) {
             const void *row = mlp_at(net, read, i * ld);
@@ -63,6 +63,7 @@ static mlp_status check_x(const mlp_network *net, const mlp_rows *x, mlp_call *c
             status = MLP_INTERRUPTED;
         }
     }
+    free(cells);
     free(tile);
     return status;
 }

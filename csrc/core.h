@@ -80,20 +80,26 @@ bool mlp_pause(mlp_call *call, double work);
 /* ---- rows.c */
 static inline size_t mlp_row_of(const int64_t *order, size_t i) { return order != NULL ? (size_t)order[i] : i; }
 
-/* Rows first..first+n of a source (through order, unless NULL) as row-major real: in place where the source allows it,
- * else gathered and converted into tile (n, ld). *ld_out: the distance of the rows returned. */
-const void *mlp_read_tile(const mlp_rows *rows, mlp_dtype dtype, const int64_t *order, size_t first, size_t n,
-                          void *tile, size_t ld, size_t *ld_out);
+/* Rows to read as real, through order unless that is NULL. */
+typedef struct {
+    const mlp_rows *rows;
+    mlp_dtype dtype;
+    const int64_t *order;
+    void *cells;    /* for sparse rows: room for one of them, 8 bytes a column */
+    mlp_call *call; /* for sparse rows: where it is said what is wrong with one */
+} mlp_source;
+
+/* Rows first..first+n, row-major: in place where the source allows it, else gathered and converted into tile (n, ld).
+ * *ld_out: the distance of the rows returned. NULL: a sparse row that is none (MLP_BAD_X). */
+const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void *tile, size_t ld, size_t *ld_out);
 /* The same transposed: column j to out[j * stride + i], i < n; in lanes layout, that is. */
-void mlp_read_columns(const mlp_rows *rows, mlp_dtype dtype, const int64_t *order, size_t first, size_t n, void *out,
-                      size_t stride);
-/* Rows as double, into out (n, n_columns). */
+bool mlp_read_columns(const mlp_source *source, size_t first, size_t n, void *out, size_t stride);
+/* Rows that are not sparse as double, into out (n, n_columns). */
 void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, size_t n, double *out);
 /* A source as one contiguous block of real, by rows or by columns, converted once, where it needs converting and fits
  * MLP_TILE_BYTES: *owned is the block to free, or NULL where the source stays as it is. */
 #define MLP_TILE_BYTES ((size_t)256 * 1024)
 bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, bool by_columns, void **owned);
-static inline bool mlp_is_float(mlp_type type) { return type >= MLP_FLOAT16; }
 
 /* ---- check.c: values, before anything is computed from them */
 mlp_status mlp_reject_label(mlp_call *call, size_t row, size_t n_classes);
@@ -183,6 +189,7 @@ typedef struct {
     double *losses, *weights;     /* [block] */
     void *scale;                  /* real [block] */
     void *rows;                   /* row-major targets (block, K), or labels, as they are read */
+    void *cells;                  /* one sparse row (n[0],), 8 bytes each */
     void *bias;                   /* padded copy of the biases at hand */
     mlp_team team;
     void *sums;    /* lanes: a virtual vector for every parameter */
@@ -193,7 +200,8 @@ typedef struct {
 typedef struct {
     mlp_pass *pass;
     mlp_call call; /* of the pass, but for the first member's, which takes the caller's */
-    mlp_sums sums; /* of the chunk of this number in a wave, whoever has run it; and what became of it */
+    mlp_sums sums; /* of the chunk of this number in a wave, whoever has run it; and what became of it (predictions: of
+                    * what this thread has run) */
     mlp_status status;
     mlp_call complaint; /* its row, column and reason */
 } mlp_member;
@@ -212,6 +220,8 @@ typedef enum { PREDICTS, EVALUATES, DIFFERENTIATES, TRAINS } mlp_purpose; /* TRA
 mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose purpose, mlp_call *call);
 void mlp_crew_destroy(mlp_crew *crew);
 void mlp_crew_evaluate_at(mlp_crew *crew, const void *parameters);
+/* What went wrong with the first n members: one's own complaint before that of those that were told to stop. */
+mlp_status mlp_crew_status(const mlp_crew *crew, size_t n);
 /* Reads rows first..first+n of x and drives them through the layers up to the outputs' z, in lanes layout; records, if
  * any, get Z and the hidden A from row `place` on. */
 mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first, size_t n,

@@ -73,6 +73,7 @@ static void cut_all(mlp_pass *pass, cutter *c, const demands *d) {
     pass->d_out = cut(c, outputs * block * item);
     pass->y = cut(c, outputs * block * item);
     pass->rows = cut(c, outputs * block * sizeof(double));
+    pass->cells = cut(c, mlp_inputs(net) * sizeof(double));
     pass->losses = cut(c, block * sizeof(double));
     pass->weights = cut(c, block * sizeof(double));
     pass->scale = cut(c, block * item);
@@ -188,4 +189,18 @@ void mlp_crew_evaluate_at(mlp_crew *crew, const void *parameters) {
     for (size_t i = 0; i < crew->n; i++) {
         crew->members[i].pass->parameters = parameters;
     }
+}
+
+mlp_status mlp_crew_status(const mlp_crew *crew, size_t n) {
+    mlp_status status = MLP_OK;
+    for (size_t t = 0; t < n; t++) {
+        const mlp_member *m = &crew->members[t];
+        if (m->status != MLP_OK && (status == MLP_OK || status == MLP_INTERRUPTED)) {
+            status = m->status;
+            crew->call->row = m->complaint.row;
+            crew->call->column = m->complaint.column;
+            memcpy(crew->call->reason, m->complaint.reason, sizeof crew->call->reason);
+        }
+    }
+    return status;
 }

@@ -48,6 +48,10 @@ void mlp_pool_destroy(mlp_pool *pool);
 /* A[l] for every l with activations[l-1] not NULL: real (B, n[l]), C-contiguous. activations is [L]. */
 mlp_status mlp_forward(const mlp_network *network, void *const *activations, const mlp_rows *x, mlp_call *call);
 
+/* A[0] = x as the network sees it: real (B, n[0]), C-contiguous. */
+mlp_status mlp_input(const mlp_network *network, void *a, const mlp_rows *x, mlp_call *call);
+double mlp_element(const mlp_rows *rows, size_t row, size_t column); /* one value; NaN where a row is none */
+
 /* Classes from outputs = A[L], real (B, K). Under categorical_cross_entropy labels[i] is the first largest output of row i;
  * under binary_cross_entropy labels is (B, K): outputs[i][k] >= thresholds[k]. A row with NaN: MLP_BAD_X, its row set. */
 mlp_status mlp_labels(const mlp_network *network, int64_t *labels, const void *outputs, size_t n_rows,

@@ -42,7 +42,8 @@ typedef enum {
     MLP_UINT64,
     MLP_FLOAT16,
     MLP_FLOAT32,
-    MLP_FLOAT64
+    MLP_FLOAT64,
+    MLP_CSR /* of x alone: data is an mlp_csr; type and shape say all else */
 } mlp_type;
 
 typedef struct {
@@ -52,6 +53,14 @@ typedef struct {
     size_t n_rows, n_columns;
     ptrdiff_t row_stride, column_stride;
 } mlp_rows;
+
+/* Sparse rows: row i has values[k] in column indices[k] for pointers[i] <= k < pointers[i+1], in any order; those of one
+ * column add up. Each part is one column. Indices and pointers are MLP_INT32 or MLP_INT64, on their boundaries, in this
+ * machine's byte order; they are checked whenever they are read. */
+typedef struct {
+    mlp_rows values, indices; /* as many of each */
+    mlp_rows pointers;        /* one more than there are rows */
+} mlp_csr;
 
 typedef struct {
     mlp_rows x;                 /* (B, n[0]) */

@@ -28,18 +28,22 @@ void mlp_shape_of(const mlp_pass *pass, size_t l, size_t *rows, size_t *n, size_
     *ld = pass->plan.lanes ? pass->stride : pass->ld[l];
 }
 
-static void read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first) {
+static bool read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first) {
     const mlp_network *net = pass->net;
     size_t inputs = mlp_inputs(net);
+    mlp_source source = {.rows = x, .dtype = net->dtype, .order = order, .cells = pass->cells, .call = pass->team.call};
     if (!pass->plan.lanes) {
-        pass->x = mlp_read_tile(x, net->dtype, order, first, pass->n, pass->a[0], pass->ld[0], &pass->x_ld);
-        return;
+        pass->x = mlp_read_tile(&source, first, pass->n, pass->a[0], pass->ld[0], &pass->x_ld);
+        return pass->x != NULL;
     }
-    mlp_read_columns(x, net->dtype, order, first, pass->n, pass->a[0], pass->stride);
+    if (!mlp_read_columns(&source, first, pass->n, pass->a[0], pass->stride)) {
+        return false;
+    }
     for (size_t i = 0; i < inputs && pass->stride > pass->n; i++) { /* samples that are not there weigh nothing */
         memset(mlp_at(net, pass->a[0], i * pass->stride + pass->n), 0, (pass->stride - pass->n) * net->item);
     }
     pass->x = pass->a[0];
+    return true;
 }
 
 /* Inputs of layer l: the layer below, after its dropout. */
@@ -142,7 +146,9 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
     const mlp_kernels *kernels = net->kernels;
     pass->n = n;
     pass->stride = mlp_whole_vectors(net, n);
-    read_inputs(pass, x, order, first);
+    if (!read_inputs(pass, x, order, first)) {
+        return MLP_BAD_X;
+    }
     for (size_t l = 1; l <= net->n_layers; l++) {
         const mlp_layer *layer = &net->layers[l];
         bool output = l == net->n_layers, lanes = pass->plan.lanes || (output && pass->plan.single);
@@ -190,7 +196,6 @@ typedef struct {
     mlp_crew *crew;
     void *const *activations;
     const mlp_rows *x;
-    _Atomic int status;
 } prediction;
 
 static mlp_status predict_block(mlp_pass *pass, void *const *activations, const mlp_rows *x, size_t first) {
@@ -212,14 +217,15 @@ static mlp_status predict_block(mlp_pass *pass, void *const *activations, const 
 }
 
 static void predict_task(void *context, size_t t, size_t thread) {
-    prediction *p = context;
-    mlp_pass *pass = p->crew->members[thread].pass;
+    const prediction *p = context;
+    mlp_member *member = &p->crew->members[thread];
+    mlp_pass *pass = member->pass;
     if (atomic_load_explicit(&p->crew->stop, memory_order_relaxed)) {
         return;
     }
-    mlp_status status = predict_block(pass, p->activations, p->x, t * pass->plan.block);
-    if (status != MLP_OK) {
-        atomic_store(&p->status, (int)status);
+    member->status = predict_block(pass, p->activations, p->x, t * pass->plan.block);
+    if (member->status != MLP_OK) {
+        member->complaint = *pass->team.call;
         atomic_store(&p->crew->stop, true);
     }
 }
@@ -229,11 +235,34 @@ mlp_status mlp_forward(const mlp_network *network, void *const *activations, con
     if (crew == NULL) {
         return MLP_NO_MEMORY;
     }
-    prediction p = {.crew = crew, .activations = activations, .x = x, .status = MLP_OK};
+    prediction p = {.crew = crew, .activations = activations, .x = x};
     size_t block = crew->members[0].pass->plan.block;
     mlp_parallel(call->pool, crew->n, (x->n_rows + block - 1) / block, predict_task, &p);
+    mlp_status status = mlp_crew_status(crew, crew->n);
     mlp_crew_destroy(crew);
-    return (mlp_status)p.status;
+    return status;
+}
+
+mlp_status mlp_input(const mlp_network *network, void *a, const mlp_rows *x, mlp_call *call) {
+    size_t inputs = mlp_inputs(network), ld;
+    void *cells = x->type == MLP_CSR ? mlp_allocate(inputs, sizeof(double)) : NULL;
+    mlp_source source = {.rows = x, .dtype = network->dtype, .cells = cells, .call = call};
+    mlp_status status = x->type == MLP_CSR && cells == NULL ? MLP_NO_MEMORY : MLP_OK;
+    for (size_t first = 0; first < x->n_rows && status == MLP_OK; first += MLP_BLOCK_ROWS) {
+        size_t left = x->n_rows - first, n = left < MLP_BLOCK_ROWS ? left : MLP_BLOCK_ROWS;
+        void *tile = mlp_at(network, a, first * inputs);
+        const void *read = mlp_read_tile(&source, first, n, tile, inputs, &ld);
+        for (size_t i = 0; i < n && read != NULL && read != tile; i++) {
+            memcpy(mlp_at(network, tile, i * inputs), mlp_at(network, read, i * ld), inputs * network->item);
+        }
+        if (read == NULL) {
+            status = MLP_BAD_X;
+        } else if (mlp_pause(call, MLP_SAMPLE_WORK * (double)(n * inputs))) {
+            status = MLP_INTERRUPTED;
+        }
+    }
+    free(cells);
+    return status;
 }
 
 /* The labels of one row of outputs; false: there is a NaN. */

@@ -1,7 +1,9 @@
-/* rows.c: the caller's data as rows. The only place that knows dtypes, strides, byte order and orders of visit; a sparse
- * source would be one more case of mlp_read_tile. Conversion goes through double. */
+/* rows.c: the caller's data as rows. The only place that knows dtypes, strides, byte order, sparse rows and orders of
+ * visit. Conversion goes through double. */
 #include "core.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static const size_t type_size[] = {[MLP_BOOL] = 1,   [MLP_INT8] = 1,    [MLP_UINT8] = 1,   [MLP_INT16] = 2,
@@ -116,6 +118,127 @@ static void read_run(const mlp_rows *rows, mlp_dtype dtype, void *out, size_t at
     }
 }
 
+static const unsigned char *row_at(const mlp_rows *rows, size_t i) {
+    return (const unsigned char *)rows->data + (ptrdiff_t)i * rows->row_stride;
+}
+
+/* ---- Sparse rows. Each is laid out in cells of the source's own type, where duplicates add up as they do in the array
+ * that scipy.sparse makes of it (float16, which it does not have: in cells of float); then it is read like any other. */
+
+/* Read once, whatever a compiler would like: another thread may write it between its check and its use. */
+static inline int64_t read_index(const mlp_rows *from, size_t i) {
+    const void *at = row_at(from, i);
+    return from->type == MLP_INT32 ? *(const volatile int32_t *)at : *(const volatile int64_t *)at;
+}
+
+/* Values first..last into cells; false: *index is no column. One loop per type. */
+#define AS_IT_IS(value) (value)
+#define ANY(cell, a, b) (cell)((a) | (b))
+#define SUM_OF_WHOLE(cell, a, b) (cell)((uint64_t)(a) + (uint64_t)(b))
+#define SUM(cell, a, b) ((a) + (cell)(b))
+#define SCATTER(type, raw, cell, value_of, add)                                                              \
+    static bool scatter_##type(void *cells, const mlp_csr *csr, size_t first, size_t last, size_t n_columns, \
+                               int64_t *index) {                                                             \
+        cell *row = cells;                                                                                   \
+        for (size_t k = first; k < last; k++) {                                                              \
+            int64_t j = read_index(&csr->indices, k);                                                        \
+            const unsigned char *p = row_at(&csr->values, k);                                                \
+            unsigned char native[sizeof(raw)];                                                               \
+            raw value;                                                                                       \
+            if (j < 0 || (uint64_t)j >= n_columns) {                                                         \
+                *index = j;                                                                                  \
+                return false;                                                                                \
+            }                                                                                                \
+            if (csr->values.swapped) {                                                                       \
+                reverse_bytes(native, p, sizeof native);                                                     \
+                p = native;                                                                                  \
+            }                                                                                                \
+            memcpy(&value, p, sizeof value);                                                                 \
+            row[j] = add(cell, row[j], value_of(value));                                                     \
+        }                                                                                                    \
+        return true;                                                                                         \
+    }
+#define EACH_CELL(X)                                          \
+    X(MLP_BOOL, uint8_t, uint8_t, AS_IT_IS, ANY)              \
+    X(MLP_INT8, int8_t, int8_t, AS_IT_IS, SUM_OF_WHOLE)       \
+    X(MLP_UINT8, uint8_t, uint8_t, AS_IT_IS, SUM_OF_WHOLE)    \
+    X(MLP_INT16, int16_t, int16_t, AS_IT_IS, SUM_OF_WHOLE)    \
+    X(MLP_UINT16, uint16_t, uint16_t, AS_IT_IS, SUM_OF_WHOLE) \
+    X(MLP_INT32, int32_t, int32_t, AS_IT_IS, SUM_OF_WHOLE)    \
+    X(MLP_UINT32, uint32_t, uint32_t, AS_IT_IS, SUM_OF_WHOLE) \
+    X(MLP_INT64, int64_t, int64_t, AS_IT_IS, SUM_OF_WHOLE)    \
+    X(MLP_UINT64, uint64_t, uint64_t, AS_IT_IS, SUM_OF_WHOLE) \
+    X(MLP_FLOAT16, uint16_t, float, half_to_double, SUM)      \
+    X(MLP_FLOAT32, float, float, AS_IT_IS, SUM)               \
+    X(MLP_FLOAT64, double, double, AS_IT_IS, SUM)
+EACH_CELL(SCATTER)
+
+typedef bool (*scatter)(void *, const mlp_csr *, size_t, size_t, size_t, int64_t *);
+static const scatter scatters[] = {
+#define ENTRY(type, raw, cell, value_of, add) [type] = scatter_##type,
+    EACH_CELL(ENTRY)
+#undef ENTRY
+};
+
+/* Row i of a sparse source in source->cells; false: it is none, and the call says why. */
+static bool lay_out(const mlp_source *source, size_t i) {
+    const mlp_csr *csr = source->rows->data;
+    mlp_call *call = source->call;
+    size_t columns = source->rows->n_columns, n = csr->values.n_rows;
+    int64_t first = read_index(&csr->pointers, i), last = read_index(&csr->pointers, i + 1), index = 0;
+    bool within = first >= 0 && last >= first && (uint64_t)last <= n;
+    memset(source->cells, 0, columns * sizeof(double));
+    if (within && scatters[csr->values.type](source->cells, csr, (size_t)first, (size_t)last, columns, &index)) {
+        return true;
+    }
+    call->row = i;
+    call->column = SIZE_MAX;
+    if (within) {
+        snprintf(call->reason, sizeof call->reason, "in columns 0 to %zu, not %lld as indices say", columns - 1,
+                 (long long)index);
+    } else {
+        snprintf(call->reason, sizeof call->reason, "some of %zu stored values, not %lld to %lld as indptr says", n,
+                 (long long)first, (long long)last);
+    }
+    return false;
+}
+
+/* Row i of a sparse source to out[at + j * step]. */
+static bool read_sparse(const mlp_source *source, size_t i, void *out, size_t at, size_t step) {
+    const mlp_csr *csr = source->rows->data;
+    mlp_type type = csr->values.type == MLP_FLOAT16 ? MLP_FLOAT32 : csr->values.type;
+    if (!lay_out(source, i)) {
+        return false;
+    }
+    read_run(&(mlp_rows){.type = type}, source->dtype, out, at, step, source->cells, (ptrdiff_t)type_size[type],
+             source->rows->n_columns);
+    return true;
+}
+
+static double first_of(const mlp_rows *rows, const unsigned char *p) {
+    double value;
+    read_run(rows, MLP_F64, &value, 0, 1, p, 0, 1);
+    return value;
+}
+
+double mlp_element(const mlp_rows *rows, size_t row, size_t column) {
+    if (rows->type != MLP_CSR) {
+        return first_of(rows, row_at(rows, row) + (ptrdiff_t)column * rows->column_stride);
+    }
+    const mlp_csr *csr = rows->data;
+    int64_t first = read_index(&csr->pointers, row), last = read_index(&csr->pointers, row + 1);
+    if (first < 0 || last < first || (uint64_t)last > csr->values.n_rows) {
+        return (double)NAN;
+    }
+    double sum = 0;
+    for (size_t k = (size_t)first; k < (size_t)last; k++) {
+        if (read_index(&csr->indices, k) == (int64_t)column) {
+            sum += first_of(&csr->values, row_at(&csr->values, k));
+        }
+    }
+    return sum;
+}
+
 /* ---- Tiles. */
 static bool is_native(const mlp_rows *rows, mlp_dtype dtype) {
     mlp_type type = dtype == MLP_F32 ? MLP_FLOAT32 : MLP_FLOAT64;
@@ -126,13 +249,12 @@ static bool is_native(const mlp_rows *rows, mlp_dtype dtype) {
 /* Rows of the right elements, forwards, on their boundaries; and not a multiple of 2 KiB apart, where whole columns would
  * fall into two sets of the L1 cache. */
 static bool is_in_place(const mlp_rows *rows, mlp_dtype dtype, size_t n) {
+    if (!is_native(rows, dtype)) {
+        return false;
+    }
     size_t size = type_size[rows->type], stride = (size_t)rows->row_stride;
-    return is_native(rows, dtype) && rows->row_stride > 0 && stride % size == 0 && (uintptr_t)rows->data % size == 0 &&
+    return rows->row_stride > 0 && stride % size == 0 && (uintptr_t)rows->data % size == 0 &&
            (stride % 2048 != 0 || n < 8);
-}
-
-static const unsigned char *row_at(const mlp_rows *rows, size_t i) {
-    return (const unsigned char *)rows->data + (ptrdiff_t)i * rows->row_stride;
 }
 
 /* Rows in an order of their own are fetched so many ahead: the machine cannot guess where the next one begins. */
@@ -144,14 +266,24 @@ static void fetch_row(const unsigned char *row, size_t bytes) {
     }
 }
 
-const void *mlp_read_tile(const mlp_rows *rows, mlp_dtype dtype, const int64_t *order, size_t first, size_t n,
-                          void *tile, size_t ld, size_t *ld_out) {
+const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void *tile, size_t ld, size_t *ld_out) {
+    const mlp_rows *rows = source->rows;
+    const int64_t *order = source->order;
+    mlp_dtype dtype = source->dtype;
     size_t columns = rows->n_columns, item = dtype == MLP_F32 ? sizeof(float) : sizeof(double);
     if (order == NULL && is_in_place(rows, dtype, n)) {
         *ld_out = (size_t)rows->row_stride / item;
         return row_at(rows, first);
     }
     *ld_out = ld;
+    if (rows->type == MLP_CSR) {
+        for (size_t i = 0; i < n; i++) {
+            if (!read_sparse(source, mlp_row_of(order, first + i), tile, i * ld, 1)) {
+                return NULL;
+            }
+        }
+        return tile;
+    }
     ptrdiff_t row_step = rows->row_stride < 0 ? -rows->row_stride : rows->row_stride;
     ptrdiff_t column_step = rows->column_stride < 0 ? -rows->column_stride : rows->column_stride;
     if (order == NULL && row_step < column_step) { /* columns are the contiguous direction */
@@ -190,22 +322,33 @@ void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, 
     }
 }
 
-void mlp_read_columns(const mlp_rows *rows, mlp_dtype dtype, const int64_t *order, size_t first, size_t n, void *out,
-                      size_t stride) {
-    size_t columns = rows->n_columns, size = type_size[rows->type];
-    for (size_t i = 0; order != NULL && i < n; i++) {
-        read_run(rows, dtype, out, i, stride, row_at(rows, (size_t)order[first + i]), rows->column_stride, columns);
+bool mlp_read_columns(const mlp_source *source, size_t first, size_t n, void *out, size_t stride) {
+    const mlp_rows *rows = source->rows;
+    const int64_t *order = source->order;
+    size_t columns = rows->n_columns;
+    if (rows->type == MLP_CSR) {
+        bool good = true;
+        for (size_t i = 0; i < n && good; i++) {
+            good = read_sparse(source, mlp_row_of(order, first + i), out, i, stride);
+        }
+        return good;
     }
-    bool copy = rows->type == (dtype == MLP_F32 ? MLP_FLOAT32 : MLP_FLOAT64) && !rows->swapped &&
+    for (size_t i = 0; order != NULL && i < n; i++) {
+        read_run(rows, source->dtype, out, i, stride, row_at(rows, (size_t)order[first + i]), rows->column_stride,
+                 columns);
+    }
+    size_t size = type_size[rows->type];
+    bool copy = rows->type == (source->dtype == MLP_F32 ? MLP_FLOAT32 : MLP_FLOAT64) && !rows->swapped &&
                 rows->row_stride == (ptrdiff_t)size;
     for (size_t j = 0; order == NULL && j < columns; j++) {
         const unsigned char *p = row_at(rows, first) + (ptrdiff_t)j * rows->column_stride;
         if (copy) {
             memcpy((char *)out + j * stride * size, p, n * size);
         } else {
-            read_run(rows, dtype, out, j * stride, 1, p, rows->row_stride, n);
+            read_run(rows, source->dtype, out, j * stride, 1, p, rows->row_stride, n);
         }
     }
+    return true;
 }
 
 bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, bool by_columns, void **owned) {
@@ -216,16 +359,29 @@ bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, bool by_columns, void **ow
     if (rows->data == NULL || settled || n > MLP_TILE_BYTES / item / columns) {
         return true;
     }
-    void *block = mlp_allocate(n * columns, item);
-    if (block == NULL) {
+    bool sparse = rows->type == MLP_CSR, good = true;
+    void *block = mlp_allocate(n * columns, item), *cells = sparse ? mlp_allocate(columns, sizeof(double)) : NULL;
+    if (block == NULL || (sparse && cells == NULL)) {
+        free(block);
+        free(cells);
         return false;
     }
+    mlp_call complaint;
+    mlp_source source = {.rows = rows, .dtype = dtype, .cells = cells, .call = &complaint};
     if (by_columns) {
-        mlp_read_columns(rows, dtype, NULL, 0, n, block, n);
-    } else {
-        for (size_t i = 0; i < n; i++) {
+        good = mlp_read_columns(&source, 0, n, block, n);
+    }
+    for (size_t i = 0; i < n && !by_columns && good; i++) {
+        if (sparse) {
+            good = read_sparse(&source, i, block, i * columns, 1);
+        } else {
             read_run(rows, dtype, block, i * columns, 1, row_at(rows, i), rows->column_stride, columns);
         }
+    }
+    free(cells);
+    if (!good) { /* the source stays, and whoever reads the row complains */
+        free(block);
+        return true;
     }
     *owned = block;
     *rows = (mlp_rows){.data = block,

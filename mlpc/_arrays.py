@@ -1,6 +1,7 @@
-"""Whatever is not a plain NumPy array, made one: lists, frames, masked arrays. Called by the extension.
+"""Whatever is not a plain NumPy array: lists, frames and masked arrays made one, sparse ones taken apart.
 
-Plain arrays stay what they are: the core reads them in place.
+Called by the extension. Plain arrays stay what they are: the core reads them in place, as it does the parts of sparse
+ones.
 """
 
 from typing import Any
@@ -38,8 +39,8 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
     >>> as_array([[1, 2], [3, 4]], "X").shape
     (2, 2)
     """
-    if hasattr(value, "tocsr"):
-        raise TypeError(f"{name} must be dense: sparse input is not supported yet, use {name}.toarray()")
+    if _is_sparse(value):
+        raise TypeError(f"{name} must be dense, got a sparse {type(value).__name__}: use {name}.toarray()")
     if isinstance(value, np.ma.MaskedArray) and value.mask.any():
         raise ValueError(f"{name} must have no masked values, got {np.count_nonzero(value.mask)} of them")
     if hasattr(value, "to_numpy"):
@@ -51,6 +52,55 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
     if array.dtype.kind not in _NUMBERS:
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype} from a {type(value).__name__}")
     return array.astype(np.float64) if array.dtype == np.longdouble != np.float64 else array
+
+
+def csr_parts(value: Any, name: str) -> tuple[tuple[int, ...], NDArray[Any], NDArray[Any], NDArray[Any]] | None:
+    """Return shape, data, indices and indptr of a CSR matrix or array of scipy.sparse, without importing that.
+
+    Parameters
+    ----------
+    value : object
+        Anything.
+    name : str
+        The argument's name, for messages.
+
+    Returns
+    -------
+    tuple or None
+        None: it is not sparse. The arrays are those of `value`, whatever they hold.
+
+    Raises
+    ------
+    TypeError
+        If it is sparse in another format.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_array
+    >>> csr_parts(csr_array([[0.0, 5.0]]), "X")
+    ((1, 2), array([5.]), array([1], dtype=int32), array([0, 1], dtype=int32))
+    """
+    if not _is_sparse(value):
+        return None
+    if getattr(value, "format", None) != "csr" or not _is_scipys(value):
+        raise TypeError(
+            f"{name} must be dense or of scipy.sparse's CSR format, got a {type(value).__name__}: use {name}.tocsr()"
+        )
+    shape = tuple(map(int, value.shape))
+    return shape, np.asarray(value.data), np.asarray(value.indices), np.asarray(value.indptr)
+
+
+def is_csr(value: Any, name: str) -> bool:
+    """Whether `value` is what the core reads as sparse; a TypeError where it is sparse in another format."""
+    return csr_parts(value, name) is not None
+
+
+def _is_sparse(value: Any) -> bool:
+    return hasattr(value, "tocsr")
+
+
+def _is_scipys(value: Any) -> bool:
+    return any(kind.__module__.startswith("scipy.sparse") for kind in type(value).__mro__)
 
 
 def _frame(frame: Any, name: str) -> NDArray[Any]:

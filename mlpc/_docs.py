@@ -3,8 +3,8 @@
 from mlpc import _core
 
 _ROWS = """X : array-like of shape (n_samples, n_features)
-    Read in place where it is an array of real numbers. A row with NaN gives NaN; a row's result has the same bits
-    whatever rows come with it."""
+    Read in place where it is an array of real numbers or a CSR one of scipy.sparse. A row with NaN gives NaN; a row's
+    result has the same bits whatever rows come with it."""
 
 _RAISES = """Raises
 ------

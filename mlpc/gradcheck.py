@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlpc import _check
-from mlpc._arrays import as_array
+from mlpc._arrays import as_array, is_csr
 from mlpc.network import Network
 
 if TYPE_CHECKING:
@@ -131,10 +131,11 @@ def check_gradient(
         raise TypeError(f"net must be an mlpc.Network, got {net!r}")
     step = None if step is None else _check.real("step", step, gt=0)
     tolerance = _TOLERANCE if tolerance is None else _check.real("tolerance", tolerance, gt=0)
-    X, y = as_array(X, "X"), as_array(y, "y")
+    rows: Any = X if is_csr(X, "X") else as_array(X, "X")
+    targets = as_array(y, "y")
     probe = net.copy("float64")
-    sides = _Sides(probe, X, y)
-    gradient = probe.gradient(X, y, sample_weight=sample_weight)
+    sides = _Sides(probe, rows, targets)
+    gradient = probe.gradient(rows, targets, sample_weight=sample_weight)
     parameters, start = probe.parameters, probe.parameters.copy()
     differences = np.full(start.shape, np.nan)  # NaN: skipped
     rounding = np.zeros(start.shape)
@@ -144,7 +145,7 @@ def check_gradient(
         smooth = True
         for shifted in (w + h, w - h):
             parameters[i] = shifted
-            values.append(probe.objective(X, y, sample_weight=sample_weight))
+            values.append(probe.objective(rows, targets, sample_weight=sample_weight))
             smooth = smooth and sides.unchanged()
         parameters[i] = w
         if smooth:
@@ -174,7 +175,7 @@ def check_gradient(
 class _Sides:
     """On which side of its kink everything is that has one, at first and now."""
 
-    def __init__(self, net: Network, X: NDArray[Any], y: NDArray[Any]) -> None:
+    def __init__(self, net: Network, X: Any, y: NDArray[Any]) -> None:
         spec = net._spec
         self._net, self._X = net, X
         self._layers = [i + 1 for i, name in enumerate(spec.activations) if name in _KINKED_AT_ZERO]

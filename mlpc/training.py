@@ -74,7 +74,8 @@ class Training(Evaluation):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Read in place where it is an array of real numbers, whatever its dtype and strides; finite.
+            Finite. Read in place where it is an array of real numbers, whatever its dtype and strides, or a matrix or
+            array of scipy.sparse in CSR format.
         y : array-like of shape (n_samples,), (n_samples, 1) or (n_samples, n_outputs)
             Targets; under binary cross-entropy in [0, 1], under the categorical one labels 0..K-1 or rows of
             probabilities.

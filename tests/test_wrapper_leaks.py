@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse import csr_array
 from wrapper import ADAM, data, evaluate, fit, make, run_python, with_value
 
 from mlpc import _core
@@ -30,6 +31,8 @@ def repeated_calls():
     bits, vector, labels = np.random.default_rng(0).bit_generator, net.parameters.copy(), y.astype(int)
     net._set_bit_generator(bits)
     lists, state = X.tolist(), net._get_state()
+    sparse, bad_sparse = csr_array(X), csr_array(X)
+    bad_sparse.indices[5] = 99
 
     def raises(*_):
         raise KeyError
@@ -40,6 +43,10 @@ def repeated_calls():
         "predict_proba": lambda: net.predict_proba(X),
         "predict_proba of a list": lambda: net.predict_proba(lists),
         "predict": lambda: (net.predict(X), classes.predict(X)),
+        "predict_proba of a sparse array": lambda: net.predict_proba(sparse),
+        "refused sparse array": refused(lambda: net.predict_proba(bad_sparse), ValueError),
+        "refused shape of a sparse array": refused(lambda: net.predict_proba(sparse[:, :3]), ValueError),
+        "refused format": refused(lambda: net.predict_proba(sparse.tocsc()), TypeError),
         "predict with thresholds": lambda: net.predict(X, threshold=[0.3]),
         "predict nan": refused(lambda: net.predict(bad), ValueError),
         "predict complex": refused(lambda: net.predict(X + 1j), TypeError),
@@ -92,7 +99,22 @@ def repeated_calls():
         "refused docstring": refused(lambda: _core.add_docstring(len, "text"), TypeError),
         "end_epoch": net.end_epoch,
     }
-    return calls, (X, y, weight, bad, vector, labels, bits, net, classes, state, None, _core.Network, lists)
+    return calls, (
+        X,
+        y,
+        weight,
+        bad,
+        vector,
+        labels,
+        bits,
+        net,
+        classes,
+        state,
+        None,
+        _core.Network,
+        lists,
+        sparse.indices,
+    )
 
 
 def resident():

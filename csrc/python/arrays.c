@@ -5,8 +5,7 @@
 const char *const TRAINING_NAMES[3] = {"X", "y", "sample_weight"};
 const char *const VALIDATION_NAMES[3] = {"validation_data[0]", "validation_data[1]", "validation_data[2]"};
 
-/* The core's type for a dtype; false where it has none. */
-static bool numeric_type(const PyArrayObject *array, mlp_type *type) {
+bool numeric_type(const PyArrayObject *array, mlp_type *type) {
     int typenum = PyArray_TYPE(array), is_unsigned = PyTypeNum_ISUNSIGNED(typenum);
     npy_intp size = PyArray_ITEMSIZE(array);
     if (typenum == NPY_BOOL) {
@@ -25,17 +24,20 @@ static bool numeric_type(const PyArrayObject *array, mlp_type *type) {
     return true;
 }
 
-/* Python's helper knows lists, frames and what else there is; it is imported late because it lives in this package. */
-static PyObject *convert(module_state *state, PyObject *value, const char *name) {
-    if (state->as_array == NULL) {
+/* Python knows lists, frames and what else there is; imported late because it lives in this package. */
+PyObject *helper(PyObject **place, const char *name) {
+    if (*place == NULL) {
         PyObject *module = PyImport_ImportModule("mlpc._arrays");
-        if (module == NULL) return NULL;
-        PyObject *as_array = PyObject_GetAttrString(module, "as_array");
-        Py_DECREF(module);
-        if (as_array == NULL) return NULL;
-        Py_XSETREF(state->as_array, as_array);
+        PyObject *function = module == NULL ? NULL : PyObject_GetAttrString(module, name);
+        Py_XDECREF(module);
+        if (function != NULL) Py_XSETREF(*place, function);
     }
-    PyObject *array = PyObject_CallFunction(state->as_array, "Os", value, name);
+    return *place;
+}
+
+static PyObject *convert(module_state *state, PyObject *value, const char *name) {
+    PyObject *as_array = helper(&state->as_array, "as_array");
+    PyObject *array = as_array == NULL ? NULL : PyObject_CallFunction(as_array, "Os", value, name);
     if (array != NULL && !PyArray_Check(array)) {
         PyErr_Format(PyExc_TypeError, "%s must be an array of numbers, got %s", name, Py_TYPE(value)->tp_name);
         Py_CLEAR(array);
@@ -43,25 +45,27 @@ static PyObject *convert(module_state *state, PyObject *value, const char *name)
     return array;
 }
 
+void raise_numbers(const char *name, const PyArrayObject *array) {
+    PyErr_Format(PyExc_TypeError,
+                 "%s must hold real numbers (bool, integers, float16, float32 or float64), got dtype %S", name,
+                 PyArray_DESCR(array));
+}
+
+static bool is_plain(const module_state *state, PyObject *value) {
+    return PyArray_CheckExact(value) || PyObject_TypeCheck(value, state->memmap);
+}
+
 PyArrayObject *as_numbers(module_state *state, PyObject *value, const char *name) {
     mlp_type type;
-    PyArrayObject *array;
-    if (PyArray_CheckExact(value) || PyObject_TypeCheck(value, state->memmap)) {
-        array = (PyArrayObject *)Py_NewRef(value);
-    } else {
-        array = (PyArrayObject *)convert(state, value, name);
-    }
+    PyArrayObject *array = (PyArrayObject *)(is_plain(state, value) ? Py_NewRef(value) : convert(state, value, name));
     if (array != NULL && !numeric_type(array, &type)) {
-        PyErr_Format(PyExc_TypeError,
-                     "%s must hold real numbers (bool, integers, float16, float32 or float64), got dtype %S", name,
-                     PyArray_DESCR(array));
+        raise_numbers(name, array);
         Py_CLEAR(array);
     }
     return array;
 }
 
-/* The rows of an array of one or two dimensions; one dimension is one column. */
-static mlp_rows rows_of(const PyArrayObject *array) {
+mlp_rows rows_of(const PyArrayObject *array) {
     bool flat = PyArray_NDIM(array) == 1;
     mlp_rows rows = {
         .data = PyArray_DATA(array),
@@ -79,11 +83,9 @@ static PyObject *shape_of(const PyArrayObject *array) {
     return PyArray_IntTupleFromIntp(PyArray_NDIM(array), PyArray_DIMS(array));
 }
 
-/* ValueError "NAME must have shape EXPECTED, got SHAPE HINT". */
-static void raise_shape(const operand *x, PyObject *expected, const char *hint) {
-    PyObject *shape = shape_of(x->array);
+void raise_shape(const char *name, PyObject *expected, PyObject *shape, const char *hint) {
     if (expected != NULL && shape != NULL) {
-        PyErr_Format(PyExc_ValueError, "%s must have shape %U, got %S%s", x->name, expected, shape, hint);
+        PyErr_Format(PyExc_ValueError, "%s must have shape %U, got %S%s", name, expected, shape, hint);
     }
     Py_XDECREF(shape);
     Py_XDECREF(expected);
@@ -95,8 +97,8 @@ static bool is_column(const PyArrayObject *array) {
 
 /* A reference keeps an array, not its buffer: a.resize(n, refcheck=False) moves that as soon as other code may run.
  * NumPy refuses while the array that owns the buffer, the last of the .base chain, has a weak reference. */
-static bool pin(operand *x) {
-    PyObject *owner = (PyObject *)x->array;
+PyObject *pin(PyArrayObject *array) {
+    PyObject *owner = (PyObject *)array;
     for (PyObject *next = owner; next != NULL;) {
         if (PyArray_Check(next)) {
             owner = next;
@@ -105,25 +107,30 @@ static bool pin(operand *x) {
             next = PyMemoryView_Check(next) ? PyMemoryView_GET_BUFFER(next)->obj : NULL;
         }
     }
-    x->pin = PyWeakref_NewRef(owner, NULL);
-    return x->pin != NULL;
+    return PyWeakref_NewRef(owner, NULL);
 }
 
 static bool get_operand(const network_object *self, PyObject *value, const char *name, operand *x) {
     *x = (operand){.name = name, .array = as_numbers(self->state, value, name)};
-    return x->array != NULL && pin(x);
+    if (x->array != NULL) x->pin = pin(x->array);
+    return x->pin != NULL;
 }
 
 bool get_x(const network_object *self, PyObject *value, const char *name, operand *x) {
-    if (!get_operand(self, value, name, x)) return false;
     size_t n_inputs = self->layer_sizes[0];
+    *x = (operand){.name = name};
+    if (!is_plain(self->state, value)) {
+        int sparse = get_sparse(self->state, value, name, n_inputs, x);
+        if (sparse != 0) return sparse > 0;
+    }
+    if (!get_operand(self, value, name, x)) return false;
     int n_dimensions = PyArray_NDIM(x->array);
     if (n_dimensions != 2 || (size_t)PyArray_DIM(x->array, 1) != n_inputs) {
         const char *hint = n_dimensions != 1                              ? ""
                            : n_inputs == 1                                ? ": reshape(-1, 1) makes it one column"
                            : (size_t)PyArray_DIM(x->array, 0) == n_inputs ? ": reshape(1, -1) makes it one row"
                                                                           : "";
-        raise_shape(x, PyUnicode_FromFormat("(n_samples, %zu)", n_inputs), hint);
+        raise_shape(name, PyUnicode_FromFormat("(n_samples, %zu)", n_inputs), shape_of(x->array), hint);
         return false;
     }
     x->rows = rows_of(x->array);
@@ -148,11 +155,11 @@ static bool get_y(const network_object *self, PyObject *value, const char *name,
     bool column = is_column(y->array), by_label = self->predicts == CATEGORICAL_LABELS;
     bool full = PyArray_NDIM(y->array) == 2 && (size_t)PyArray_DIM(y->array, 1) == n_outputs;
     if (!full && !(column && (n_outputs == 1 || by_label || self->one_target))) {
-        raise_shape(y,
+        raise_shape(name,
                     n_outputs == 1                 ? PyUnicode_FromString("(n_samples,) or (n_samples, 1)")
                     : by_label || self->one_target ? PyUnicode_FromFormat("(n_samples,) or (n_samples, %zu)", n_outputs)
                                                    : PyUnicode_FromFormat("(n_samples, %zu)", n_outputs),
-                    "");
+                    shape_of(y->array), "");
         return false;
     }
     y->rows = rows_of(y->array);
@@ -168,7 +175,7 @@ static bool get_weight(const network_object *self, PyObject *value, const char *
     operand *weight = &data->weight;
     if (!get_operand(self, value, name, weight)) return false;
     if (!is_column(weight->array)) {
-        raise_shape(weight, PyUnicode_FromString("(n_samples,)"), "");
+        raise_shape(name, PyUnicode_FromString("(n_samples,)"), shape_of(weight->array), "");
         return false;
     }
     weight->rows = rows_of(weight->array);
@@ -200,8 +207,8 @@ bool get_class_weight(const network_object *self, PyObject *value, operands *dat
     if (data->class_weight == NULL) return false;
     npy_intp n_classes = data->data.labels ? (npy_intp)n_outputs : 2;
     if (PyArray_NDIM(data->class_weight) != 1 || PyArray_DIM(data->class_weight, 0) != n_classes) {
-        raise_shape(&(operand){.name = "class_weight", .array = data->class_weight},
-                    PyUnicode_FromFormat("(%zd,)", (Py_ssize_t)n_classes), "");
+        raise_shape("class_weight", PyUnicode_FromFormat("(%zd,)", (Py_ssize_t)n_classes), shape_of(data->class_weight),
+                    "");
         return false;
     }
     data->data.class_weight = PyArray_DATA(data->class_weight);
@@ -213,16 +220,18 @@ bool get_vector(const network_object *self, PyObject *value, const char *name, o
     *vector = (operand){.name = name, .array = as_numbers(self->state, value, name)};
     if (vector->array == NULL) return false;
     if (PyArray_NDIM(vector->array) != 1 || (size_t)PyArray_DIM(vector->array, 0) != n) {
-        raise_shape(vector, PyUnicode_FromFormat("(%zu,)", n), "");
+        raise_shape(name, PyUnicode_FromFormat("(%zu,)", n), shape_of(vector->array), "");
         return false;
     }
     PyArray_Descr *descr = PyArray_DescrFromType(self->typenum);
     PyObject *converted = PyArray_FromArray(vector->array, descr, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST);
     Py_SETREF(vector->array, (PyArrayObject *)converted);
-    return converted != NULL && pin(vector);
+    if (converted != NULL) vector->pin = pin(vector->array);
+    return vector->pin != NULL;
 }
 
 void release(operand *x) {
+    release_sparse(x);
     Py_CLEAR(x->pin);
     Py_CLEAR(x->array);
 }
@@ -234,18 +243,22 @@ void release_data(operands *data) {
     release(&data->x);
 }
 
+/* x[row, column], where one column stands for all. */
+static PyObject *element_of(const operand *x, size_t row, size_t column) {
+    if (x->sparse != NULL) return PyFloat_FromDouble(mlp_element(&x->rows, row, column));
+    if (PyArray_NDIM(x->array) == 2 && column >= (size_t)PyArray_DIM(x->array, 1)) column = 0;
+    return PyArray_GETITEM(x->array, PyArray_BYTES(x->array) + (ptrdiff_t)row * x->rows.row_stride +
+                                         (ptrdiff_t)column * x->rows.column_stride);
+}
+
 PyObject *describe_element(const operand *x, size_t row, size_t column) {
-    PyObject *value = NULL, *text = NULL;
-    bool flat = PyArray_NDIM(x->array) == 1;
     if (row >= x->rows.n_rows) return PyUnicode_FromString(x->name);
     if (column >= x->rows.n_columns) return PyUnicode_FromFormat("%s[%zu]", x->name, row);
-    if (!flat && column >= (size_t)PyArray_DIM(x->array, 1)) column = 0; /* one column stands for all */
-    char *place =
-        PyArray_BYTES(x->array) + (ptrdiff_t)row * x->rows.row_stride + (ptrdiff_t)column * x->rows.column_stride;
-    value = PyArray_GETITEM(x->array, place);
+    PyObject *value = element_of(x, row, column);
     if (value == NULL) return NULL;
-    text = flat ? PyUnicode_FromFormat("%s[%zu] is %R", x->name, row, value)
-                : PyUnicode_FromFormat("%s[%zu, %zu] is %R", x->name, row, column, value);
+    bool flat = x->sparse == NULL && PyArray_NDIM(x->array) == 1;
+    PyObject *text = flat ? PyUnicode_FromFormat("%s[%zu] is %R", x->name, row, value)
+                          : PyUnicode_FromFormat("%s[%zu, %zu] is %R", x->name, row, column, value);
     Py_DECREF(value);
     return text;
 }

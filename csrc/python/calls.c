@@ -97,7 +97,8 @@ void give_gil(call *c, bool released) {
 
 /* ValueError "y[5] is 7: it must be REASON". */
 static void raise_element(const operand *x, const char *name, const mlp_call *core) {
-    PyObject *element = x->array == NULL ? PyUnicode_FromString(name) : describe_element(x, core->row, core->column);
+    bool given = x->array != NULL || x->sparse != NULL;
+    PyObject *element = given ? describe_element(x, core->row, core->column) : PyUnicode_FromString(name);
     if (element != NULL) PyErr_Format(PyExc_ValueError, "%U: it must be %s", element, core->reason);
     Py_XDECREF(element);
 }

@@ -149,11 +149,13 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     module_state *state = PyModule_GetState(module);
     Py_VISIT(state->memmap);
     Py_VISIT(state->as_array);
+    Py_VISIT(state->csr_parts);
     return 0;
 }
 
 static int module_clear(PyObject *module) {
     module_state *state = PyModule_GetState(module);
+    Py_CLEAR(state->csr_parts);
     Py_CLEAR(state->as_array);
     Py_CLEAR(state->memmap);
     return 0;

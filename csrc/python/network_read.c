@@ -27,6 +27,7 @@ static bool parse(const char *method, const char *option, PyObject *const *args,
 
 /* What may be asked of one pass forward; the arrays are new and belong to the caller. */
 typedef struct {
+    void *input;        /* A[0], or NULL */
     void **activations; /* [L], as mlp_forward takes it */
     int64_t *labels;    /* or NULL */
     double *thresholds; /* [K], for binary labels */
@@ -36,7 +37,9 @@ static bool run_forward(network_object *self, const char *method, operand *x, co
     call c;
     if (!lock_read(self, method)) return false;
     begin_call(&c, self->state, mlp_work(self->net, x->rows.n_rows, false), 0);
-    mlp_status status = mlp_forward(self->net, wanted->activations, &x->rows, &c.core);
+    mlp_status status = MLP_OK;
+    if (wanted->input != NULL) status = mlp_input(self->net, wanted->input, &x->rows, &c.core);
+    if (status == MLP_OK) status = mlp_forward(self->net, wanted->activations, &x->rows, &c.core);
     bool outputs_given = status == MLP_OK;
     if (outputs_given && wanted->labels != NULL) {
         status = mlp_labels(self->net, wanted->labels, wanted->activations[self->n_layers - 1], x->rows.n_rows,
@@ -187,17 +190,6 @@ PyObject *network_transform(network_object *self, PyObject *const *args, Py_ssiz
     return propagate(self, method, x, (size_t)(layer > 0 ? layer : n_hidden + 1 + layer), false);
 }
 
-/* X in the network's dtype, a new array. Like the core, through float64: int64 to float32 is rounded twice. */
-static PyArrayObject *convert_x(const network_object *self, const operand *x) {
-    PyArrayObject *wide = (PyArrayObject *)PyArray_FromArray(
-        x->array, PyArray_DescrFromType(NPY_DOUBLE), NPY_ARRAY_CARRAY | NPY_ARRAY_ENSURECOPY | NPY_ARRAY_FORCECAST);
-    if (wide == NULL || self->typenum == NPY_DOUBLE) return wide;
-    PyArrayObject *narrow = (PyArrayObject *)PyArray_FromArray(wide, PyArray_DescrFromType(NPY_FLOAT),
-                                                               NPY_ARRAY_CARRAY | NPY_ARRAY_FORCECAST);
-    Py_DECREF(wide);
-    return narrow;
-}
-
 PyObject *network_activations(network_object *self, PyObject *const *args, Py_ssize_t n_args, PyObject *names) {
     static const char method[] = "activations";
     PyObject *value, *result = NULL, *list = NULL;
@@ -211,13 +203,14 @@ PyObject *network_activations(network_object *self, PyObject *const *args, Py_ss
     list = PyList_New((Py_ssize_t)self->n_layers + 1);
     if (list == NULL || !get_x(self, value, "X", &x)) goto done;
     for (size_t l = 0; l <= self->n_layers; l++) {
-        PyArrayObject *a =
-            l == 0 ? convert_x(self, &x) : new_matrix(x.rows.n_rows, self->layer_sizes[l], self->typenum);
+        PyArrayObject *a = new_matrix(x.rows.n_rows, self->layer_sizes[l], self->typenum);
         if (a == NULL) goto done;
         PyList_SET_ITEM(list, (Py_ssize_t)l, (PyObject *)a);
         if (l > 0) activations[l - 1] = PyArray_DATA(a);
     }
-    if (run_forward(self, method, &x, &(wanted_outputs){.activations = activations})) result = Py_NewRef(list);
+    wanted_outputs wanted = {.input = PyArray_DATA((PyArrayObject *)PyList_GET_ITEM(list, 0)),
+                             .activations = activations};
+    if (run_forward(self, method, &x, &wanted)) result = Py_NewRef(list);
 done:
     Py_XDECREF(list);
     release(&x);

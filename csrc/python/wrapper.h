@@ -8,6 +8,7 @@
  *     network_fit.c    training, its schedule and its hooks
  *     network_state.c  optimizer, random source, history, and all that saving keeps
  *     arrays.c         any array argument as mlp_rows, without a copy
+ *     sparse.c         sparse ones
  *     calls.c          readers and writers, the GIL, signals, errors
  *     threads.c        how many threads there may be, and the pool of them
  *
@@ -30,11 +31,11 @@
 #include "../mlp.h"
 
 typedef struct {
-    PyTypeObject *memmap; /* numpy.memmap: the one subclass of ndarray that is read in place */
-    PyObject *as_array;   /* mlpc._arrays.as_array; NULL until it is first needed */
-    const char *kernels;  /* what MLPC_ISA asks for, a name of the core's; NULL: the best */
-    size_t n_threads;     /* of a call that does not say */
-    mlp_pool *pool;       /* NULL until it is needed */
+    PyTypeObject *memmap;           /* numpy.memmap: the one subclass of ndarray that is read in place */
+    PyObject *as_array, *csr_parts; /* of mlpc._arrays; NULL until they are first needed */
+    const char *kernels;            /* what MLPC_ISA asks for, a name of the core's; NULL: the best */
+    size_t n_threads;               /* of a call that does not say */
+    mlp_pool *pool;                 /* NULL until it is needed */
     pid_t pool_owner;
     size_t pool_users; /* calls under way that have it */
     bool ended;        /* the interpreter is ending: no more workers */
@@ -95,11 +96,19 @@ bool ready(const network_object *self);
 
 /* ---- arrays.c */
 
+/* The arrays of a sparse argument: data, indices, indptr. */
+typedef struct {
+    PyArrayObject *arrays[3];
+    PyObject *pins[3];
+    mlp_csr csr;
+} sparse_parts;
+
 /* An array argument, and what the core sees of it. */
 typedef struct {
-    const char *name; /* as the caller knows it: "X", "validation_data[0]" */
-    PyArrayObject *array;
-    PyObject *pin; /* keeps the buffer in place, whatever other threads do with the array */
+    const char *name;     /* as the caller knows it: "X", "validation_data[0]" */
+    PyArrayObject *array; /* NULL: sparse, or no argument */
+    PyObject *pin;        /* keeps the buffer in place, whatever other threads do with the array */
+    sparse_parts *sparse; /* what rows.data points into; NULL: dense */
     mlp_rows rows;
 } operand;
 
@@ -120,6 +129,23 @@ bool get_data(const network_object *self, PyObject *const values[3], const char 
 bool get_class_weight(const network_object *self, PyObject *value, operands *data);
 /* A vector laid out like the parameters, contiguous and in the network's dtype; copied only where it is not so. */
 bool get_vector(const network_object *self, PyObject *value, const char *name, operand *vector);
+
+/* For arrays.c and sparse.c. */
+bool numeric_type(const PyArrayObject *array, mlp_type *type); /* the core's; false where it has none */
+void raise_numbers(const char *name, const PyArrayObject *array);
+/* ValueError "NAME must have shape EXPECTED, got SHAPE HINT"; the two are taken over, NULL: an exception is set. */
+void raise_shape(const char *name, PyObject *expected, PyObject *shape, const char *hint);
+mlp_rows rows_of(const PyArrayObject *array); /* of one or two dimensions; one is one column */
+PyObject *pin(PyArrayObject *array);
+/* A function of mlpc._arrays, kept in *place; borrowed. */
+PyObject *helper(PyObject **place, const char *name);
+
+/* ---- sparse.c */
+
+/* Makes value an operand where it is a CSR matrix or array of scipy.sparse, which has n_inputs columns: 1; dense: 0; else
+ * -1. */
+int get_sparse(module_state *state, PyObject *value, const char *name, size_t n_inputs, operand *x);
+void release_sparse(operand *x);
 
 void release(operand *x);
 void release_data(operands *data);

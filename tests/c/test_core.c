@@ -179,6 +179,7 @@ static void put(unsigned char *at, mlp_type type, int value, bool swapped) {
         size = 4;
         break;
     case MLP_FLOAT64: u.f64 = value; break;
+    case MLP_CSR: break; /* no type of an element */
     }
     for (size_t i = 0; i < size; i++) {
         at[i] = u.bytes[swapped ? size - 1 - i : i];
@@ -223,6 +224,75 @@ static void test_rows(void) {
                 size_t bytes = ROWS * 2 * (spec.dtype == MLP_F32 ? sizeof(float) : sizeof(double));
                 CHECK(memcmp(got, expected, bytes) == 0, "type %d layout %d", type, layout);
             }
+        }
+        mlp_destroy(net);
+    }
+}
+
+/* Sparse rows, their indices in no order and one of them twice, read as the dense ones; bad ones are refused. */
+static void test_sparse(void) {
+    enum { ROWS = 4, COLUMNS = 5, VALUES = 7, HIDDEN = 40 };
+    static const double dense[ROWS][COLUMNS] = {{0, 3, 0, 0, -1}, {0}, {2.5, 0, 0, 0, 0}, {0, 0, 0.5, 1, 4}};
+    const float values[VALUES] = {-1, 1, 2, 2.5, 4, 0.5, 1};
+    for (int variant = 0; variant < 8; variant++) {
+        bool lanes = variant & 1, wide = variant & 2;
+        int32_t columns[VALUES] = {4, 1, 1, 0, 4, 2, 3}, starts[ROWS + 1] = {0, 3, 3, 4, 7};
+        int64_t wide_columns[VALUES], wide_starts[ROWS + 1];
+        for (int k = 0; k < VALUES; k++) {
+            wide_columns[k] = columns[k];
+        }
+        for (int i = 0; i <= ROWS; i++) {
+            wide_starts[i] = starts[i];
+        }
+        mlp_type type = wide ? MLP_INT64 : MLP_INT32;
+        ptrdiff_t size = wide ? 8 : 4;
+        mlp_csr csr = {.values = {values, MLP_FLOAT32, false, VALUES, 1, sizeof values[0], 0},
+                       .indices = {wide ? (void *)wide_columns : columns, type, false, VALUES, 1, size, 0},
+                       .pointers = {wide ? (void *)wide_starts : starts, type, false, ROWS + 1, 1, size, 0}};
+        mlp_rows plain = {dense, MLP_FLOAT64, false, ROWS, COLUMNS, sizeof dense[0], sizeof dense[0][0]};
+        mlp_rows sparse = {&csr, MLP_CSR, false, ROWS, COLUMNS, 0, 0};
+        mlp_spec spec = {.n_layers = 2,
+                         .layer_sizes = (size_t[]){COLUMNS, lanes ? 3 : HIDDEN, 1},
+                         .activations = (const char *[]){"tanh", "identity"},
+                         .loss = "squared_error",
+                         .bias = true,
+                         .dtype = variant & 4 ? MLP_F32 : MLP_F64};
+        mlp_network *net = make_network(&spec);
+        double expected[ROWS] = {0}, got[ROWS] = {0}, input[ROWS][COLUMNS];
+        mlp_call call = {0};
+        CHECK(mlp_forward(net, (void *[]){NULL, expected}, &plain, &call) == MLP_OK, "dense");
+        CHECK(mlp_forward(net, (void *[]){NULL, got}, &sparse, &call) == MLP_OK, "sparse");
+        CHECK(memcmp(got, expected, sizeof got) == 0, "variant %d", variant);
+        CHECK(mlp_input(net, input, &sparse, &call) == MLP_OK, "input");
+        CHECK(spec.dtype == MLP_F32 || memcmp(input, dense, sizeof input) == 0, "input of variant %d", variant);
+        for (size_t i = 0; i < ROWS * COLUMNS; i++) {
+            CHECK(mlp_element(&sparse, i / COLUMNS, i % COLUMNS) == dense[i / COLUMNS][i % COLUMNS], "element %zu", i);
+        }
+        struct {
+            int32_t *narrow;
+            int64_t *at, value;
+            size_t row;
+        } cases[] = {{&columns[4], &wide_columns[4], -1, 3},
+                     {&columns[4], &wide_columns[4], COLUMNS, 3},
+                     {&starts[2], &wide_starts[2], 2, 1},
+                     {&starts[4], &wide_starts[4], VALUES + 1, 3},
+                     {&starts[0], &wide_starts[0], INT32_MIN, 0}};
+        double y[ROWS] = {0};
+        mlp_data data = {.x = sparse, .y = {y, MLP_FLOAT64, false, ROWS, 1, sizeof y[0], sizeof y[0]}};
+        for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+            int64_t kept = wide ? *cases[c].at : *cases[c].narrow;
+            *cases[c].at = cases[c].value;
+            *cases[c].narrow = (int32_t)cases[c].value;
+            mlp_fit_result result;
+            mlp_status statuses[] = {mlp_forward(net, (void *[]){NULL, got}, &sparse, &call),
+                                     mlp_input(net, input, &sparse, &call),
+                                     mlp_fit(net, &data, &(mlp_fit_settings){.epochs = 1}, &result, &call)};
+            for (int s = 0; s < 3; s++) {
+                CHECK(statuses[s] == MLP_BAD_X && call.row == cases[c].row && call.column == SIZE_MAX,
+                      "case %zu, call %d: %d, row %zu, %s", c, s, statuses[s], call.row, call.reason);
+            }
+            *cases[c].at = kept;
+            *cases[c].narrow = (int32_t)kept;
         }
         mlp_destroy(net);
     }
@@ -442,6 +512,7 @@ static void test_rejections(void) {
 int main(void) {
     test_gradients();
     test_rows();
+    test_sparse();
     test_optimizers();
     test_stopping();
     test_interrupting();
