@@ -27,8 +27,8 @@ static size_t rows_at_a_time(const mlp_rows *rows, size_t item) {
 
 /* The element of a tile that is not finite, whose source may be finite and too large for the network's dtype. */
 static mlp_status reject_x(const mlp_network *net, const mlp_rows *x, size_t row, const void *values, mlp_call *call) {
-    size_t column = 0;
-    while (net->kernels->all_finite(mlp_at(net, values, column), 1)) {
+    size_t column = 0; /* in the end the last one, where another thread has written a number meanwhile */
+    while (column + 1 < x->n_columns && net->kernels->all_finite(mlp_at(net, values, column), 1)) {
         column++;
     }
     bool finite = isfinite(mlp_element(x, row, column));
