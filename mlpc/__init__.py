@@ -10,19 +10,23 @@ Examples
 array([0, 1, 1, 0])
 """
 
+from typing import TYPE_CHECKING
+
 from mlpc import _docs as _docs
 from mlpc._config import show_config
 from mlpc._version import __version__
 from mlpc.evaluation import LayerRecord
-from mlpc.gradcheck import GradientCheck, check_gradient
 from mlpc.history import History
-from mlpc.io import load
 from mlpc.losses import Huber, Quantile
 from mlpc.network import Network
 from mlpc.optimizers import LBFGS, SGD, Adam, AdamW, RMSprop, Rprop
 from mlpc.schedules import CosineDecay, ExponentialDecay, InverseScaling, OneCycle, ReduceOnPlateau, StepDecay
 from mlpc.stopping import EarlyStopping
 from mlpc.training import DivergenceWarning
+
+if TYPE_CHECKING:
+    from mlpc.gradcheck import GradientCheck, check_gradient
+    from mlpc.io import load
 
 __all__ = [
     "LBFGS",
@@ -50,3 +54,20 @@ __all__ = [
     "load",
     "show_config",
 ]
+
+# Imported when they are first asked for: `import mlpc` costs little more than `import numpy`.
+_LATER = {"GradientCheck": "gradcheck", "check_gradient": "gradcheck", "load": "io"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

@@ -4,10 +4,14 @@ Called by the extension. Plain arrays stay what they are: the core reads them in
 ones.
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _NUMBERS = "biuf"  # kinds of dtypes that hold real numbers
 

@@ -1,13 +1,18 @@
 """Class weights: from a dict or "balanced" to one number a label."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlpc import _check
-from mlpc._spec import Spec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mlpc._spec import Spec
 
 _EXPECTED = 'class_weight must be None, "balanced" or a dict from label to weight'
 

@@ -1,18 +1,24 @@
 """What a network is, checked: sizes, activations, loss, penalties. Nothing that training changes."""
 
+from __future__ import annotations
+
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from mlpc import _check, _core
-from mlpc.initializers import Initializer, check_initializer
+from mlpc.initializers import check_initializer
 from mlpc.losses import Loss
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import DTypeLike
+
+    from mlpc.initializers import Initializer
 
 _OUTPUT_ONLY = ("softmax", "exp")  # each belongs to one loss
 HIDDEN_ACTIVATIONS = tuple(name for name in _core.ACTIVATIONS if name not in _OUTPUT_ONLY)
@@ -21,8 +27,7 @@ _OWN_OUTPUT_ONLY = ("binary_cross_entropy", "categorical_cross_entropy", "poisso
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(NamedTuple):
     """A checked specification; the names are those of `Network`'s arguments."""
 
     layer_sizes: tuple[int, ...]

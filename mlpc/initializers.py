@@ -1,15 +1,21 @@
 """First weights: which distribution a layer gets and how it is drawn. Biases start at zero."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from mlpc import _check
 
-Initializer: TypeAlias = Callable[[np.random.Generator, tuple[int, int]], ArrayLike]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from numpy.typing import ArrayLike, NDArray
+
+    Initializer: TypeAlias = Callable[[np.random.Generator, tuple[int, int]], ArrayLike]
 
 # Variance of a weight times `fan`, of a layer with n_in inputs and n_out outputs.
 _SCALES: dict[str, Callable[[int, int], float]] = {

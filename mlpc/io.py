@@ -10,7 +10,6 @@ What only files need is imported when the first one is written or read.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -237,7 +236,7 @@ def _optimizer_from_json(fields: dict[str, Any]) -> optimizers.Optimizer:
 
 
 def _spec_to_json(spec: _spec.Spec) -> dict[str, Any]:
-    fields = asdict(spec)
+    fields = spec._asdict()
     if isinstance(spec.loss, losses.Loss):
         fields["loss"] = _settings_to_json(spec.loss)
     if not isinstance(spec.initializer, str):
@@ -251,4 +250,4 @@ def _spec_from_json(fields: dict[str, Any]) -> _spec.Spec:
         fields["loss"] = _settings_from_json(fields["loss"], losses)
     if fields["initializer"] is not None:
         return _spec.check_spec(**fields)
-    return replace(_spec.check_spec(**{**fields, "initializer": "zeros"}), initializer=None)
+    return _spec.check_spec(**{**fields, "initializer": "zeros"})._replace(initializer=None)

@@ -1,7 +1,6 @@
 """Losses with a parameter. The others are named by a string; all formulas are the core's (csrc/losses.h)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mlpc import _check
@@ -20,7 +19,6 @@ class Loss(Settings):
         raise TypeError(f"{type(self).__name__} is not a loss")
 
 
-@dataclass(frozen=True, repr=False)
 class Huber(Loss):
     """Huber loss: quadratic for small differences, linear for large ones.
 
@@ -62,7 +60,6 @@ def _quantiles(name: str, value: Any) -> float | tuple[float, ...]:
     return tuple(_check.real(f"{name}[{i}]", q, gt=0, lt=1) for i, q in enumerate(value))
 
 
-@dataclass(frozen=True, repr=False)
 class Quantile(Loss):
     """Quantile (pinball) loss: its minimum is the q-quantile of the target given the inputs.
 
@@ -90,7 +87,7 @@ class Quantile(Loss):
     """
 
     name: ClassVar[str] = "quantile"
-    q: float | Sequence[float] = checked(0.5, _quantiles)
+    q: float | Sequence[float] = checked(default=0.5, check=_quantiles)
 
     def parameters(self) -> tuple[float, ...]:
         """Return the numbers that the core reads."""

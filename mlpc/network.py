@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import copy
 import math
-import threading
+from _thread import allocate_lock
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
-from mlpc import _check, io
+from mlpc import _check
 from mlpc._description import Description
 from mlpc._spec import check_dtype, check_spec
 from mlpc.history import History
@@ -154,7 +153,7 @@ class Network(Training, Description):
         )
         self._spec, self._optimizer = spec, optimizer
         self._set_optimizer(optimizer.core_settings())
-        self._fitting = threading.Lock()
+        self._fitting = allocate_lock()
 
     def _start(self, seed: int) -> None:
         """Draw weights and the dropout key, then forget what was before: a failure while drawing changes nothing."""
@@ -276,6 +275,8 @@ class Network(Training, Description):
         >>> bool((again.parameters == net.parameters).all())
         True
         """
+        from mlpc import io
+
         io.save(self, path)
 
     def copy(self, dtype: DTypeLike | None = None) -> Self:
@@ -310,7 +311,7 @@ class Network(Training, Description):
         attributes["_bit_generator"] = copy.deepcopy(self._bit_generator)
         attributes["_added"] = {name: list(column) for name, column in self._added.items()}
         if dtype is not None:
-            attributes["_spec"] = replace(self._spec, dtype=check_dtype(dtype))
+            attributes["_spec"] = self._spec._replace(dtype=check_dtype(dtype))
         network = type(self).__new__(type(self))
         network.__setstate__(state)
         return network

@@ -3,7 +3,6 @@
 Each follows PyTorch's optimizer of the same name step for step.
 """
 
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from mlpc import _check
@@ -18,7 +17,11 @@ class Optimizer(Settings):
 
     rule: ClassVar[str]
     full_batch: ClassVar[bool] = False  # refuses mini-batches and dropout: its steps compare successive gradients
-    schedule: AnySchedule | None = None
+
+    @property
+    def schedule(self) -> AnySchedule | None:
+        """None, where it is no setting."""
+        return None
 
     def core_settings(self) -> dict[str, Any]:
         """Return what the core's optimizer reads."""
@@ -30,15 +33,13 @@ def _clip_norm(name: str, value: object) -> float | None:
     return None if value is None else _check.real(name, value, gt=0)
 
 
-@dataclass(frozen=True, repr=False)
 class FirstOrder(Optimizer):
     """What optimizers with a schedule share; see Adam for the two settings."""
 
-    schedule: AnySchedule | None = field(default=None, kw_only=True, metadata={"check": check_schedule})
-    clip_norm: float | None = field(default=None, kw_only=True, metadata={"check": _clip_norm})
+    schedule: AnySchedule | None = checked(default=None, check=check_schedule, kw_only=True)
+    clip_norm: float | None = checked(default=None, check=_clip_norm, kw_only=True)
 
 
-@dataclass(frozen=True, repr=False)
 class SGD(FirstOrder):
     """Gradient descent, with momentum if asked.
 
@@ -76,15 +77,13 @@ class SGD(FirstOrder):
     rule: ClassVar[str] = "sgd"
     learning_rate: float = real(0.01, gt=0)
     momentum: float = real(0.0, ge=0, lt=1)
-    nesterov: bool = checked(False, _check.flag)
+    nesterov: bool = checked(default=False, check=_check.flag)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _check_together(self) -> None:
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov=True needs a momentum > 0, got momentum=0.0")
 
 
-@dataclass(frozen=True, repr=False)
 class Adam(FirstOrder):
     """Adam: steps scaled by running averages of the gradient and its square.
 
@@ -126,7 +125,6 @@ class Adam(FirstOrder):
     epsilon: float = real(1e-8, ge=0)
 
 
-@dataclass(frozen=True, repr=False)
 class AdamW(FirstOrder):
     """Adam with decoupled weight decay.
 
@@ -169,7 +167,6 @@ class AdamW(FirstOrder):
     weight_decay: float = real(0.01, ge=0)
 
 
-@dataclass(frozen=True, repr=False)
 class RMSprop(FirstOrder):
     """RMSprop: gradients divided by the root of a running average of their squares.
 
@@ -212,7 +209,6 @@ class RMSprop(FirstOrder):
     momentum: float = real(0.0, ge=0, lt=1)
 
 
-@dataclass(frozen=True, repr=False)
 class Rprop(Optimizer):
     """Resilient propagation: each parameter has a step of its own, led by the gradient's sign. Full batches only.
 
@@ -252,13 +248,11 @@ class Rprop(Optimizer):
     step_min: float = real(1e-6, ge=0)
     step_max: float = real(50.0, gt=0)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _check_together(self) -> None:
         if self.step_min > self.step_max:
             raise ValueError(f"step_min must not exceed step_max ({self.step_max}), got {self.step_min}")
 
 
-@dataclass(frozen=True, repr=False)
 class LBFGS(Optimizer):
     """Limited-memory BFGS with a strong Wolfe line search; an epoch is one iteration. Full batches only.
 

@@ -1,7 +1,6 @@
 """Schedules: what multiplies the learning rate as training goes on. Settings only; the formulas are the core's."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 import numpy as np
@@ -51,7 +50,6 @@ class EpochSchedule(Schedule):
 AnySchedule: TypeAlias = Schedule | Callable[[int], float]
 
 
-@dataclass(frozen=True, repr=False)
 class StepDecay(EpochSchedule):
     """Multiply by `factor` after every `every` epochs.
 
@@ -83,7 +81,6 @@ class StepDecay(EpochSchedule):
     factor: float = real(0.1, gt=0)
 
 
-@dataclass(frozen=True, repr=False)
 class ExponentialDecay(EpochSchedule):
     """Multiply by `factor` after each epoch.
 
@@ -112,7 +109,6 @@ class ExponentialDecay(EpochSchedule):
     factor: float = real(gt=0)
 
 
-@dataclass(frozen=True, repr=False)
 class CosineDecay(EpochSchedule):
     """Fall along half a cosine, after a linear rise if asked; acts per step.
 
@@ -148,13 +144,11 @@ class CosineDecay(EpochSchedule):
     minimum: float = real(0.0, ge=0)
     warmup: float = real(0.0, ge=0)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _check_together(self) -> None:
         if self.warmup >= self.epochs:
             raise ValueError(f"warmup must be less than epochs ({self.epochs}), got {self.warmup}")
 
 
-@dataclass(frozen=True, repr=False)
 class InverseScaling(EpochSchedule):
     """Fall as a power of the epoch.
 
@@ -183,7 +177,6 @@ class InverseScaling(EpochSchedule):
     power: float = real(0.5, ge=0)
 
 
-@dataclass(frozen=True, repr=False)
 class OneCycle(EpochSchedule):
     """Rise from 1 to `peak`, then fall to nearly nothing, both along half a cosine; acts per step.
 
@@ -219,7 +212,6 @@ class OneCycle(EpochSchedule):
     start_fraction: float = real(0.3, ge=0, le=1)
 
 
-@dataclass(frozen=True, repr=False)
 class ReduceOnPlateau(Schedule):
     """Multiply by `factor` whenever what is monitored has stopped falling. What it has seen belongs to the network.
 
@@ -249,7 +241,7 @@ class ReduceOnPlateau(Schedule):
     """
 
     kind: ClassVar[str] = "reduce_on_plateau"
-    monitor: str = checked("validation_loss", _check.text)
+    monitor: str = checked(default="validation_loss", check=_check.text)
     factor: float = real(0.1, gt=0, lt=1)
     patience: int = integer(10, least=0)
     min_delta: float = real(0.0, ge=0)

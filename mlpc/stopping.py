@@ -1,6 +1,5 @@
 """Early stopping: its settings. The counting is the core's."""
 
-from dataclasses import dataclass
 from functools import partial
 
 from mlpc import _check
@@ -9,7 +8,6 @@ from mlpc._settings import Settings, checked, integer, real
 __all__ = ["EarlyStopping"]
 
 
-@dataclass(frozen=True, repr=False)
 class EarlyStopping(Settings):
     """When `fit` stops before its last epoch. Each fit counts afresh.
 
@@ -43,11 +41,11 @@ class EarlyStopping(Settings):
     EarlyStopping(monitor='validation_loss', mode='min', patience=3, min_delta=0.0, restore_best=True)
     """
 
-    monitor: str = checked("validation_loss", _check.text)
-    mode: str = checked("min", partial(_check.choice, known=("min", "max")))
+    monitor: str = checked(default="validation_loss", check=_check.text)
+    mode: str = checked(default="min", check=partial(_check.choice, known=("min", "max")))
     patience: int = integer(10, least=1)
     min_delta: float = real(0.0, ge=0)
-    restore_best: bool = checked(True, _check.flag)
+    restore_best: bool = checked(default=True, check=_check.flag)
 
     def core_settings(self, monitor: int) -> tuple[int, bool, int, float, bool]:
         """Return what the core takes; `monitor` is its number of what is watched."""

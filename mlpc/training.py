@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import warnings
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -20,6 +19,7 @@ from mlpc.schedules import ReduceOnPlateau, core_schedule
 from mlpc.stopping import as_early_stopping
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import ArrayLike

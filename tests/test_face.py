@@ -1,8 +1,8 @@
 """The Python face: settings as values, what a network says of itself, seeds, callbacks, progress, gradient checks."""
 
+import copy
+import inspect
 import pickle
-import subprocess
-import sys
 import threading
 import warnings
 
@@ -45,6 +45,42 @@ def test_settings_are_values(settings):
     with pytest.raises(AttributeError):
         settings.learning_rate = 3
     assert settings not in [other for other in SETTINGS if other is not settings]
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: mlpc.SGD(0.1, 0.9, True, None), r"SGD\(\) takes at most 3 positional arguments, got 4"),
+        (lambda: mlpc.SGD(0.1, learning_rate=0.2), r"SGD\(\) got several values for learning_rate"),
+        (lambda: mlpc.SGD(lr=0.1), r"SGD\(\) got an unexpected argument 'lr'"),
+        (lambda: mlpc.Rprop(schedule=None), r"Rprop\(\) got an unexpected argument 'schedule'"),
+        (lambda: mlpc.StepDecay(factor=0.5), r"StepDecay\(\) is missing its argument every"),
+        (lambda: mlpc.SGD(0.1).replace(rate=1), r"SGD\(\) got an unexpected argument 'rate'"),
+    ],
+)
+def test_arguments_of_settings(make, text):
+    with pytest.raises(TypeError, match=text):
+        make()
+
+
+def test_settings_made_from_others():
+    settings = mlpc.Adam(0.01, clip_norm=1.0, schedule=mlpc.StepDecay(10))
+    assert settings.replace() == settings
+    assert settings.replace(clip_norm=None) == mlpc.Adam(0.01, schedule=mlpc.StepDecay(10))
+    assert copy.deepcopy(settings) == copy.copy(settings) == settings
+    assert settings != mlpc.AdamW(**settings.values())
+    with pytest.raises(AttributeError, match="immutable"):
+        del settings.beta_1
+    with pytest.raises(ValueError, match="epsilon"):
+        settings.replace(epsilon=-1)
+
+
+def test_signatures_of_settings():
+    assert str(inspect.signature(mlpc.SGD)) == (
+        "(learning_rate=0.01, momentum=0.0, nesterov=False, *, schedule=None, clip_norm=None)"
+    )
+    assert str(inspect.signature(mlpc.StepDecay)) == "(every, factor=0.1)"
+    assert list(inspect.signature(mlpc.StepDecay(3)).parameters) == ["epoch"]
 
 
 def test_defaults_are_the_documented_ones():
@@ -546,18 +582,7 @@ def test_frames():
         net.forward(pd.DataFrame({"a": pd.to_datetime(["2020-01-01"]), "b": [1], "c": [2]}))
 
 
-def test_sparse_is_refused():
-    scipy_sparse = pytest.importorskip("scipy.sparse")
-    with pytest.raises(TypeError, match="sparse"):
-        circles_net().fit(scipy_sparse.csr_array(CIRCLES[0]), CIRCLES[1])
-
-
 # ---- The package.
-
-
-def test_import_is_light():
-    code = "import sys, mlpc; print([n for n in ('pandas', 'tqdm', 'matplotlib', 'safetensors') if n in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout == "[]\n"
 
 
 def test_show_config(capsys):
