@@ -22,7 +22,9 @@ bool mlp_is_online(const mlp_network *net, const mlp_data *data, const mlp_fit_s
 typedef struct {
     const mlp_network *net;
     mlp_online online;
-    void *x, *y, *read; /* real (SLICE, n[0]), (SLICE, K); targets as they are read */
+    void *x, *y;    /* real (SLICE, n[0]), (SLICE, K) */
+    double *labels; /* [SLICE] */
+    void *cells;    /* for sparse rows */
 } scratch;
 
 /* Sizes are added up while `at` is NULL. */
@@ -57,7 +59,8 @@ static size_t lay_out(scratch *s, char *at) {
     online->lanes = cut(at, &used, 4 * outputs * MLP_VECTOR_BYTES, 1);
     s->x = cut(at, &used, SLICE * mlp_inputs(net), item);
     s->y = cut(at, &used, SLICE * outputs, item);
-    s->read = cut(at, &used, SLICE, sizeof(double));
+    s->labels = cut(at, &used, SLICE, sizeof(double));
+    s->cells = cut(at, &used, mlp_inputs(net), sizeof(double));
     return used;
 }
 
@@ -89,19 +92,19 @@ static mlp_status read_targets(scratch *s, const mlp_data *data, const int64_t *
     const mlp_network *net = s->net;
     size_t outputs = mlp_outputs(net);
     if (!data->labels) {
-        *y = mlp_read_tile(&data->y, net->dtype, order, first, n, s->y, outputs, ld);
+        *y = mlp_read_tile(&(mlp_source){.rows = &data->y, .dtype = net->dtype, .order = order}, first, n, s->y,
+                           outputs, ld);
         return MLP_OK;
     }
-    double *labels = s->read;
-    mlp_read_doubles(&data->y, order, first, n, labels);
+    mlp_read_doubles(&data->y, order, first, n, s->labels);
     net->kernels->fill(s->y, 0.0, n * outputs);
     *y = s->y;
     *ld = outputs;
     for (size_t i = 0; i < n; i++) {
-        if (!(labels[i] >= 0 && labels[i] < (double)outputs)) {
+        if (!(s->labels[i] >= 0 && s->labels[i] < (double)outputs)) {
             return mlp_reject_label(call, mlp_row_of(order, first + i), outputs);
         }
-        net->kernels->fill(mlp_at(net, s->y, i * outputs + (size_t)labels[i]), 1.0, 1);
+        net->kernels->fill(mlp_at(net, s->y, i * outputs + (size_t)s->labels[i]), 1.0, 1);
     }
     return MLP_OK;
 }
@@ -125,13 +128,14 @@ mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t 
     move_parameters(&s, false);
     net->kernels->fill(s.online.scale, 1.0, MLP_VECTOR_BYTES / net->item);
     size_t n_rows = data->x.n_rows;
+    mlp_source source = {.rows = &data->x, .dtype = net->dtype, .order = order, .cells = s.cells, .call = call};
     double work = MLP_SAMPLE_WORK + mlp_work(net, 1, true);
     mlp_status status = MLP_OK;
     for (size_t n = 0, made = 0; status == MLP_OK && made == n && *steps < n_rows; *steps += made) {
         n = n_rows - *steps < SLICE ? n_rows - *steps : SLICE;
         size_t ldx, ldy;
-        const void *y, *x = mlp_read_tile(&data->x, net->dtype, order, *steps, n, s.x, mlp_inputs(net), &ldx);
-        status = read_targets(&s, data, order, *steps, n, &y, &ldy, call);
+        const void *y, *x = mlp_read_tile(&source, *steps, n, s.x, mlp_inputs(net), &ldx);
+        status = x == NULL ? MLP_BAD_X : read_targets(&s, data, order, *steps, n, &y, &ldy, call);
         made = status == MLP_OK ? net->kernels->online(&s.online, loss, x, ldx, y, ldy, n) : 0;
         if (status == MLP_OK && mlp_pause(call, work * (double)made)) {
             status = MLP_INTERRUPTED;

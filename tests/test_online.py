@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import mlpc
 
@@ -102,3 +103,13 @@ def test_partial_fit_goes_on_where_fit_stopped():
         many.partial_fit(X[i : i + 1], y[i : i + 1])
     np.testing.assert_array_equal(one.parameters, many.parameters)
     assert one.step == many.step == 70
+
+
+def test_sparse_rows():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((600, 30)) * (rng.random((600, 30)) < 0.1)
+    y = rng.integers(0, 3, 600)
+    nets = [mlpc.Network([30, 5, 3], loss="categorical_cross_entropy", optimizer="sgd", seed=0) for _ in range(2)]
+    for net, rows in zip(nets, (X, scipy.sparse.csr_array(X)), strict=True):
+        net.fit(rows, y, epochs=2, batch_size=1)
+    assert_same(*nets)
