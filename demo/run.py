@@ -16,7 +16,7 @@ matplotlib.use("Agg")
 
 import numpy as np
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -77,29 +77,32 @@ def circles(output: Path) -> None:
     print(f"               {1e3 * time_of_run(net.copy('float32'), X, y):.2f} ms in float32")
 
     pictures = {
-        "data": plot.data(X, y),
-        "loss_curve": plot.loss_curve(net.history, n_samples=len(X)),
-        "hidden_classifiers": plot.hidden_classifiers(net, X, y),
-        "hidden_space": plot.hidden_space(net, X, y),
-        "decision_boundary": plot.decision_boundary(net, X, y),
+        "network": plot.NetworkDisplay.from_network(net).figure_,
+        "loss_curve": plot.LossCurveDisplay.from_network(net, n_samples=len(X)).figure_,
+        "hidden_classifiers": plot.HiddenClassifiersDisplay.from_network(net, X, y).figure_,
+        "hidden_space": plot.HiddenSpaceDisplay.from_network(net, X, y).figure_,
+        "activation_maps": plot.ActivationMapDisplay.from_network(net, X, y).figure_,
+        "decision_boundary": plot.DecisionBoundaryDisplay.from_network(net, X, y).figure_,
         "overview": overview(net, X, y),
     }
-    for name, axes in pictures.items():
-        axes.figure.savefig(output / f"{name}.png", dpi=110, bbox_inches="tight", pad_inches=0.1)
-        plt.close(axes.figure)
+    for name, figure in pictures.items():
+        figure.savefig(output / f"{name}.png", dpi=110, bbox_inches="tight", pad_inches=0.1)
+        plt.close(figure)
     print(f"  pictures     {', '.join(pictures)} in {output}")
 
 
-def overview(net: mlpc.Network, X: NDArray[np.float64], y: NDArray[np.float64]) -> Axes:
+def overview(net: mlpc.Network, X: NDArray[np.float64], y: NDArray[np.float64]) -> Figure:
     """Put the story into one picture: three lines, the space they make, the decision."""
     figure = plt.figure(figsize=(13.2, 4.2), layout="constrained")
-    left = plot.hidden_classifiers(net, X, y, ax=figure.add_subplot(131))
-    middle = plot.hidden_space(net, X, y, ax=figure.add_subplot(132, projection="3d"))
-    right = plot.decision_boundary(net, X, y, ax=figure.add_subplot(133))
+    left, right = figure.add_subplot(131), figure.add_subplot(133)
+    middle = figure.add_subplot(132, projection="3d")
+    plot.HiddenClassifiersDisplay.from_network(net, X, y, ax=left)
+    plot.HiddenSpaceDisplay.from_network(net, X, y, ax=middle)
+    plot.DecisionBoundaryDisplay.from_network(net, X, y, ax=right)
     left.set_title("three linear classifiers, the hidden units")
     middle.set_title("what they make of the data: a plane suffices")
     right.set_title("what the network decides")
-    return left
+    return figure
 
 
 def digits() -> None:

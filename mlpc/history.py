@@ -139,7 +139,7 @@ class History:
         return pd.DataFrame({name: self[name] for name in self._names})
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw the loss over the epochs, and the validation loss where there is one.
+        """Draw the losses over the epochs: `mlpc.plot.LossCurveDisplay`.
 
         Parameters
         ----------
@@ -153,6 +153,8 @@ class History:
 
         Raises
         ------
+        ValueError
+            If there is no epoch to draw.
         ImportError
             If matplotlib is not installed.
 
@@ -165,15 +167,6 @@ class History:
         >>> net.history.plot().get_xlabel()
         'epoch'
         """
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError:
-            raise ImportError("history.plot() needs matplotlib: pip install 'mlpc[plot]'") from None
-        if ax is None:
-            ax = plt.subplots()[1]
-        ax.plot(self.epochs, self.loss, label="loss")
-        if not np.isnan(self.validation_loss).all():
-            ax.plot(self.epochs, self.validation_loss, label="validation loss")
-            ax.legend()
-        ax.set(xlabel="epoch", ylabel="loss")
-        return ax
+        from mlpc.plot import LossCurveDisplay
+
+        return LossCurveDisplay.from_network(self, ax=ax).ax_

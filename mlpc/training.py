@@ -96,7 +96,8 @@ class Training(Evaluation):
             When to stop before the last epoch; True is `mlpc.EarlyStopping()`.
         callbacks : callable or sequence of callable, default=()
             Called as (net, epoch, logs) after each epoch, `epoch` the number of epochs completed. A truthy result stops
-            training. Numbers added to the dict `logs` are kept as columns of the history and may be monitored.
+            training. Numbers added to the dict `logs` are kept as columns of the history and may be monitored. One with
+            a method `fit_ended` has that called as (net) once training has ended without an exception.
         progress : bool, default=False
             Whether to show epoch, loss, validation loss and rate while training (needs tqdm).
         on_divergence : {"warn", "raise"}, default="warn"
@@ -183,6 +184,9 @@ class Training(Evaluation):
             self._stop_reason = reason
             # The history has no row for what partial_fit and end_epoch() counted.
             self._best_epoch = best_epoch - (self.epoch - len(self._history()[0])) if best_epoch else None
+        for hook in hooks:
+            if hasattr(hook, "fit_ended"):
+                hook.fit_ended(self)
         if reason == "diverged":
             self._diverged(diverged_epoch, diverged_step, on_divergence)
         return self

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PICTURES = {"data", "loss_curve", "hidden_classifiers", "hidden_space", "decision_boundary", "overview"}
+PICTURES = {"network", "loss_curve", "hidden_classifiers", "hidden_space", "activation_maps"}
+PICTURES |= {"decision_boundary", "overview"}
 
 
 def test_demo(tmp_path):

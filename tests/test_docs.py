@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 
 import mlpc
+import mlpc.plot
 from mlpc import _docs
 
-MODULES = ["mlpc"] + [f"mlpc.{entry.name}" for entry in pkgutil.iter_modules(mlpc.__path__) if entry.name != "_core"]
+MODULES = ["mlpc"] + [
+    entry.name for entry in pkgutil.walk_packages(mlpc.__path__, "mlpc.") if "_core" not in entry.name
+]
 CLASSES = [value for name in mlpc.__all__ if inspect.isclass(value := getattr(mlpc, name))]
+CLASSES += [getattr(mlpc.plot, name) for name in mlpc.plot.__all__]
 FUNCTIONS = [value for name in mlpc.__all__ if inspect.isfunction(value := getattr(mlpc, name))]
 METHODS = [
     (kind, name)

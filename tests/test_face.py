@@ -436,7 +436,8 @@ def test_plot():
     matplotlib.use("Agg")
     net = circles_net().fit(*CIRCLES, epochs=3, validation_data=CIRCLES)
     ax = net.history.plot()
-    assert [line.get_label() for line in ax.lines] == ["loss", "validation loss"]
+    assert [line.get_label() for line in ax.lines[:2]] == ["training", "validation"]
+    assert np.array_equal(ax.lines[0].get_ydata(), net.history.loss)
     assert net.history.plot(ax) is ax
     matplotlib.pyplot.close(ax.figure)
 

@@ -1,0 +1,149 @@
+"""What a picture is of, checked: a network, or a fitted estimator's; its data; what classes and features are called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlpc import _check
+from mlpc._arrays import as_array
+from mlpc.network import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+
+def as_network(value: Any) -> Network:
+    """Return the network itself, or that of a fitted estimator."""
+    found = getattr(value, "network_", value)
+    if not isinstance(found, Network):
+        expected = "an mlpc.Network or a fitted estimator of mlpc.estimators"
+        raise TypeError(f"network must be {expected}, got {type(value).__name__}")
+    return found
+
+
+def as_points(network: Network, X: ArrayLike) -> NDArray[Any]:
+    """Return X as an array of finite rows that the network takes."""
+    points, n_inputs = as_array(X, "X"), network.layer_sizes[0]
+    if points.ndim != 2 or points.shape[1] != n_inputs or len(points) == 0:
+        expected = f"of shape (n_samples, {n_inputs}), as many columns as the network has inputs"
+        raise ValueError(f"X must be {expected}, got {points.shape}")
+    if not np.isfinite(points).all():
+        raise ValueError("X must be finite to be drawn, got NaN or infinity")
+    return points
+
+
+def as_plane(network: Network, X: ArrayLike, picture: str) -> NDArray[Any]:
+    """Return X for a picture of the input plane."""
+    if network.layer_sizes[0] != 2:
+        raise ValueError(f"{picture} draws a network of two inputs, got one of {network.layer_sizes[0]}")
+    return as_points(network, X)
+
+
+def as_codes(source: Any, network: Network, y: ArrayLike | None, n_rows: int) -> NDArray[np.int64] | None:
+    """Return each row's class as a number from 0; an estimator's labels are looked up in its classes."""
+    if y is None:
+        return None
+    classes = getattr(source, "classes_", None)
+    labels = np.asarray(y) if classes is not None else as_array(y, "y")
+    if labels.ndim == 2 and labels.shape[1] == network.layer_sizes[-1] > 1 and network.output_activation == "softmax":
+        labels, classes = labels.argmax(axis=1), None
+    if labels.size != n_rows or labels.shape not in ((n_rows,), (n_rows, 1)):
+        raise ValueError(f"y must have one label for each of the {n_rows} rows of X, got shape {labels.shape}")
+    labels = labels.reshape(-1)
+    if classes is not None:
+        known = np.asarray(classes)
+        unknown = ~np.isin(labels, known)
+        if unknown.any():
+            raise ValueError(f"y must hold the estimator's classes {known.tolist()}, got {labels[unknown][0]!r}")
+        return np.searchsorted(known, labels).astype(np.int64)
+    n_classes = number_of_classes(network)
+    most = np.inf if n_classes is None else n_classes - 1
+    wrong = ~((labels >= 0) & (labels <= most) & (labels == np.floor(labels)))
+    if wrong.any():
+        expected = "whole numbers from 0" + ("" if n_classes is None else f" to {most}, a class each")
+        raise ValueError(f"y must hold {expected}, got {labels[wrong][0]}")
+    return labels.astype(np.int64)
+
+
+def number_of_classes(network: Network) -> int | None:
+    """Return how many classes the outputs tell apart; None where that is not known."""
+    n_outputs = network.layer_sizes[-1]
+    if network.output_activation == "softmax":
+        return n_outputs
+    return 2 if n_outputs == 1 and network.output_activation == "sigmoid" else None
+
+
+def class_labels(
+    source: Any, network: Network, codes: NDArray[np.int64] | None, given: Sequence[str] | None
+) -> list[str]:
+    """Return what the classes are called: as given, as the estimator's labels say, or by number."""
+    in_data = 0 if codes is None else int(codes.max()) + 1
+    n_classes = number_of_classes(network) or in_data
+    return output_labels(source, n_classes, given)
+
+
+def output_labels(source: Any, n: int, given: Sequence[str] | None) -> list[str]:
+    """Return what n classes are called."""
+    if given is not None:
+        return checked_names("class_names", given, n)
+    classes = getattr(source, "classes_", None)
+    labels = range(n) if classes is None or len(classes) != n else classes
+    return [f"class {label}" if isinstance(label, (int, float, np.number)) else str(label) for label in labels]
+
+
+def feature_labels(network: Network, X: Any, given: Sequence[str] | None) -> list[str]:
+    """Return what the inputs are called: as given, as a frame's columns are, or by number."""
+    n_inputs = network.layer_sizes[0]
+    if given is not None:
+        return checked_names("feature_names", given, n_inputs)
+    columns = getattr(X, "columns", None)
+    return [f"$x{subscript(i)}$" for i in range(n_inputs)] if columns is None else [str(name) for name in columns]
+
+
+def subscript(i: int) -> str:
+    """Return the index of what is number i from 0, as formulas count from 1."""
+    return f"_{i + 1}" if i < 9 else f"_{{{i + 1}}}"
+
+
+def activation(network: Network, layer: int) -> str:
+    """Return the name of the activation of layer 1, ..., L."""
+    hidden = network.hidden_activation
+    if layer == len(network.weights):
+        return network.output_activation
+    return hidden if isinstance(hidden, str) else hidden[layer - 1]
+
+
+def unit_symbol(network: Network, layer: int, unit: int) -> str:
+    """Return what a unit is called in formulas: inputs x, hidden units h, outputs y with a hat. `unit` is from 0."""
+    last = len(network.weights)
+    if layer == 0:
+        return f"$x{subscript(unit)}$"
+    if layer == last:
+        return r"$\hat{y}$" if network.layer_sizes[-1] == 1 else rf"$\hat{{y}}{subscript(unit)}$"
+    return f"$h{subscript(unit)}$" if last == 2 else f"$h^{{({layer})}}{subscript(unit)}$"
+
+
+def checked_names(argument: str, names: Any, n: int) -> list[str]:
+    """Return n names as strings."""
+    if not _check.is_list(names):
+        raise TypeError(f"{argument} must be a sequence of {n} names, got {names!r}")
+    if len(names) != n:
+        raise ValueError(f"{argument} must have {n} names, got {len(names)}")
+    return [str(name) for name in names]
+
+
+def plane_grid(low: NDArray[Any], high: NDArray[Any], resolution: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the coordinates of a grid over the input plane, two arrays of shape (resolution, resolution)."""
+    resolution = _check.integer("grid_resolution", resolution, 2)
+    first, second = np.meshgrid(*(np.linspace(a, b, resolution) for a, b in zip(low, high, strict=True)))
+    return first, second
+
+
+def grid_extent(first: NDArray[Any], second: NDArray[Any]) -> tuple[float, float, float, float]:
+    """Return the edges of an image whose pixels are centred on the points of a grid."""
+    half = 0.5 * (first[0, 1] - first[0, 0]), 0.5 * (second[1, 0] - second[0, 0])
+    return (first[0, 0] - half[0], first[0, -1] + half[0], second[0, 0] - half[1], second[-1, 0] + half[1])
