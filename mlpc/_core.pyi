@@ -101,6 +101,7 @@ class Network:
         stopping: tuple[int, bool, int, float, bool] | None,  # monitor, maximize, patience, min_delta, restore_best
         epoch_end: Callable[[int, float, float, float], tuple[bool, float, float]] | None,
         # (epoch, loss, validation_loss, learning_rate) -> (stop, value for stopping, value for the plateau)
+        each_epoch: bool,  # False: epoch_end is called about every 25 ms, for the epoch that ends then
         partial: bool,
         n_threads: int,  # 0: N_THREADS
     ) -> tuple[str, int, int, int]:

@@ -1,6 +1,6 @@
 """What happens in Python at the end of an epoch: callbacks, the numbers they add, monitoring, the progress bar.
 
-The core calls in only where one of these is asked for.
+The core calls in only where one of these is asked for; for a progress bar alone by the clock, not every epoch.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class EpochEnd:
             column.extend([math.nan] * (self._n_epochs - 1 - len(column)))
             column.append(value)
         if self._bar is not None:
-            self._bar.update(loss, validation_loss, learning_rate)
+            self._bar.update(epoch, loss, validation_loss, learning_rate)
         stopping = self._monitored("early_stopping", self._stopping, added, epoch)
         plateau = self._monitored("schedule", self._plateau, added, epoch)
         self._first = False

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+from mlpc._table import as_html, as_text
+
+_MOST_ROWS = 8  # of the table that is printed
+
 __all__ = ["History"]
 
 RESERVED = frozenset(
@@ -101,16 +105,24 @@ class History:
         raise AttributeError(f"history has no column {name!r}: it has {', '.join(map(repr, names))}")
 
     def __repr__(self) -> str:
-        head = f"History({len(self)} epochs, stop_reason={self.stop_reason!r}, best_epoch={self.best_epoch})"
+        return "\n".join((self._head(), *as_text(self._rows())))
+
+    def _repr_html_(self) -> str:
+        return as_html(self._rows(), head=self._head())
+
+    def _head(self) -> str:
+        return f"History({len(self)} epochs, stop_reason={self.stop_reason!r}, best_epoch={self.best_epoch})"
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        """Return the first, the last and the best epoch and some between, as many as fit a short table."""
         if not len(self):
-            return head
-        shown = [name for name in self._names[1:] if not np.isnan(self[name]).all()]
-        rows = [("epoch", *shown)]
-        for epoch in sorted({1, self.best_epoch or 1, len(self)}):
-            rows.append((str(epoch), *(f"{self[name][epoch - 1]:.6g}" for name in shown)))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-        return "\n".join((head, *lines))
+            return []
+        names = [name for name in self._names[1:] if not np.isnan(self[name]).all()]
+        epochs = {round(epoch) for epoch in np.linspace(1, len(self), min(len(self), _MOST_ROWS - 1))}
+        if self.best_epoch is not None:
+            epochs.add(self.best_epoch)
+        rows = [(str(epoch), *(f"{self[name][epoch - 1]:.6g}" for name in names)) for epoch in sorted(epochs)]
+        return [("epoch", *names), *rows]
 
     def to_frame(self) -> Any:
         """Columns as a pandas frame.

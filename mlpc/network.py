@@ -203,15 +203,6 @@ class Network(Training, Description):
             added[name][: len(column)] = column
         return History(loss, validation_loss, learning_rate, added, self._best_epoch, self._stop_reason)
 
-    def __repr__(self) -> str:
-        spec = self._spec
-        shown = [f"{list(spec.layer_sizes)}", f"loss={spec.loss!r}", f"hidden_activation={spec.hidden_activation!r}"]
-        shown += [f"output_activation={spec.output_activation!r}", f"optimizer={self._optimizer!r}"]
-        defaults = {"reduction": "mean", "l1": 0, "l2": 0, "dropout": 0, "initializer": "auto", "bias": True}
-        defaults["dtype"] = "float64"
-        shown += [f"{name}={value!r}" for name in defaults if (value := getattr(spec, name)) != defaults[name]]
-        return f"{type(self).__name__}({', '.join(shown)}, seed={self._seed})"
-
     def reset(self, seed: int | np.random.Generator | None = None) -> Self:
         """Start over: draw weights again and forget optimizer state, history and counts.
 

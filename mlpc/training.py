@@ -147,7 +147,7 @@ class Training(Evaluation):
         exists = {"validated": validation is not None, "callbacks": bool(hooks)}
         stopping_code = monitor_code(stopping, **exists)
         plateau_code = monitor_code(plateau, **exists)
-        bar = ProgressBar(epochs) if _check.flag("progress", progress) else None
+        bar = ProgressBar(epochs, self.epoch) if _check.flag("progress", progress) else None
 
         with self._one_fit(), bar or nullcontext():
             epoch_end = None
@@ -176,12 +176,15 @@ class Training(Evaluation):
                     schedule=core_schedule(schedule, plateau_code),
                     stopping=stopping.core_settings(stopping_code) if stopping else None,
                     epoch_end=epoch_end,
+                    each_epoch=bool(hooks),
                     partial=False,
                     n_threads=threads,
                 )
             if reason == "diverged" and shuffle and 0 < batch_size < np.shape(X)[0]:
                 self._draw_orders_again(random_state, np.shape(X)[0], self.epoch - epoch)
             self._stop_reason = reason
+            if bar and bar.shown:
+                bar.show(self.epoch, *(column[-1] for column in self._history()))
             # The history has no row for what partial_fit and end_epoch() counted.
             self._best_epoch = best_epoch - (self.epoch - len(self._history()[0])) if best_epoch else None
         for hook in hooks:
@@ -249,6 +252,7 @@ class Training(Evaluation):
             schedule=core_schedule(self._optimizer.schedule, 0),
             stopping=None,
             epoch_end=None,
+            each_epoch=False,
             partial=True,
             n_threads=_threads(n_threads),
         )

@@ -19,6 +19,7 @@ FIT = {
     "schedule": None,
     "stopping": None,
     "epoch_end": None,
+    "each_epoch": True,
     "partial": False,
     "n_threads": 0,
 }

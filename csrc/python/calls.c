@@ -61,6 +61,7 @@ static int poll_signals(void *context) {
     int stop = PyErr_Occurred() != NULL || PyErr_CheckSignals() != 0;
     give_gil(c, true);
     c->next_poll = now() + POLL_INTERVAL;
+    c->polled = true;
     return stop;
 }
 

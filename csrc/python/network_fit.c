@@ -102,6 +102,7 @@ typedef struct {
     network_object *self;
     call *c;
     PyObject *multiplier, *epoch_end; /* borrowed from the arguments of fit */
+    int each_epoch;
 } hook_context;
 
 /* Between the two the GIL is held and the training thread may read the network and assign its parameters. */
@@ -134,8 +135,11 @@ static int ask_multiplier(void *context, uint64_t epoch, double *multiplier) {
     return leave_python(h, released);
 }
 
+/* Unless each epoch is to be told, those between two polls are not: no clock is read for them. */
 static int tell_epoch_end(void *context, mlp_epoch *epoch, bool *stop) {
     hook_context *h = context;
+    if (!h->each_epoch && !h->c->polled) return 0;
+    h->c->polled = false;
     bool released = enter_python(h);
     int stops = 0;
     PyObject *answer = PyObject_CallFunction(h->epoch_end, "Kddd", (unsigned long long)epoch->epoch, epoch->loss,
@@ -174,29 +178,32 @@ PyObject *network_fit(network_object *self, PyObject *args, PyObject *kwargs) {
                             "schedule",
                             "stopping",
                             "epoch_end",
+                            "each_epoch",
                             "partial",
                             "n_threads",
                             NULL};
     PyObject *values[3], *class_weight, *validation_data, *schedule_tuple, *stopping, *epoch_end, *result = NULL;
     Py_ssize_t epochs, batch_size, n_threads;
     int shuffle, partial;
+    call c;
+    hook_context context = {.self = self, .c = &c};
     if (!ready(self) ||
-        !PyArg_ParseTupleAndKeywords(args, kwargs, "OO$nnpOOOOOOpn:_fit", names, &values[0], &values[1], &epochs,
+        !PyArg_ParseTupleAndKeywords(args, kwargs, "OO$nnpOOOOOOppn:_fit", names, &values[0], &values[1], &epochs,
                                      &batch_size, &shuffle, &values[2], &class_weight, &validation_data,
-                                     &schedule_tuple, &stopping, &epoch_end, &partial, &n_threads)) {
+                                     &schedule_tuple, &stopping, &epoch_end, &context.each_epoch, &partial,
+                                     &n_threads)) {
         return NULL;
     }
     operands data = {0}, validation = {0};
     mlp_schedule schedule;
     mlp_fit_result fit_result = {0};
-    call c;
-    hook_context context = {.self = self, .c = &c, .epoch_end = epoch_end == Py_None ? NULL : epoch_end};
     mlp_fit_settings settings = {.partial = partial};
     if (epochs < 1 || batch_size < 0 || n_threads < 0) {
         PyErr_Format(PyExc_ValueError, "epochs must be >= 1, batch_size and n_threads >= 0, got %zd, %zd and %zd",
                      epochs, batch_size, n_threads);
         goto done;
     }
+    if (epoch_end != Py_None) context.epoch_end = epoch_end;
     settings.epochs = (uint64_t)epochs;
     settings.batch_size = (size_t)batch_size;
     if (shuffle) {

@@ -171,6 +171,7 @@ typedef struct {
     PyThreadState *waiting; /* NULL while the GIL is held */
     module_state *state;    /* of the pool that the call has; NULL: none */
     int64_t next_poll;      /* ns of the monotonic clock */
+    bool polled;            /* since the last epoch that was told to Python */
 } call;
 
 bool lock_read(network_object *self, const char *method);
