@@ -140,7 +140,7 @@ class Description:
 
     def _layers(self) -> list[tuple[str, ...]]:
         spec = self._spec
-        rows = [("layer", "weights", "biases", "activation", "parameters")]
+        rows: list[tuple[str, ...]] = [("layer", "weights", "biases", "activation", "parameters")]
         for i, activation in enumerate(spec.activations, start=1):
             n_in, n_out = spec.layer_sizes[i - 1 : i + 1]
             name = "output" if i == spec.n_layers else f"hidden {i}"

@@ -6,6 +6,7 @@ import inspect
 import pkgutil
 import pydoc
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -42,6 +43,7 @@ def run(text, name):
 def test_examples_of_modules(name, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "Agg")
     result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    plt.close("all")
     assert result.failed == 0
 
 

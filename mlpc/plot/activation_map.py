@@ -136,6 +136,14 @@ class ActivationMapDisplay:
             If the network has not two inputs or not that layer, or the data do not fit it.
         ImportError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> from mlpc.plot import ActivationMapDisplay
+        >>> net = mlpc.Network([2, 3, 1], loss="binary_cross_entropy", seed=0)
+        >>> ActivationMapDisplay.from_network(net, [[-1, -1], [1, 1]], layer=1).maps[1].shape
+        (3, 100, 100)
         """
         net = _subject.as_network(network)
         points = _subject.as_plane(net, X, cls.__name__)
@@ -179,6 +187,15 @@ class ActivationMapDisplay:
         ------
         ImportError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> from mlpc.plot import ActivationMapDisplay
+        >>> net = mlpc.Network([2, 3, 1], loss="binary_cross_entropy", seed=0)
+        >>> display = ActivationMapDisplay.from_network(net, [[-1, -1], [1, 1]], layer=1)
+        >>> len(display.plot(n_columns=2).axes_[1])
+        3
         """
         n_columns = min(_check.integer("n_columns", n_columns, 1), max(map(len, self.maps.values())))
         rows = [(layer, start) for layer in self.maps for start in range(0, len(self.maps[layer]), n_columns)]

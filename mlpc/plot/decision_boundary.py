@@ -135,6 +135,15 @@ class DecisionBoundaryDisplay:
             If the network has not two inputs or no probabilities, or the data do not fit it.
         ImportError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> from mlpc.plot import DecisionBoundaryDisplay
+        >>> net = mlpc.Network([2, 8, 3], loss="categorical_cross_entropy", seed=0)
+        >>> display = DecisionBoundaryDisplay.from_network(net, [[-1, -1], [1, 1]], grid_resolution=50)
+        >>> display.probability.shape
+        (50, 50, 3)
         """
         net = _subject.as_network(network)
         points = _subject.as_plane(net, X, cls.__name__)
@@ -186,6 +195,15 @@ class DecisionBoundaryDisplay:
         ------
         ImportError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> from mlpc.plot import DecisionBoundaryDisplay
+        >>> net = mlpc.Network([2, 1], loss="binary_cross_entropy", seed=0)
+        >>> display = DecisionBoundaryDisplay.from_network(net, [[-1, -1], [1, 1]], [0, 1])
+        >>> bool(display.plot().surface_.get_array().min() < 0.5)
+        True
         """
         axes = _style.new_axes(ax)
         _style.bare(axes)

@@ -155,6 +155,16 @@ class DescentPathDisplay:
         Notes
         -----
         Planes along random directions: Li et al. (2018), "Visualizing the loss landscape of neural nets".
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> from mlpc.plot import DescentPathDisplay
+        >>> net = mlpc.Network([2, 3, 1], loss="binary_cross_entropy", seed=0)
+        >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+        >>> display = DescentPathDisplay.from_network(net, X, y, directions="random", seed=0, grid_resolution=20)
+        >>> display.path.shape
+        (31, 2)
         """
         net = _subject.as_network(network)
         n = net.n_parameters
@@ -209,6 +219,15 @@ class DescentPathDisplay:
         ------
         ImportError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> from mlpc.plot import DescentPathDisplay
+        >>> net = mlpc.Network([1, 1], loss="squared_error", seed=0)
+        >>> display = DescentPathDisplay.from_network(net, [[0.0], [1.0]], [1.0, 3.0], grid_resolution=20)
+        >>> display.plot().colorbar_.ax.get_ylabel()
+        'objective'
         """
         axes = _style.new_axes(ax)
         least, most = float(np.nanmin(self.objective)), float(np.nanmax(self.objective))

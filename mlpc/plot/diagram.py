@@ -118,6 +118,15 @@ class NetworkDisplay:
             If an argument is not of its type or length.
         ImportError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> from mlpc.plot import NetworkDisplay
+        >>> net = mlpc.Network([4, 20, 3], loss="categorical_cross_entropy", seed=0)
+        >>> display = NetworkDisplay.from_network(net, max_units=6, output_names=["setosa", "versicolor", "virginica"])
+        >>> [len(nodes.get_offsets()) for nodes in display.nodes_]
+        [4, 6, 3]
         """
         net = _subject.as_network(network)
         n_inputs, n_outputs = net.layer_sizes[0], net.layer_sizes[-1]
@@ -150,6 +159,14 @@ class NetworkDisplay:
         ------
         ImportError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> from mlpc.plot import NetworkDisplay
+        >>> display = NetworkDisplay.from_network(mlpc.Network([2, 3, 1], loss="squared_error", seed=0))
+        >>> len(display.plot().edges_)
+        2
         """
         sizes = [len(self.weights[0]), *(w.shape[1] for w in self.weights)]
         units = [shown_units(size, self.max_units) for size in sizes]

@@ -120,6 +120,16 @@ class HiddenClassifiersDisplay:
             If the network has not two inputs, or the data do not fit it.
         ImportError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> from mlpc.plot import HiddenClassifiersDisplay
+        >>> net = mlpc.Network([2, 1], loss="binary_cross_entropy", seed=0)
+        >>> net.parameters = [1.0, 1.0, 0.0]  # the line x_1 + x_2 = 0
+        >>> display = HiddenClassifiersDisplay.from_network(net, [[-1, -1], [1, 1]])
+        >>> bool(abs(display.lines_[0].get_xydata().sum(axis=1)).max() < 1e-12)
+        True
         """
         net = _subject.as_network(network)
         points = _subject.as_plane(net, X, cls.__name__)
@@ -150,6 +160,15 @@ class HiddenClassifiersDisplay:
         ------
         ImportError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> from mlpc.plot import HiddenClassifiersDisplay
+        >>> net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0)
+        >>> display = HiddenClassifiersDisplay.from_network(net, [[-1, -1], [1, 1]])
+        >>> len(display.plot().arrows_)
+        4
         """
         axes = _style.new_axes(ax)
         _style.bare(axes)

@@ -140,6 +140,15 @@ class HiddenSpaceDisplay:
             If the layer has fewer units than dimensions are drawn, or the data do not fit the network.
         ImportError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> from mlpc.plot import HiddenSpaceDisplay
+        >>> net = mlpc.Network([4, 16, 1], loss="binary_cross_entropy", seed=0)
+        >>> display = HiddenSpaceDisplay.from_network(net, [[5.1, 3.5, 1.4, 0.2], [7.0, 3.2, 4.7, 1.4], [6, 3, 6, 2]])
+        >>> display.points.shape
+        (3, 2)
         """
         net = _subject.as_network(network)
         points = _subject.as_points(net, X)
@@ -208,6 +217,15 @@ class HiddenSpaceDisplay:
             If `ax` has not as many dimensions as the picture.
         ImportError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> from mlpc.plot import HiddenSpaceDisplay
+        >>> net = mlpc.Network([2, 2, 1], loss="binary_cross_entropy", seed=0)
+        >>> display = HiddenSpaceDisplay.from_network(net, [[-1, -1], [1, 1]], [0, 1])
+        >>> display.plot().ax_.get_xlabel()
+        '$h_1$'
         """
         in_space = self.points.shape[1] == 3
         if ax is not None and (ax.name == "3d") != in_space:

@@ -105,6 +105,16 @@ class LivePlot:
         ------
         ImportError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> from mlpc.plot import LivePlot
+        >>> live = LivePlot(interval=60)
+        >>> net = mlpc.Network([1, 1], loss="squared_error", seed=0)
+        >>> net = net.fit([[0.0], [1.0]], [1.0, 3.0], epochs=9, callbacks=live)  # which calls it
+        >>> live.loss_.ax_.get_title().split(",")[0], live.n_drawn_
+        ('epoch 9', 2)
         """
         if net.epoch != self._drawn_epoch:
             self.draw(net)
@@ -124,6 +134,16 @@ class LivePlot:
             If the points do not fit the network.
         ImportError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> from mlpc.plot import LivePlot
+        >>> net = mlpc.Network([1, 1], loss="squared_error", seed=0).fit([[0.0], [1.0]], [1.0, 3.0], epochs=3)
+        >>> live = LivePlot()
+        >>> live.draw(net)
+        >>> live.loss_.loss_line_.get_xdata()
+        array([1., 2., 3.])
         """
         start = perf_counter()
         plt = _style.pyplot()

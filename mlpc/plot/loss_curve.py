@@ -106,6 +106,14 @@ class LossCurveDisplay:
             If an argument is not of its type, or there is no history.
         ImportError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> from mlpc.plot import LossCurveDisplay
+        >>> net = mlpc.Network([1, 1], loss="squared_error", reduction="sum", seed=0).fit([[0.0], [1.0]], [1.0, 3.0])
+        >>> LossCurveDisplay.from_network(net, n_samples=2).ax_.get_ylabel()
+        'mean loss'
         """
         history = network if isinstance(network, History) else _subject.as_network(network).history
         if not len(history):
@@ -138,6 +146,14 @@ class LossCurveDisplay:
         ------
         ImportError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> from mlpc.plot import LossCurveDisplay
+        >>> net = mlpc.Network([1, 1], loss="squared_error", seed=0).fit([[0.0], [1.0]], [1.0, 3.0], epochs=3)
+        >>> LossCurveDisplay.from_network(net).plot().loss_line_.get_xdata()
+        array([1., 2., 3.])
         """
         axes = _style.new_axes(ax, (5.6, 3.8))
         _style.bare(axes)

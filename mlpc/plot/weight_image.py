@@ -103,6 +103,14 @@ class WeightImageDisplay:
             If the inputs do not make an image of that shape, or there is no such unit.
         ImportError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> from mlpc.plot import WeightImageDisplay
+        >>> net = mlpc.Network([6, 3, 1], loss="squared_error", seed=0)
+        >>> WeightImageDisplay.from_network(net, shape=(2, 3), units=[0, 2]).images.shape
+        (2, 2, 3)
         """
         net = _subject.as_network(network)
         n_inputs, n_units = net.layer_sizes[:2]
@@ -134,6 +142,14 @@ class WeightImageDisplay:
         ------
         ImportError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> from mlpc.plot import WeightImageDisplay
+        >>> display = WeightImageDisplay.from_network(mlpc.Network([9, 4, 1], loss="squared_error", seed=0))
+        >>> len(display.plot(n_columns=2).axes_)
+        4
         """
         n_units, height, width = self.images.shape
         n_columns = min(_check.integer("n_columns", n_columns, 1), n_units)

@@ -1,0 +1,689 @@
+"""Pictures show what is there: what is drawn is compared with what the network computes, where it is drawn."""
+
+import itertools
+import re
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import numpy as np
+import pytest
+from conftest import circles
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgb, to_rgba
+from mpl_toolkits.mplot3d import proj3d
+from sklearn.decomposition import PCA
+
+import mlpc
+from mlpc import plot
+from mlpc.plot import _style
+
+X, Y = circles(80)
+RNG = np.random.default_rng(0)
+X4 = RNG.normal(size=(60, 2)) * 0.5 + 2.0 * np.array([[1, 0], [0, 1], [-1, 0]])[np.arange(60) % 3]
+Y4 = np.arange(60) % 3
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def net():
+    made = mlpc.Network([2, 3, 1], loss="binary_cross_entropy", hidden_activation="sigmoid", seed=1)
+    made.optimizer = mlpc.Adam(0.1)
+    return made.fit(X, Y, epochs=150, batch_size=None)
+
+
+@pytest.fixture(scope="module")
+def three():
+    made = mlpc.Network([2, 8, 3], loss="categorical_cross_entropy", optimizer=mlpc.Adam(0.05), seed=0)
+    return made.fit(X4, Y4, epochs=60, validation_data=(X4, Y4))
+
+
+def legend(display):
+    return [text.get_text() for text in display.ax_.get_legend().get_texts()]
+
+
+def png(figure, dpi=60):
+    """The rendered picture: (height, width, 3), 0 to 255."""
+    figure.set_dpi(dpi)
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3]
+
+
+def pixel_centres(image):
+    """Coordinates of an image's pixels, from its extent: (height, width, 2)."""
+    left, right, bottom, top = image.get_extent()
+    height, width = image.get_array().shape[:2]
+    x = left + (np.arange(width) + 0.5) * (right - left) / width
+    y = bottom + (np.arange(height) + 0.5) * (top - bottom) / height
+    return np.stack(np.meshgrid(x, y), axis=-1)
+
+
+def vertices(contours):
+    return np.concatenate([path.vertices for path in contours.get_paths()])
+
+
+# ---- Colours.
+
+
+def seen_with(color, deficiency):
+    """Linear RGB as seen without one kind of cones: Viénot, Brettel and Mollon (1999)."""
+    matrices = {
+        "protan": [[0.11238, 0.88762, 0.0], [0.11238, 0.88762, 0.0], [0.00401, -0.00401, 1.0]],
+        "deutan": [[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]],
+    }
+    linear = np.array([c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)])
+    return np.clip(np.array(matrices[deficiency]) @ linear, 0.0, 1.0)
+
+
+def lab(linear):
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ linear
+    f = np.cbrt(xyz / [0.9505, 1.0, 1.089])
+    return np.array([116.0 * f[1] - 16.0, 500.0 * (f[0] - f[1]), 200.0 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("deficiency", ["protan", "deutan"])
+def test_colours_stay_apart_under_colour_vision_deficiencies(deficiency):
+    pairs = [*itertools.pairwise(_style.CLASS_COLORS), (_style.POSITIVE, _style.NEGATIVE)]
+    pairs += itertools.combinations(_style.LINE_COLORS[:3], 2)
+    for first, second in pairs:
+        difference = np.linalg.norm(lab(seen_with(first, deficiency)) - lab(seen_with(second, deficiency)))
+        assert difference > 12.0, (first, second)
+
+
+def test_colours_stay_apart_in_grey():
+    assert _style.lightness("#FFFFFF") == pytest.approx(100.0)
+    assert _style.lightness("#777777") == pytest.approx(50.0, abs=0.5)
+    lightness = [_style.lightness(color) for color in _style.CLASS_COLORS]
+    assert min(abs(a - b) for a, b in itertools.pairwise(lightness)) > 8.0
+    assert len({*_style.CLASS_MARKERS}) == len(_style.CLASS_MARKERS) >= 10
+    for colors in (_style.SHADES, _style.SIGNS):
+        steps = [_style.lightness(mpl.colors.to_hex(c)) for c in _style.color_map("map", colors)(np.linspace(0, 1, 30))]
+        assert (np.diff(steps) > 0.0).all()
+        assert steps[-1] - steps[0] > 25.0
+
+
+def test_a_boundary_is_seen_in_grey(net):
+    display = plot.DecisionBoundaryDisplay.from_network(net, X)
+    display.colorbar_.remove()
+    grey = png(display.figure_, int(display.figure_.dpi)) @ [0.299, 0.587, 0.114]
+    inside, outside = (
+        grey[len(grey) - int(y), int(x)]
+        for ((x, y),) in (display.ax_.transData.transform([place]) for place in ([0.0, 0.0], [2.9, -2.9]))
+    )
+    assert inside - outside > 50.0
+
+
+# ---- The decision boundary.
+
+
+def test_decision_boundary(net):
+    display = plot.DecisionBoundaryDisplay.from_network(net, X, Y, grid_resolution=60)
+    places = pixel_centres(display.surface_)
+    expected = net.predict_proba(places.reshape(-1, 2)).reshape(60, 60)
+    np.testing.assert_allclose(display.surface_.get_array(), expected, atol=1e-9)
+    assert display.surface_.get_clim() == (0.0, 1.0)
+    low, high = np.array([display.ax_.get_xlim(), display.ax_.get_ylim()]).T
+    assert (low < X.min(axis=0)).all()
+    assert (high > X.max(axis=0)).all()
+    (boundary,) = display.boundary_
+    np.testing.assert_allclose(net.predict_proba(vertices(boundary)), 0.5, atol=0.06)
+    assert len(vertices(boundary)) > 30
+    assert legend(display) == ["class 0", "class 1"]
+    for code, points in enumerate(display.points_):
+        assert np.array_equal(points.get_offsets(), X[code == Y])
+    assert display.colorbar_.ax.get_ylabel() == "probability of class 1"
+    assert display.ax_.get_aspect() == 1.0
+
+
+def test_decision_boundary_of_three_classes(three):
+    display = plot.DecisionBoundaryDisplay.from_network(three, X4, Y4, grid_resolution=60, class_names=["a", "b", "c"])
+    proba = three.predict_proba(pixel_centres(display.surface_).reshape(-1, 2)).reshape(60, 60, 3)
+    np.testing.assert_allclose(display.probability, proba, atol=1e-9)
+    # The hue is the class's: white minus the pixel points the way that white minus the class's colour does.
+    missing = 1.0 - np.asarray(display.surface_.get_array())
+    colors = 1.0 - np.array([to_rgb(color) for color in _style.CLASS_COLORS[:3]])
+    cosine = np.einsum("ijc,kc->ijk", missing, colors) / np.linalg.norm(colors, axis=1)
+    assert np.array_equal(cosine.argmax(axis=-1), proba.argmax(axis=-1))
+    sure, unsure = proba.max(axis=-1) > 0.95, proba.max(axis=-1) < 0.6
+    assert missing[sure].max(axis=-1).min() > missing[unsure].max(axis=-1).max()
+    ends = np.concatenate([vertices(line) for line in display.boundary_])
+    top = np.sort(three.predict_proba(ends), axis=1)
+    np.testing.assert_allclose(top[:, -1], top[:, -2], atol=0.1)
+    assert legend(display) == ["a", "b", "c"]
+    assert display.colorbar_ is None
+
+
+def test_decision_boundary_of_one_output(three):
+    display = plot.DecisionBoundaryDisplay.from_network(three, X4, Y4, output=2, grid_resolution=40)
+    expected = three.predict_proba(pixel_centres(display.surface_).reshape(-1, 2))[:, 2].reshape(40, 40)
+    np.testing.assert_allclose(display.surface_.get_array(), expected, atol=1e-9)
+    assert legend(display) == ["not class 2", "class 2"]
+    assert np.array_equal(display.points_[1].get_offsets(), X4[Y4 == 2])
+    labels = np.column_stack([Y, 1 - Y])
+    two = mlpc.Network([2, 3, 2], loss="binary_cross_entropy", seed=0)
+    display = plot.DecisionBoundaryDisplay.from_network(two, X, labels, output=1, grid_resolution=10)
+    assert np.array_equal(display.points_[1].get_offsets(), X[Y == 0])
+
+
+def test_a_plane_of_one_class_has_no_boundary():
+    net = mlpc.Network([2, 1], loss="binary_cross_entropy", initializer="zeros")
+    net.parameters = [0.0, 0.0, -3.0]
+    display = plot.DecisionBoundaryDisplay.from_network(net, X, Y, grid_resolution=10)
+    assert display.boundary_ == []
+
+
+def test_other_axes_and_again(net):
+    figure, (left, right) = plt.subplots(1, 2)
+    display = plot.DecisionBoundaryDisplay.from_network(net, X, Y, grid_resolution=10, ax=left)
+    assert display.ax_ is left
+    assert display.figure_ is figure
+    assert display.plot(right) is display
+    assert display.ax_ is right
+    assert len(plt.get_fignums()) == 1
+
+
+def test_features_on_unlike_scales_fill_the_picture(net):
+    display = plot.DecisionBoundaryDisplay.from_network(net, X * [1.0, 1000.0], Y, grid_resolution=10)
+    assert display.ax_.get_aspect() == "auto"
+    low, high = display.ax_.get_xlim()
+    assert high - low < 3.0 * np.ptp(X[:, 0])
+
+
+# ---- Hidden classifiers.
+
+
+def test_hidden_classifiers(net):
+    display = plot.HiddenClassifiersDisplay.from_network(net, X, Y)
+    weights, biases = net.weights[0], net.biases[0]
+    low, high = np.array([display.ax_.get_xlim(), display.ax_.get_ylim()]).T
+    for unit, (line, arrow) in enumerate(zip(display.lines_, display.arrows_, strict=True)):
+        ends = line.get_xydata()
+        np.testing.assert_allclose(ends @ weights[:, unit] + biases[unit], 0.0, atol=1e-9)
+        assert (np.abs(ends - (low + high) / 2.0).max(axis=1) >= (high - low).max() / 2.0 - 1e-9).all()
+        tail = np.array(arrow.get_position() if arrow.xyann is None else arrow.xyann)
+        np.testing.assert_allclose(tail @ weights[:, unit] + biases[unit], 0.0, atol=1e-9)
+        assert np.array(arrow.xy) @ weights[:, unit] + biases[unit] > 0.0
+        assert arrow.arrow_patch.get_edgecolor() == to_rgba(line.get_color())
+    assert len({line.get_color() for line in display.lines_}) == 3
+    assert len({line.get_linestyle() for line in display.lines_}) == 3
+    lines = [rf"$w_{i}^T x + b_{i} = 0$" for i in (1, 2, 3)]
+    assert legend(display) == ["class 0", "class 1", *lines]
+
+
+def test_hidden_classifiers_on_unlike_scales():
+    net = mlpc.Network([2, 1], loss="binary_cross_entropy", seed=0)
+    net.parameters = [1.0, 0.002, -1.0]
+    display = plot.HiddenClassifiersDisplay.from_network(net, [[0.0, 0.0], [1.0, 1000.0]])
+    ends = display.lines_[0].get_xydata()
+    np.testing.assert_allclose(ends @ [1.0, 0.002], 1.0, atol=1e-9)
+    display.figure_.canvas.draw()
+    tail, tip = display.ax_.transData.transform([display.arrows_[0].xyann, display.arrows_[0].xy])
+    assert 20.0 < np.linalg.norm(tip - tail) < 120.0  # dots: neither a speck nor across the picture
+
+
+def test_lines_that_are_not_there():
+    net = mlpc.Network([2, 3, 1], loss="binary_cross_entropy", seed=0)
+    net.weights[0][:] = [[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
+    net.biases[0][:] = [1.0, -100.0, 0.0]
+    display = plot.HiddenClassifiersDisplay.from_network(net, X)
+    assert display.lines_[0] is display.arrows_[0] is display.arrows_[1] is None
+    assert legend(display) == ["$w_2^T x + b_2 = 0$ (out of view)", "$w_3^T x + b_3 = 0$"]
+    np.testing.assert_allclose(display.lines_[2].get_xdata(), 0.0, atol=1e-9)
+
+
+def test_many_lines_share_one_entry():
+    net = mlpc.Network([2, 30, 1], loss="binary_cross_entropy", bias=False, seed=0)
+    display = plot.HiddenClassifiersDisplay.from_network(net, X, Y)
+    assert len([line for line in display.lines_ if line is not None]) == 30
+    assert legend(display) == ["class 0", "class 1", "inputs of the 30 units are 0"]
+
+
+# ---- Hidden space.
+
+
+def projected(axes, points):
+    """Where points in space are drawn on the paper."""
+    return np.column_stack(proj3d.proj_transform(*points.T, axes.get_proj())[:2])
+
+
+def assert_same_points(got, expected):
+    """In whatever order."""
+    got, expected = (points[np.lexsort(np.round(points, 9).T)] for points in (np.asarray(got), np.asarray(expected)))
+    np.testing.assert_allclose(got, expected, atol=1e-9)
+
+
+def test_hidden_space_of_three_units(net):
+    display = plot.HiddenSpaceDisplay.from_network(net, X, Y)
+    display.figure_.canvas.draw()
+    hidden = net.transform(X)
+    for code, points in enumerate(display.points_):
+        assert_same_points(points.get_offsets(), projected(display.ax_, hidden[code == Y]))
+    # The plane cuts the edges of the unit cube, two ends each, in these corners.
+    w, b = net.weights[1][:, 0], net.biases[1][0]
+    corners = []
+    for start, end in itertools.combinations(itertools.product((0.0, 1.0), repeat=3), 2):
+        sides = np.array([start, end]) @ w + b
+        if np.abs(np.subtract(start, end)).sum() == 1.0 and sides[0] * sides[1] < 0.0:
+            corners.append(start + sides[0] / (sides[0] - sides[1]) * np.subtract(end, start))
+    assert len(corners) >= 3
+    (plane,) = display.planes_
+    (path,) = plane.get_paths()
+    assert_same_points(path.vertices[: len(corners)], projected(display.ax_, np.array(corners)))
+    assert display.ax_.get_zlim() == (0.0, 1.0)
+    assert (display.ax_.get_xlabel(), display.ax_.get_zlabel()) == ("$h_1$", "$h_3$")
+    assert legend(display) == ["class 0", "class 1", "$w^T h + b = 0$"]
+
+
+def test_hidden_space_of_two_units():
+    net = mlpc.Network([2, 2, 1], loss="binary_cross_entropy", hidden_activation="tanh", seed=3)
+    display = plot.HiddenSpaceDisplay.from_network(net, X, Y)
+    assert np.array_equal(display.points_[1].get_offsets(), net.transform(X)[Y == 1])
+    ends = display.planes_[0].get_xydata()
+    np.testing.assert_allclose(ends @ net.weights[1][:, 0] + net.biases[1], 0.0, atol=1e-9)
+    np.testing.assert_allclose(np.abs(ends).max(axis=1), 1.1)
+    assert display.ax_.get_xlim() == (-1.1, 1.1)
+
+
+def test_hidden_space_with_two_next_units_and_an_earlier_layer():
+    net = mlpc.Network([2, 2, 2, 1], loss="binary_cross_entropy", seed=3)
+    display = plot.HiddenSpaceDisplay.from_network(net, X, layer=1)
+    assert np.array_equal(display.points, net.transform(X, layer=1))
+    assert np.array_equal(display.normals, net.weights[1].T)
+    assert len(display.points_) == 1
+    again = plot.HiddenSpaceDisplay.from_network(net, X, layer=-2)
+    assert np.array_equal(again.normals, display.normals)
+    assert all(text.startswith("$w_") for text in legend(display))
+
+
+@pytest.mark.parametrize("n_components", [None, 2, 3])
+def test_hidden_space_by_principal_components(n_components):
+    net = mlpc.Network([2, 8, 1], loss="binary_cross_entropy", seed=0)
+    display = plot.HiddenSpaceDisplay.from_network(net, X, Y, n_components=n_components)
+    n = n_components or 2
+    pca = PCA(n).fit(net.transform(X))
+    np.testing.assert_allclose(np.abs(display.points), np.abs(pca.transform(net.transform(X))), atol=1e-9)
+    kind = "principal component" if n == 2 else "PC"
+    assert display.ax_.get_xlabel() == f"{kind} 1 ({pca.explained_variance_ratio_[0]:.0%})"
+    # A place on the line, taken back to the eight units, is where the next unit's input is 0.
+    normal, offset = display.normals[0], display.offsets[0]
+    place = -offset * normal / (normal @ normal)
+    signs = np.sign(np.sum(display.points * pca.transform(net.transform(X)), axis=0))
+    back = pca.inverse_transform((place * signs)[None])
+    np.testing.assert_allclose(back @ net.weights[1] + net.biases[1], 0.0, atol=1e-9)
+
+
+def test_hidden_space_of_a_softmax(three):
+    display = plot.HiddenSpaceDisplay.from_network(three, X4, Y4)
+    places = pixel_centres(display.surface_).reshape(-1, 2)
+    pca = PCA(2).fit(three.transform(X4))
+    signs = np.sign(np.sum(display.points * pca.transform(three.transform(X4)), axis=0))
+    z = pca.inverse_transform(places * signs) @ three.weights[1] + three.biases[1]
+    missing = 1.0 - np.asarray(display.surface_.get_array()).reshape(-1, 3)
+    colors = 1.0 - np.array([to_rgb(color) for color in _style.CLASS_COLORS[:3]])
+    assert np.array_equal((missing @ (colors / np.linalg.norm(colors, axis=1, keepdims=True)).T).argmax(1), z.argmax(1))
+    two = mlpc.Network([2, 2, 2], loss="categorical_cross_entropy", hidden_activation="sigmoid", seed=0)
+    display = plot.HiddenSpaceDisplay.from_network(two, X, Y)
+    ends = display.planes_[0].get_xydata()
+    z = ends @ two.weights[1] + two.biases[1]
+    np.testing.assert_allclose(z[:, 0], z[:, 1], atol=1e-9)
+
+
+# ---- Loss curve.
+
+
+def test_loss_curve(three):
+    display = plot.LossCurveDisplay.from_network(three, n_samples=60)
+    history = three.history
+    assert np.array_equal(display.loss_line_.get_xdata(), history.epochs)
+    assert np.array_equal(display.loss_line_.get_ydata(), history.loss / 60)
+    assert np.array_equal(display.validation_line_.get_ydata(), history.validation_loss / 60)
+    assert display.best_line_.get_xdata()[0] == history.best_epoch
+    assert display.best_point_.get_ydata()[0] == history.validation_loss.min() / 60
+    assert legend(display) == ["training", "validation", f"best epoch: {history.best_epoch}"]
+    assert display.loss_line_.get_linestyle() != display.validation_line_.get_linestyle()
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("epoch", "mean loss")
+    assert display.ax_.get_ylim()[0] == 0.0
+
+
+def test_loss_curve_without_validation(net):
+    display = plot.LossCurveDisplay.from_network(net.history)
+    assert display.validation_line_ is display.best_line_ is display.ax_.get_legend() is None
+    assert display.ax_.get_ylabel() == "loss"
+    stopped = net.copy().fit(X, Y, early_stopping=mlpc.EarlyStopping(monitor="loss", patience=1, min_delta=1.0))
+    assert stopped.history.stop_reason == "early_stopping"
+    display = plot.LossCurveDisplay.from_network(stopped)
+    assert display.best_line_.get_xdata()[0] == stopped.history.best_epoch
+
+
+# ---- The diagram.
+
+
+def test_network_diagram(net):
+    display = plot.NetworkDisplay.from_network(net, feature_names=["height", "weight"], output_names=["ill"])
+    assert [len(nodes.get_offsets()) for nodes in display.nodes_] == [2, 3, 1]
+    widest = max(np.abs(w).max() for w in net.weights)
+    for layer, (positive, negative) in enumerate(display.edges_):
+        w, left, right = (
+            net.weights[layer],
+            display.nodes_[layer].get_offsets(),
+            display.nodes_[layer + 1].get_offsets(),
+        )
+        found = np.full(w.shape, np.nan)
+        for lines, sign in ((positive, 1.0), (negative, -1.0)):
+            widths = np.asarray(lines.get_linewidths())
+            for (start, end), width in zip(lines.get_segments(), widths, strict=True):
+                i = np.flatnonzero((left == start).all(axis=1))
+                j = np.flatnonzero((right == end).all(axis=1))
+                found[i, j] = sign * (width - 0.2) / 4.3 * widest
+        np.testing.assert_allclose(found, w, rtol=1e-9)
+        assert (left[:, 0] == layer).all()
+        assert (np.diff(left[:, 1]) < 0.0).all()
+    assert display.edges_[0][0].get_linestyle() != display.edges_[0][1].get_linestyle()
+    texts = {text.get_text() for text in display.ax_.texts}
+    assert {"$x_1$", "$h_3$", r"$\hat{y}$", "height", "ill", "hidden\n3 units, sigmoid"} <= texts
+    assert legend(display) == ["positive weight", "negative weight", f"|weight| = {widest:.2g}"]
+
+
+def test_large_layers_are_cut():
+    net = mlpc.Network([64, 40, 10], loss="categorical_cross_entropy", seed=0)
+    display = plot.NetworkDisplay.from_network(net, max_units=5)
+    assert [len(nodes.get_offsets()) for nodes in display.nodes_] == [5, 5, 5]
+    texts = [text.get_text() for text in display.ax_.texts]
+    assert texts.count("⋮") == 3
+    assert {"$x_4$", "$x_{64}$"} <= {*texts}
+    assert "$x_5$" not in texts
+    assert sum(len(lines.get_segments()) for lines in display.edges_[0]) == 25
+    steps = -np.diff(display.nodes_[0].get_offsets()[:, 1])
+    assert np.allclose(steps, [1.0, 1.0, 1.0, 2.0])
+
+
+# ---- Maps of units.
+
+
+def test_activation_maps(net):
+    display = plot.ActivationMapDisplay.from_network(net, X, Y, grid_resolution=30)
+    for layer, images in display.images_.items():
+        for unit, image in enumerate(images):
+            expected = net.activations(pixel_centres(image).reshape(-1, 2))[layer][:, unit].reshape(30, 30)
+            np.testing.assert_allclose(image.get_array(), expected, atol=1e-9)
+            assert image.get_clim() == (0.0, 1.0)
+        titles = [axes.get_title() for axes in display.axes_[layer]]
+        assert titles == (["$h_1$", "$h_2$", "$h_3$"] if layer == 1 else [r"$\hat{y}$"])
+    half = display.axes_[1][0].collections[0]
+    places = vertices(half)
+    np.testing.assert_allclose(places @ net.weights[0][:, 0] + net.biases[0][0], 0.0, atol=0.2)
+    assert display.axes_[1][0].get_ylabel() == "layer 1 (sigmoid)"
+    assert display.axes_[2][0].get_xlabel() == "$x_1$"
+
+
+def test_activation_maps_wrap_and_share_colours():
+    net = mlpc.Network([2, 40, 1], loss="squared_error", hidden_activation="tanh", seed=0)
+    display = plot.ActivationMapDisplay.from_network(net, X, layer=1, max_units=6, grid_resolution=8)
+    assert [image.get_array().shape for image in display.images_[1]] == [(8, 8)] * 6
+    limits = {image.get_clim() for image in display.images_[1]}
+    assert len(limits) == 1
+    ((low, high),) = limits
+    assert low == -high == -np.abs(display.maps[1]).max()
+    figure = display.figure_
+    figure.canvas.draw()
+    boxes = [axes.get_window_extent() for axes in display.axes_[1]]
+    assert len({round(box.y0) for box in boxes}) == 2
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+
+
+# ---- Weights as images.
+
+
+def test_weight_images():
+    net = mlpc.Network([12, 5, 2], loss="squared_error", seed=0)
+    display = plot.WeightImageDisplay.from_network(net, shape=(3, 4), units=[4, 0])
+    for unit, image in zip([4, 0], display.images_, strict=True):
+        assert np.array_equal(image.get_array(), net.weights[0][:, unit].reshape(3, 4))
+        far = np.abs(net.weights[0][:, [4, 0]]).max()
+        assert image.get_clim() == (-far, far)
+        assert image.origin == "upper"
+    assert [axes.get_title() for axes in display.axes_] == ["unit 5", "unit 1"]
+    assert display.colorbar_.ax.get_ylabel() == "weight"
+
+
+def test_weight_images_of_a_square():
+    net = mlpc.Network([16, 40, 2], loss="squared_error", seed=0)
+    display = plot.WeightImageDisplay.from_network(net)
+    assert len(display.images_) == 24
+    assert np.array_equal(display.images_[23].get_array(), net.weights[0][:, 23].reshape(4, 4))
+
+
+# ---- Descent.
+
+
+def test_descent_is_that_of_training():
+    X, y = RNG.normal(size=(20, 1)), RNG.normal(size=20)
+    net = mlpc.Network([1, 1], loss="half_squared_error", optimizer=mlpc.SGD(0.3), seed=0)
+    display = plot.DescentPathDisplay.from_network(net, X, y, learning_rate=0.3, n_steps=12, grid_resolution=15)
+    other, expected = net.copy(), [net.parameters.copy()]
+    record = lambda net, epoch, logs: expected.append(net.parameters.copy())  # noqa: E731
+    other.fit(X, y, epochs=12, batch_size=None, callbacks=record)
+    np.testing.assert_allclose(display.path, expected, rtol=1e-12)
+    np.testing.assert_allclose(display.line_.get_xydata(), expected, rtol=1e-12)
+    arrows = np.column_stack([display.arrows_.X, display.arrows_.Y, display.arrows_.U, display.arrows_.V])
+    np.testing.assert_allclose(arrows, np.column_stack([expected[:-1], np.diff(expected, axis=0)]), atol=1e-12)
+    for i, j in ((0, 0), (3, 7), (14, 2)):
+        place = [display.xx0[i, j], display.xx1[i, j]]
+        assert display.objective[i, j] == pytest.approx(net.objective(X, y, parameters=place), rel=1e-12)
+    levels = display.contours_.levels
+    assert (np.diff(levels) > 0.0).all()
+    assert display.objective.min() < levels[0] < levels[-1] < display.objective.max()
+    for level, path in zip(levels, display.contours_.get_paths(), strict=True):
+        for place in path.vertices:
+            assert net.objective(X, y, parameters=place) == pytest.approx(level, rel=0.1, abs=0.01)
+    low, high = np.array([display.ax_.get_xlim(), display.ax_.get_ylim()]).T
+    assert ((display.path > low) & (display.path < high)).all()
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("$W^{(1)}_{1,1}$", "$b^{(1)}_{1}$")
+    assert legend(display) == ["start", "end"]
+    assert np.array_equal(net.parameters, expected[0])
+
+
+def test_descent_in_two_of_many_parameters(net):
+    display = plot.DescentPathDisplay.from_network(net, X, Y, parameters=(9, 4), n_steps=3, grid_resolution=4)
+    place = net.parameters.copy()
+    for step in range(4):
+        np.testing.assert_allclose(display.path[step], place[[9, 4]], rtol=1e-12)
+        gradient = net.gradient(X, Y, parameters=place)
+        place[[9, 4]] -= 0.1 * gradient[[9, 4]]
+    assert display.ax_.get_xlabel() == "$W^{(2)}_{1,1}$"
+    assert display.ax_.get_ylabel() == "$W^{(1)}_{2,2}$"
+
+
+def test_descent_along_random_directions(net):
+    settings = {"directions": "random", "seed": 5, "n_steps": 4, "grid_resolution": 5}
+    display = plot.DescentPathDisplay.from_network(net, X, Y, **settings)
+    assert np.array_equal(display.path[0], [0.0, 0.0])
+    drawn = np.random.default_rng(5).normal(size=(net.n_parameters, 2))
+    basis = np.linalg.qr(drawn)[0].T
+    np.testing.assert_allclose(basis @ basis.T, np.eye(2), atol=1e-12)
+    np.testing.assert_allclose(display.path[1], -0.1 * basis @ net.gradient(X, Y), rtol=1e-9)
+    middle = net.parameters + np.array([display.xx0[1, 3], display.xx1[1, 3]]) @ basis
+    assert display.objective[1, 3] == pytest.approx(net.objective(X, Y, parameters=middle), rel=1e-9)
+    again = plot.DescentPathDisplay.from_network(net, X, Y, **{**settings, "directions": basis})
+    np.testing.assert_allclose(again.path, display.path, atol=1e-12)
+
+
+def test_a_path_of_ones_own(net):
+    run = net.parameters + RNG.normal(size=(6, net.n_parameters))
+    limits = ((-1.0, 1.0), (-2.0, 2.0))
+    display = plot.DescentPathDisplay.from_network(
+        net, X, Y, path=run, parameters=(2, 0), grid_resolution=3, limits=limits
+    )
+    np.testing.assert_allclose(display.path, run[:, [2, 0]], atol=1e-12)
+    last = run[-1].copy()
+    last[[2, 0]] = 1.0, -2.0
+    assert display.objective[0, 2] == pytest.approx(net.objective(X, Y, parameters=last), rel=1e-9)
+    assert display.ax_.get_ylim() == (-2.0, 2.0)
+
+
+def test_flat_objective_is_drawn():
+    net = mlpc.Network([1, 1], loss="squared_error", initializer="zeros")
+    display = plot.DescentPathDisplay.from_network(net, [[0.0]], [0.0], parameters=(0, 1), n_steps=2, grid_resolution=4)
+    assert np.array_equal(display.path, np.zeros((3, 2)))
+
+
+# ---- What is drawn, and what from.
+
+
+def test_a_fitted_estimator(net):
+    frame = pytest.importorskip("pandas").DataFrame(X, columns=["width", "length"])
+    names = np.array(["outer", "inner"])
+    estimator = SimpleNamespace(network_=net, classes_=np.array(["inner", "outer"]))
+    display = plot.DecisionBoundaryDisplay.from_network(estimator, frame, names[1 - Y], grid_resolution=8)
+    assert legend(display) == ["inner", "outer"]
+    assert display.ax_.get_ylabel() == "length"
+    assert np.array_equal(display.points_[1].get_offsets(), X[Y == 1])
+    assert display.colorbar_.ax.get_ylabel() == "probability of outer"
+    assert legend(plot.HiddenSpaceDisplay.from_network(estimator, X, names[1 - Y]))[:2] == ["inner", "outer"]
+    with pytest.raises(ValueError, match=r"^y must hold the estimator's classes .*'other'"):
+        plot.DecisionBoundaryDisplay.from_network(estimator, X, np.full(len(X), "other"))
+
+
+def network(sizes, loss="binary_cross_entropy", **settings):
+    return mlpc.Network(sizes, loss=loss, seed=0, **settings)
+
+
+X3 = np.zeros((4, 3))
+BAD = {
+    "boundary of three inputs": (
+        lambda: plot.DecisionBoundaryDisplay.from_network(network([3, 1]), X3),
+        "two inputs.* 3",
+    ),
+    "classifiers of one input": (
+        lambda: plot.HiddenClassifiersDisplay.from_network(network([1, 1]), X3),
+        "two inputs.* 1",
+    ),
+    "maps of three inputs": (lambda: plot.ActivationMapDisplay.from_network(network([3, 1]), X3), "two inputs.* 3"),
+    "columns": (
+        lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 1]), X3),
+        r"X .*\(n_samples, 2\).*\(4, 3\)",
+    ),
+    "no rows": (lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 1]), X[:0]), r"X .*\(0, 2\)"),
+    "NaN": (lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 1]), X * np.nan), "X must be finite"),
+    "regression": (lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 1], "squared_error"), X), "identity"),
+    "which output": (lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 2]), X), "output .* 2 sigmoid"),
+    "no such output": (lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 2]), X, output=2), "output .*1"),
+    "labels": (lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 1]), X, 2 * Y - 1), "y .*0 to 1.* -1"),
+    "too few labels": (
+        lambda: plot.HiddenClassifiersDisplay.from_network(network([2, 1]), X, Y[1:]),
+        "y .*80 rows.*79",
+    ),
+    "class names": (
+        lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 1]), X, Y, class_names=["a"]),
+        "2 names",
+    ),
+    "feature names": (
+        lambda: plot.NetworkDisplay.from_network(network([2, 1]), feature_names=["a"]),
+        "feature_names .*2",
+    ),
+    "no hidden layer": (lambda: plot.HiddenSpaceDisplay.from_network(network([2, 1]), X), "layer"),
+    "one hidden unit": (lambda: plot.HiddenSpaceDisplay.from_network(network([2, 1, 1]), X), "two units.* has 1"),
+    "components": (lambda: plot.HiddenSpaceDisplay.from_network(network([2, 2, 1]), X, n_components=3), "n_components"),
+    "flat axes": (
+        lambda: plot.HiddenSpaceDisplay.from_network(network([2, 3, 1]), X, ax=plt.subplots()[1]),
+        'ax .*projection="3d"',
+    ),
+    "no history": (lambda: plot.LossCurveDisplay.from_network(network([2, 1])), "fit it first"),
+    "no such layer": (lambda: plot.ActivationMapDisplay.from_network(network([2, 1]), X, layer=2), "layer .*1"),
+    "no square": (lambda: plot.WeightImageDisplay.from_network(network([3, 1])), "shape .*3 inputs"),
+    "image": (
+        lambda: plot.WeightImageDisplay.from_network(network([6, 1]), shape=(2, 2)),
+        r"shape .*6 pixels.*\(2, 2\)",
+    ),
+    "one parameter": (
+        lambda: plot.DescentPathDisplay.from_network(network([1, 1], bias=False), [[1.0]], [1.0]),
+        "two parameters.* 1",
+    ),
+    "same parameter": (
+        lambda: plot.DescentPathDisplay.from_network(network([2, 1]), X, Y, parameters=(1, 1)),
+        "different",
+    ),
+    "directions": (
+        lambda: plot.DescentPathDisplay.from_network(network([2, 1]), X, Y, directions=np.ones((2, 3))),
+        "span a plane",
+    ),
+    "path": (
+        lambda: plot.DescentPathDisplay.from_network(network([2, 1]), X, Y, path=np.ones((2, 2))),
+        r"\(n_points, 3\)",
+    ),
+    "limits": (
+        lambda: plot.DescentPathDisplay.from_network(network([2, 1]), X, Y, limits=((1, 0), (0, 1))),
+        "limits .*rising",
+    ),
+    "divergence": (
+        lambda: plot.DescentPathDisplay.from_network(network([2, 1], "squared_error"), X, Y, learning_rate=50.0),
+        "learning_rate .*diverged in step",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_cannot_be_drawn_is_one_clear_sentence(name):
+    call, message = BAD[name]
+    with pytest.raises(ValueError, match=f"^[^\n]*{message}[^\n]*$"):
+        call()
+
+
+@pytest.mark.parametrize(("value", "expected"), [(3, "int"), (SimpleNamespace(), "SimpleNamespace")])
+def test_what_is_no_network(value, expected):
+    with pytest.raises(TypeError, match=f"^network must be .*, got {expected}$"):
+        plot.NetworkDisplay.from_network(value)
+
+
+DISPLAYS = {
+    "DecisionBoundary": lambda net: plot.DecisionBoundaryDisplay.from_network(net, X, Y),
+    "HiddenClassifiers": lambda net: plot.HiddenClassifiersDisplay.from_network(net, X, Y),
+    "HiddenSpace": lambda net: plot.HiddenSpaceDisplay.from_network(net, X, Y),
+    "LossCurve": plot.LossCurveDisplay.from_network,
+    "Network": plot.NetworkDisplay.from_network,
+    "ActivationMap": lambda net: plot.ActivationMapDisplay.from_network(net, X, Y),
+    "WeightImage": lambda net: plot.WeightImageDisplay.from_network(net, shape=(1, 2)),
+    "DescentPath": lambda net: plot.DescentPathDisplay.from_network(net, X, Y, grid_resolution=15),
+}
+
+
+@pytest.mark.parametrize("name", DISPLAYS)
+def test_no_picture_is_empty_or_cut(net, name):
+    display = DISPLAYS[name](net)
+    picture = png(display.figure_).astype(int)
+    inked = (np.abs(picture - 255).sum(axis=-1) > 60).mean()
+    assert inked > 0.01
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
+    edges = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+    assert (edges == 255).all()
+    # Every text lies within the figure.
+    renderer, frame = display.figure_.canvas.get_renderer(), display.figure_.bbox
+    for text in display.figure_.findobj(mpl.text.Text):
+        box = text.get_window_extent(renderer)
+        if (
+            text.get_text()
+            and text.get_visible()
+            and box.width
+            and text.axes is not None
+            and not hasattr(text, "arrow_patch")
+        ):
+            assert frame.x0 - 1 <= box.x0, text
+            assert box.x1 <= frame.x1 + 1, text
+
+
+def test_matplotlib_comes_with_the_first_picture_and_says_what_to_install(monkeypatch):
+    code = "import sys, mlpc, mlpc.plot; print('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout == "False\n"
+    net = mlpc.Network([2, 1], loss="binary_cross_entropy", seed=0)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=re.escape("pip install 'mlpc[plot]'")):
+        plot.NetworkDisplay.from_network(net)
