@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpc import _check, _spec, losses, optimizers, schedules
+from mlpc import _check, _files, _spec, losses, optimizers, schedules
+from mlpc._shipping import fingerprint
 from mlpc.history import check_name
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load"]
 
-_VERSION = 1
+_VERSION = "1"
 _HISTORY = ("loss", "validation_loss", "learning_rate")
 _TENSORS = ("parameters", "optimizer_state", "history")
 
@@ -36,13 +37,10 @@ _TENSORS = ("parameters", "optimizer_state", "history")
 def save(net: Network, path: str | os.PathLike[str]) -> None:
     """Write a model file; see Network.save."""
     import json
-    import os
-    import secrets
-    from pathlib import Path
 
     from safetensors.numpy import save as to_bytes
 
-    target = _as_path(path)
+    target = _files.as_path(path)
     state = net.__getstate__()
     attributes, core = state["attributes"], state["core"]
     history = net.history
@@ -53,30 +51,26 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
             "optimizer": _optimizer_to_json(net.optimizer),
             "seed": net.seed,
             "random_state": attributes["_bit_generator"].state,
-            "progress": core["progress"],
+            "progress": {**core["progress"], "plateau_best": repr(core["progress"]["plateau_best"])},
             "added": list(added),
             "stop_reason": attributes["_stop_reason"],
             "best_epoch": attributes["_best_epoch"],
-        }
+        },
+        allow_nan=False,
     )
     tensors = {
         "parameters": core["parameters"],
         "optimizer_state": core["optimizer_state"],
         "history": np.ascontiguousarray([history[name] for name in (*_HISTORY, *added)]),
     }
-    metadata = {"format": "mlpc", "version": str(_VERSION), "header": header, "checksum": _checksum(header, tensors)}
-    # A link stays a link, and the old file stays whole until the new one is.
-    target = Path(os.path.realpath(target))
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(to_bytes(tensors, metadata))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    metadata = {
+        "format": "mlpc",
+        "version": _VERSION,
+        "fingerprint": fingerprint(attributes["_spec"], core["parameters"]),
+        "header": header,
+        "checksum": _checksum(header, tensors),
+    }
+    _files.write(target, to_bytes(tensors, metadata))
 
 
 def load(path: str | os.PathLike[str]) -> Network:
@@ -112,24 +106,22 @@ def load(path: str | os.PathLike[str]) -> Network:
     """
     from safetensors import SafetensorError
 
-    path = _as_path(path)
+    path = _files.as_path(path)
     with path.open("rb"):
         pass  # the operating system's own errors: no such file, a folder, no permission
     try:
         return _load(path)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"cannot load {path}: its header is malformed ({error!r})") from error
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"cannot load {path}: its header is malformed ({_short(repr(error))})") from error
     except (SafetensorError, ValueError, OverflowError, RecursionError) as error:
-        raise ValueError(f"cannot load {path}: {error}") from error
+        raise ValueError(f"cannot load {path}: {_short(str(error))}") from error
 
 
-def _as_path(path: object) -> Path:
-    import os
-    from pathlib import Path
+def _short(text: str) -> str:
+    """`text` in one line of bounded length, whatever a file made it quote."""
+    import textwrap
 
-    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
-        raise TypeError(f"path must be a str or os.PathLike, got {path!r}")
-    return Path(path)
+    return textwrap.shorten(text, 400, placeholder=" ...")
 
 
 def _load(path: Path) -> Network:
@@ -143,18 +135,29 @@ def _load(path: Path) -> Network:
         metadata = file.metadata() or {}
         if metadata.get("format") != "mlpc":
             raise ValueError("it is not a model file of mlpc")
-        version = int(metadata["version"])
-        if version != _VERSION:
-            raise ValueError(f"it has version {version} of the format, this mlpc reads version {_VERSION}")
-        header = json.loads(metadata["header"])
+        if metadata["version"] != _VERSION:
+            raise ValueError(f"it has version {metadata['version']} of the format, this mlpc reads version {_VERSION}")
+        try:
+            header = json.loads(metadata["header"])
+        except json.JSONDecodeError as error:
+            raise ValueError(f"its header is no JSON: {error}") from error
         spec = _spec_from_json(header["spec"])
+        optimizer = _optimizer_from_json(header["optimizer"])
         added = _column_names(header["added"])
         # Shapes first: nothing is allocated for a specification that its own tensors contradict.
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-        n_epochs = shapes.get("history", (0, 0))[-1]
-        expected = {"parameters": (spec.n_parameters,), "history": (len(_HISTORY) + len(added), n_epochs)}
-        if sorted(shapes) != sorted(_TENSORS) or any(shapes[name] != shape for name, shape in expected.items()):
-            raise ValueError(f"its tensors have shapes {shapes}, its header says {expected}")
+        if sorted(shapes) != sorted(_TENSORS):
+            raise ValueError(f"its tensors must be {', '.join(_TENSORS)}, got {', '.join(shapes)}")
+        expected = {
+            "parameters": (spec.n_parameters,),
+            "history": (len(_HISTORY) + len(added), *shapes["history"][1:2]),
+        }
+        for name, shape in expected.items():
+            if shapes[name] != shape:
+                raise ValueError(f"its tensor {name} has shape {shapes[name]}, its header says {shape}")
+        n_pairs = optimizer.history_size if isinstance(optimizer, optimizers.LBFGS) else 0
+        if math.prod(shapes["optimizer_state"]) < 2 * n_pairs * spec.n_parameters:
+            raise ValueError(f"its tensor optimizer_state is too short for a history of {n_pairs} pairs")
         tensors = {name: file.get_tensor(name) for name in _TENSORS}
     if metadata["checksum"] != _checksum(metadata["header"], tensors):
         raise ValueError("it was altered: its checksum does not match")
@@ -163,21 +166,26 @@ def _load(path: Path) -> Network:
         if tensors[name].dtype != dtype:
             raise ValueError(f"its tensor {name} has dtype {tensors[name].dtype}, expected {dtype}")
     bit_generator = np.random.PCG64(0)
-    bit_generator.state = header["random_state"]
+    try:
+        bit_generator.state = header["random_state"]
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"its random state is not one of PCG64: {error!r}") from error
     columns = tensors["history"][len(_HISTORY) :]
     stop_reason, best_epoch = header["stop_reason"], header["best_epoch"]
+    if metadata["fingerprint"] != fingerprint(spec, tensors["parameters"]):
+        raise ValueError("it was altered: its fingerprint does not match")
     net = Network.__new__(Network)
     net.__setstate__(
         {
             "core": {
                 "parameters": tensors["parameters"],
                 "optimizer_state": tensors["optimizer_state"],
-                "progress": header["progress"],
+                "progress": {**header["progress"], "plateau_best": float(header["progress"]["plateau_best"])},
                 "history": np.ascontiguousarray(tensors["history"][: len(_HISTORY)]),
             },
             "attributes": {
                 "_spec": spec,
-                "_optimizer": _optimizer_from_json(header["optimizer"]),
+                "_optimizer": optimizer,
                 "_seed": _check.integer("seed", header["seed"], 0, math.inf),
                 "_bit_generator": bit_generator,
                 "_added": {name: column.tolist() for name, column in zip(added, columns, strict=True)},

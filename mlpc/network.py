@@ -1,4 +1,4 @@
-"""Network: what it is made of, how it starts over and how it is kept. Training and evaluation are its bases.
+"""Network: what it is made of, how it starts over and how it is kept. What else it does is in its bases.
 
 What is called once a row (predict_proba and its like) is inherited from the extension as it is; see _docs.py.
 """
@@ -15,11 +15,11 @@ import numpy as np
 
 from mlpc import _check
 from mlpc._description import Description
+from mlpc._shipping import Shipping
 from mlpc._spec import check_dtype, check_spec
 from mlpc.history import History
 from mlpc.initializers import draw
 from mlpc.optimizers import as_optimizer
-from mlpc.training import Training
 
 if TYPE_CHECKING:
     import os
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Network"]
 
 
-class Network(Training, Description):
+class Network(Shipping, Description):
     """A multilayer perceptron.
 
     Rows are samples. Layer l = 1..L has weights W[l] of shape (n_in, n_out) and biases b[l] of shape (n_out,):

@@ -1,0 +1,42 @@
+"""Files that are there whole or not at all: written beside their place, then moved into it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def as_path(path: object) -> Path:
+    """`path` as a Path; TypeError where it is neither text nor a path."""
+    import os
+    from pathlib import Path
+
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
+        raise TypeError(f"path must be a str or os.PathLike, got {path!r}")
+    return Path(path)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Put a file with this content at `path`: after a crash there is the old one or the new one, never a part."""
+    import os
+    import secrets
+    from pathlib import Path
+
+    target = Path(os.path.realpath(path))  # a link stays a link
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(target.parent, os.O_RDONLY)  # the name is in the folder, which is synchronised by itself
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
