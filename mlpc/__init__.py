@@ -25,6 +25,7 @@ from mlpc.stopping import EarlyStopping
 from mlpc.training import DivergenceWarning
 
 if TYPE_CHECKING:
+    from mlpc.export import export_c, export_numpy, export_onnx
     from mlpc.gradcheck import GradientCheck, check_gradient
     from mlpc.io import load
 
@@ -51,12 +52,22 @@ __all__ = [
     "StepDecay",
     "__version__",
     "check_gradient",
+    "export_c",
+    "export_numpy",
+    "export_onnx",
     "load",
     "show_config",
 ]
 
 # Imported when they are first asked for: `import mlpc` costs little more than `import numpy`.
-_LATER = {"GradientCheck": "gradcheck", "check_gradient": "gradcheck", "load": "io"}
+_LATER = {
+    "GradientCheck": "gradcheck",
+    "check_gradient": "gradcheck",
+    "export_c": "export",
+    "export_numpy": "export",
+    "export_onnx": "export",
+    "load": "io",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -163,9 +163,9 @@ class Shipping(Training):
 
         Notes
         -----
-        SHA-256 of a JSON object, keys sorted and without spaces, and the parameters' bytes, the lowest first. The object
-        has layer_sizes, activations (one a layer), loss, loss_parameters, reduction, l1, l2, dropout (one a hidden
-        layer), bias and dtype. How the network came about and goes on is left out: initializer, seed, optimizer, history.
+        SHA-256 of a JSON object, keys sorted and without spaces, and the parameters, lowest bytes first. The object has
+        layer_sizes, activations (one a layer), loss, loss_parameters, reduction, l1, l2, dropout (one a hidden layer),
+        bias and dtype. How the network came about and goes on is left out: initializer, seed, optimizer, history.
 
         Examples
         --------
