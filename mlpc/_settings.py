@@ -136,8 +136,8 @@ class Settings:
 
         Parameters
         ----------
-        **changes : object
-            Settings by their names.
+        changes : object
+            New values, by the names of the settings.
 
         Returns
         -------
