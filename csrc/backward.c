@@ -159,12 +159,16 @@ static mlp_status check_label(const mlp_network *net, const mlp_batch *batch, si
     return mlp_reject_label(call, mlp_row_of(batch->order, i), n_classes);
 }
 
-/* y (K, stride) in lanes layout: labels as rows of zeros and ones. */
+/* y (K, stride) in lanes layout, labels as rows of zeros and ones; or y_rows. */
 static mlp_status read_targets(mlp_pass *pass, const mlp_batch *batch, size_t first) {
     const mlp_network *net = pass->net;
     const mlp_data *data = batch->data;
     size_t outputs = mlp_outputs(net), stride = pass->stride, n = pass->n, ld;
     mlp_source source = {.rows = &data->y, .dtype = net->dtype, .order = batch->order};
+    if (pass->plan.by_rows) {
+        pass->y_rows = mlp_read_tile(&source, first, n, pass->rows, outputs, &pass->y_ld);
+        return MLP_OK;
+    }
     if (!data->labels && outputs <= FEW_OUTPUTS) {
         mlp_read_columns(&source, first, n, pass->y, stride);
         return MLP_OK;
@@ -259,7 +263,28 @@ static double weighted_sum(const double *weights, double *losses, size_t n) {
     return sum_in_lanes(losses, n);
 }
 
-/* Losses of the block, and dZ[L] where derivatives are wanted. On entry pass->z holds the outputs' z. */
+/* Losses of the block, and dZ[L] where derivatives are wanted, from the outputs in a[L]. */
+static void output_rows(mlp_pass *pass, bool derivative, const mlp_record *record, size_t first) {
+    const mlp_network *net = pass->net;
+    size_t last = net->n_layers, outputs = mlp_outputs(net), ld = pass->ld[last];
+    mlp_row_targets targets = {.n_outputs = outputs,
+                               .n = pass->n,
+                               .ld = ld,
+                               .y = pass->y_rows,
+                               .y_ld = pass->y_ld,
+                               .scale = pass->scale,
+                               .parameters = pass->loss_parameters};
+    net->kernels->loss_rows[net->loss](pass->losses, derivative ? pass->dz : NULL, pass->a[last], &targets);
+    if (record != NULL) {
+        mlp_copy_out(pass, pass->dz, false, ld, outputs, record->da, first);
+    }
+    if (derivative) {
+        const void *by = pass->d[last] != NULL ? pass->d[last] : pass->a[last];
+        net->kernels->backward[net->layers[last].activation](pass->dz, by, pass->n, outputs, ld);
+    }
+}
+
+/* The same from their z in lanes layout. */
 static void output_block(mlp_pass *pass, bool derivative, const mlp_record *record, size_t first) {
     const mlp_network *net = pass->net;
     const mlp_kernels *kernels = net->kernels;
@@ -323,7 +348,8 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
         pass->net->kernels->fill(pass->scale, factor, n);
     }
     size_t last = pass->net->n_layers - 1;
-    output_block(pass, derivative, wanted->records != NULL ? &wanted->records[last] : NULL, at);
+    const mlp_record *record = wanted->records != NULL ? &wanted->records[last] : NULL;
+    (pass->plan.by_rows ? output_rows : output_block)(pass, derivative, record, at);
     if (wanted->sample_losses != NULL) {
         memcpy(wanted->sample_losses + at, pass->losses, n * sizeof(double));
     }

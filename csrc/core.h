@@ -109,6 +109,7 @@ mlp_status mlp_check_data(const mlp_network *net, const mlp_data *data, mlp_call
 typedef struct {
     bool lanes;   /* samples in the lanes, for layers of a few units; else a vector over units */
     bool single;  /* else: the output layer has one unit, its products are by vectors, z and dZ in lanes layout */
+    bool by_rows; /* else: losses of many outputs are taken where they are, row-major; else in lanes layout */
     size_t block; /* samples driven through all layers together; divides chunk */
     size_t chunk; /* samples whose gradients are one chain of sums; chunks are added in order */
 } mlp_plan;
@@ -185,12 +186,15 @@ typedef struct {
     void **d;                     /* [L+1] g'(Z), where it comes from the input; NULL elsewhere */
     void **mask, **dropped;       /* [L+1] dropout; NULL where there is none */
     void *dz, *da;                /* of the layer at hand */
-    void *z, *dz_out, *y, *d_out; /* outputs, in lanes layout (K, stride) */
-    double *losses, *weights;     /* [block] */
-    void *scale;                  /* real [block] */
-    void *rows;                   /* row-major targets (block, K), or labels, as they are read */
-    void *cells;                  /* one sparse row (n[0],), 8 bytes each */
-    void *bias;                   /* padded copy of the biases at hand */
+    void *z, *dz_out, *y, *d_out; /* outputs, in lanes layout (K, stride); by_rows: not used */
+    const void *y_rows;           /* by_rows: targets (n, K), y_ld apart, in place or in rows */
+    size_t y_ld;
+    void *loss_parameters;    /* by_rows: real [K], padded */
+    double *losses, *weights; /* [block] */
+    void *scale;              /* real [block] */
+    void *rows;               /* row-major targets (block, K), or labels, as they are read */
+    void *cells;              /* one sparse row (n[0],), 8 bytes each */
+    void *bias;               /* padded copy of the biases at hand */
     mlp_team team;
     void *sums;    /* lanes: a virtual vector for every parameter */
     void *partial; /* real [N]: the gradient of a later chunk of the batch */

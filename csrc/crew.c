@@ -44,7 +44,8 @@ static void cut_layers(mlp_pass *pass, cutter *c, const demands *d) {
         size_t bytes = block_size(pass, l, d->n_rows) * net->item;
         pass->a[l] = cut(c, bytes);
         bool hidden = l > 0 && l < net->n_layers;
-        if (hidden && d->gradient && mlp_has_derivative_from_input(net->layers[l].activation)) {
+        if ((hidden || (l > 0 && pass->plan.by_rows)) && d->gradient &&
+            mlp_has_derivative_from_input(net->layers[l].activation)) {
             pass->d[l] = cut(c, bytes);
         }
         if (hidden && d->dropout && net->layers[l].dropout > 0) {
@@ -61,7 +62,7 @@ static void cut_all(mlp_pass *pass, cutter *c, const demands *d) {
     if (d->gradient) {
         pass->dz = cut(c, width * block * item);
         pass->da = cut(c, width * block * item);
-        pass->dz_out = cut(c, outputs * block * item);
+        pass->dz_out = pass->plan.by_rows ? NULL : cut(c, outputs * block * item);
         if (pass->plan.lanes) {
             pass->sums = cut(c, net->n_parameters * MLP_VECTOR_BYTES);
         }
@@ -69,9 +70,13 @@ static void cut_all(mlp_pass *pass, cutter *c, const demands *d) {
             pass->partial = cut(c, net->n_parameters * item);
         }
     }
-    pass->z = cut(c, outputs * block * item);
-    pass->d_out = cut(c, outputs * block * item);
-    pass->y = cut(c, outputs * block * item);
+    if (pass->plan.by_rows) {
+        pass->loss_parameters = cut(c, mlp_whole_vectors(net, outputs) * item);
+    } else {
+        pass->z = cut(c, outputs * block * item);
+        pass->d_out = cut(c, outputs * block * item);
+        pass->y = cut(c, outputs * block * item);
+    }
     pass->rows = cut(c, outputs * block * sizeof(double));
     pass->cells = cut(c, mlp_inputs(net) * sizeof(double));
     pass->losses = cut(c, block * sizeof(double));
@@ -117,6 +122,9 @@ static mlp_pass *create_pass(const mlp_network *net, mlp_plan plan, const demand
     pass->team.panels = (char *)pass->memory + measure.used;
     cutter knife = {.at = pass->memory};
     cut_all(pass, &knife, d);
+    for (size_t k = 0; plan.by_rows && k < mlp_outputs(net); k++) {
+        net->kernels->fill(mlp_at(net, pass->loss_parameters, k), net->loss_parameters[k], 1);
+    }
     return pass;
 }
 

@@ -48,6 +48,14 @@ typedef struct {
     const double *parameters; /* [K] delta or q of each output, for the losses that have one */
 } mlp_targets;
 
+/* The same for outputs as they are, rows of a tile. */
+typedef struct {
+    size_t n_outputs, n, ld;
+    const void *y; /* real (n, K), y_ld apart */
+    size_t y_ld;
+    const void *scale, *parameters; /* real [n]; [K], padded */
+} mlp_row_targets;
+
 /* A network of narrow layers for steps of one sample: rows of MLP_ONLINE_ROW elements, whole vectors of them used. */
 #define MLP_ONLINE_ROW 16
 
@@ -100,6 +108,8 @@ typedef struct {
     /* ---- Losses, in lanes layout: losses[i] = the sample's loss (unweighted), dz the derivative by the loss's own
      * argument: a for losses of a difference, z for those of logits (then a is not read). dz may be NULL, or a or z. */
     void (*loss[MLP_N_LOSSES])(double *losses, void *dz, const void *a_or_z, const mlp_targets *targets);
+    /* Losses of a difference on tiles (n, ld): a sample's loss runs over its outputs in eight lanes of double. */
+    void (*loss_rows[MLP_N_LOSSES])(double *losses, void *dz, const void *a, const mlp_row_targets *targets);
     void (*scale_of)(void *scale, const double *weights, double factor, size_t n);
     /* dA = derivative by the output activations, for the records of a backward pass. */
     void (*output_gradient[MLP_N_LOSSES])(void *da, const void *a, const mlp_targets *targets);

@@ -13,6 +13,9 @@ enum { LANES_UNITS = 12, LANES_INPUTS = 64 };
  * accurate in float and to share a batch among threads. */
 enum { CHUNK_ROWS = 1024 };
 
+/* So many outputs fill the vectors of a row, and putting their samples into lanes would be two transpositions. */
+enum { MANY_OUTPUTS = 16 };
+
 /* A region of less work is faster on one thread. */
 static const double shared_work = 8e6;
 
@@ -40,6 +43,7 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows) {
         plan.lanes = plan.lanes && net->layers[l].n_out <= LANES_UNITS;
     }
     plan.single = !plan.lanes && mlp_outputs(net) == 1;
+    plan.by_rows = !plan.lanes && net->loss_kind == OF_DIFFERENCE && mlp_outputs(net) >= MANY_OUTPUTS;
     size_t rows = mlp_whole_vectors(net, n_rows);
     plan.block = rows < plan.block ? rows : plan.block;
     return plan;

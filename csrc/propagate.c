@@ -151,7 +151,8 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
     }
     for (size_t l = 1; l <= net->n_layers; l++) {
         const mlp_layer *layer = &net->layers[l];
-        bool output = l == net->n_layers, lanes = pass->plan.lanes || (output && pass->plan.single);
+        bool output = l == net->n_layers && !pass->plan.by_rows; /* else the last layer is like the others */
+        bool lanes = pass->plan.lanes || (output && pass->plan.single);
         void *z = output && lanes ? pass->z : pass->a[l];
         /* Outputs stop at z, for the loss; so do the others where z itself is wanted. */
         bool at_z = output || records != NULL;
@@ -167,7 +168,7 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
             kernels->forward[layer->activation](z, pass->d[l], NULL, rows, width, ld);
             mlp_copy_out(pass, z, lanes, ld, layer->n_out, records[l - 1].a, place);
         }
-        if (!output && pass->mask[l] != NULL) {
+        if (pass->mask[l] != NULL) {
             drop(pass, l);
         }
         if (output && !lanes) {
@@ -203,7 +204,7 @@ static mlp_status predict_block(mlp_pass *pass, void *const *activations, const 
     size_t left = x->n_rows - first, n = left < pass->plan.block ? left : pass->plan.block;
     mlp_status status = mlp_forward_block(pass, x, NULL, first, n, NULL, 0);
     for (size_t l = 1; l <= net->n_layers && status == MLP_OK; l++) {
-        bool output = l == net->n_layers, lanes = output || pass->plan.lanes;
+        bool output = l == net->n_layers && !pass->plan.by_rows, lanes = output || pass->plan.lanes;
         if (activations[l - 1] == NULL) {
             continue;
         }

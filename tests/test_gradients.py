@@ -196,11 +196,12 @@ def test_probabilities_as_targets():
     assert_close(net.gradient(X, np.eye(3)[labels]), net.gradient(X, labels), 1e-14)
 
 
-def test_several_quantiles_against_one_target():
+@pytest.mark.parametrize("n", [3, 21])
+def test_several_quantiles_against_one_target(n):
     rng = np.random.default_rng(1)
-    q = (0.1, 0.5, 0.9)
-    net = mlpc.Network([2, 4, 3], loss=mlpc.Quantile(list(q)), hidden_activation="tanh", seed=0)
-    twin = Twin([2, 4, 3], "tanh", "quantile", loss_parameters=(q,))
+    q = tuple(np.linspace(0.1, 0.9, n))
+    net = mlpc.Network([2, 4, n], loss=mlpc.Quantile(list(q)), hidden_activation="tanh", seed=0)
+    twin = Twin([2, 4, n], "tanh", "quantile", loss_parameters=(q,))
     X, y = rng.normal(size=(50, 2)), rng.normal(size=50)
     expected = twin.evaluate(net.parameters, X, y)
     for target in (y, y[:, None]):
@@ -275,12 +276,14 @@ def test_circles_step_by_the_formulas():
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("bias", [True, False])
-def test_backpropagate(loss, bias):
+@pytest.mark.parametrize("sizes", [[3, 5, 4, 2], [3, 5, 14, 21], [3, 5, 18, 1]], ids=str)
+def test_backpropagate(loss, bias, sizes):
+    if loss == "categorical_cross_entropy":
+        sizes = [*sizes[:-1], max(sizes[-1], 2)]
     rng = np.random.default_rng(4)
-    net, twin, vector = build(
-        rng, [3, 5, 4, 2], ["gelu", "tanh"], loss, None, reduction="sum", penalties=False, bias=bias
-    )
-    X, y = make_data(rng, 9, 3, 2, loss)
+    output = "gelu" if loss == "squared_error" and bias else None
+    net, twin, vector = build(rng, sizes, ["gelu", "tanh"], loss, output, reduction="sum", penalties=False, bias=bias)
+    X, y = make_data(rng, 9, 3, sizes[-1], loss)
     weight = rng.random(9)
     expected = twin.evaluate(vector, X, y, weight)
     records = net.backpropagate(X, y, sample_weight=weight)

@@ -34,6 +34,28 @@ ALWAYS_INLINE void loss_of_difference(double *losses, real *dz, const real *a, c
     }
 }
 
+ALWAYS_INLINE void loss_of_rows(double *losses, real *dz, const real *a, const mlp_row_targets *t,
+                                vec (*loss)(vec, vec), vec (*slope)(vec, vec)) {
+    for (size_t i = 0; i < t->n; i++) {
+        const real *row = a + i * t->ld, *y = (const real *)t->y + i * t->y_ld, *parameters = t->parameters;
+        double sums[8] = {0};
+        vec scale = v_set1(((const real *)t->scale)[i]);
+        for (size_t k = 0; k < t->n_outputs; k += LANES) {
+            size_t left = t->n_outputs - k; /* past the last output the difference is 0, and so are loss and slope */
+            vec d = v_sub(v_load_n(row + k, left), v_load_n(y + k, left)), p = v_load(parameters + k);
+            double wide[LANES];
+            v_to_double(loss(d, p), wide);
+            for (size_t lane = 0; lane < LANES; lane++) {
+                sums[(k + lane) % 8] += wide[lane];
+            }
+            if (dz != NULL) {
+                v_store(dz + i * t->ld + k, scaled(slope(d, p), scale));
+            }
+        }
+        losses[i] = ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+    }
+}
+
 ALWAYS_INLINE void loss_of_logit(double *losses, real *dz, const real *z, const mlp_targets *t,
                                  vec (*loss)(vec, vec, vec *)) {
     const real *y = t->y, *scale = t->scale;
@@ -128,13 +150,16 @@ static inline double output_slope_categorical_cross_entropy(double a, double y) 
 
 static inline double output_slope_poisson(double a, double y) { return 1.0 - (y == 0.0 ? 0.0 : y / a); }
 
-#define OF_DIFFERENCE(name, activation)                                                       \
-    static void block_##name(double *losses, void *dz, const void *a, const mlp_targets *t) { \
-        loss_of_difference(losses, dz, a, t, loss_##name, slope_##name);                      \
-    }                                                                                         \
-    static void output_gradient_##name(void *da, const void *a, const mlp_targets *t) {       \
-        double unused[MLP_BLOCK_ROWS] = {0};                                                  \
-        loss_of_difference(unused, da, a, t, loss_##name, slope_##name);                      \
+#define OF_DIFFERENCE(name, activation)                                                          \
+    static void block_##name(double *losses, void *dz, const void *a, const mlp_targets *t) {    \
+        loss_of_difference(losses, dz, a, t, loss_##name, slope_##name);                         \
+    }                                                                                            \
+    static void output_gradient_##name(void *da, const void *a, const mlp_targets *t) {          \
+        double unused[MLP_BLOCK_ROWS] = {0};                                                     \
+        loss_of_difference(unused, da, a, t, loss_##name, slope_##name);                         \
+    }                                                                                            \
+    static void rows_##name(double *losses, void *dz, const void *a, const mlp_row_targets *t) { \
+        loss_of_rows(losses, dz, a, t, loss_##name, slope_##name);                               \
     }
 #define OF_LOGIT(name, activation)                                                            \
     static void block_##name(double *losses, void *dz, const void *z, const mlp_targets *t) { \

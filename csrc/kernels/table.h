@@ -56,6 +56,15 @@ const mlp_kernels TABLE = {
 #define ENTRY(name, activation, kind, parameter, lowest, highest) [MLP_LOSS_##name] = output_gradient_##name,
     .output_gradient = {MLP_LOSSES(ENTRY)},
 #undef ENTRY
+#define OF_DIFFERENCE(name) rows_##name
+#define OF_LOGIT(name) NULL
+#define OF_LOGITS(name) NULL
+#define ENTRY(name, activation, kind, parameter, lowest, highest) [MLP_LOSS_##name] = kind(name),
+    .loss_rows = {MLP_LOSSES(ENTRY)},
+#undef ENTRY
+#undef OF_DIFFERENCE
+#undef OF_LOGIT
+#undef OF_LOGITS
     .scale_of = scale_of,
     .softmax = softmax,
     .lanes_forward = lanes_forward,
