@@ -17,7 +17,7 @@ from mlpc import _core
 
 PAIRS = [(loss, output) for loss in REGRESSION for output in ACTIVATIONS]
 PAIRS += [(loss, own) for loss, (own, *_) in CANONICAL.items()]
-WIDTHS = (1, 2, 3, 5, 17, 33, 65)
+WIDTHS = (1, 2, 3, 5, 17, 31, 33, 63, 65)
 LOSS_OBJECTS = {"huber": (mlpc.Huber(0.7), (0.7,)), "quantile": (mlpc.Quantile(0.3), (0.3,))}
 
 
@@ -276,7 +276,7 @@ def test_circles_step_by_the_formulas():
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("sizes", [[3, 5, 4, 2], [3, 5, 14, 21], [3, 5, 18, 1]], ids=str)
+@pytest.mark.parametrize("sizes", [[3, 5, 4, 2], [3, 5, 14, 21], [3, 5, 18, 1], [3, 5, 30, 1]], ids=str)
 def test_backpropagate(loss, bias, sizes):
     if loss == "categorical_cross_entropy":
         sizes = [*sizes[:-1], max(sizes[-1], 2)]

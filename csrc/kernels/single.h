@@ -88,14 +88,16 @@ static void single_gradient(void *gradient, void *bias_gradient, const void *inp
         *db = accumulate ? *db + sum : sum;
     }
     for (size_t j = 0; j < n; j += 4 * LANES) {
-        switch ((n - j + LANES - 1) / LANES) {
+        size_t columns = n - j < 4 * LANES ? n - j : 4 * LANES;
+        switch ((columns + LANES - 1) / LANES) {
 #define WIDTH(v) \
-    case v: gradient_columns(dw + j, a + j, ld, dz, rows, n - j, accumulate, v); break;
+    case v: gradient_columns(dw + j, a + j, ld, dz, rows, columns, accumulate, v); break;
             WIDTH(1)
             WIDTH(2)
             WIDTH(3)
+            WIDTH(4)
 #undef WIDTH
-        default: gradient_columns(dw + j, a + j, ld, dz, rows, 4 * LANES, accumulate, 4); break;
+        default: break;
         }
     }
 }
