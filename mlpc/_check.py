@@ -15,6 +15,8 @@ import numpy as np
 
 def integer(name: str, value: object, least: int, most: float = sys.maxsize) -> int:
     """`value` as an int from `least` to `most`."""
+    if type(value) is int and least <= value <= most:
+        return value
     if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be an integer, got {value!r}")
     result = operator.index(value)
@@ -50,6 +52,8 @@ def real(
 
 def flag(name: str, value: object) -> bool:
     """`value` as a bool."""
+    if value is True or value is False:
+        return value
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False, got {value!r}")
     return bool(value)
@@ -57,12 +61,10 @@ def flag(name: str, value: object) -> bool:
 
 def choice(name: str, value: object, known: Collection[str]) -> str:
     """`value`, one of the names known."""
-    names = ", ".join(map(repr, known))
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be one of {names}, got {value!r}")
-    if value not in known:
-        raise ValueError(f"{name} must be one of {names}, got {value!r}")
-    return value
+    if isinstance(value, str) and value in known:
+        return value
+    error = ValueError if isinstance(value, str) else TypeError
+    raise error(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}")
 
 
 def text(name: str, value: object) -> str:

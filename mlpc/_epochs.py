@@ -27,6 +27,8 @@ LOSS, VALIDATION_LOSS, CALLBACK_VALUE = range(3)  # the core's numbers of what i
 
 def as_callbacks(value: object) -> tuple[Callback, ...]:
     """Return callbacks from one or several."""
+    if isinstance(value, tuple) and not value:
+        return ()
     if callable(value):
         return (value,)
     if not isinstance(value, (list, tuple)) or not all(map(callable, value)):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import math
-from _thread import allocate_lock
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -20,6 +19,7 @@ from mlpc._spec import check_dtype, check_spec
 from mlpc.history import History
 from mlpc.initializers import draw
 from mlpc.optimizers import as_optimizer
+from mlpc.training import OneFit
 
 if TYPE_CHECKING:
     import os
@@ -153,7 +153,7 @@ class Network(Shipping, Description):
         )
         self._spec, self._optimizer = spec, optimizer
         self._set_optimizer(optimizer.core_settings())
-        self._fitting = allocate_lock()
+        self._fitting = OneFit()
 
     def _start(self, seed: int) -> None:
         """Draw weights and the dropout key, then forget what was before: a failure while drawing changes nothing."""
@@ -233,7 +233,7 @@ class Network(Shipping, Description):
         >>> bool((net.parameters == first).all())
         True
         """
-        with self._one_fit(), _untouched_on_failure(seed):
+        with self._fitting, _untouched_on_failure(seed):
             self._start(self._seed if seed is None else _as_seed(seed))
         return self
 

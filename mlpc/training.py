@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from contextlib import contextmanager, nullcontext
+from _thread import allocate_lock
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -12,15 +13,14 @@ import numpy as np
 from mlpc import _check
 from mlpc._arrays import as_array
 from mlpc._class_weight import as_class_weight
-from mlpc._epochs import CALLBACK_VALUE, EpochEnd, as_callbacks, monitor_code
+from mlpc._epochs import CALLBACK_VALUE, LOSS, EpochEnd, as_callbacks, monitor_code
 from mlpc._progress import ProgressBar
 from mlpc.evaluation import Evaluation
 from mlpc.schedules import ReduceOnPlateau, core_schedule
 from mlpc.stopping import as_early_stopping
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike
     from typing_extensions import Self
@@ -38,6 +38,23 @@ class DivergenceWarning(UserWarning):
     """Training met a loss or parameters that are not finite and stopped at the last finite epoch."""
 
 
+_NO_BAR = nullcontext()
+
+
+class OneFit:
+    """A lock for a `with` statement that raises where it would have to wait."""
+
+    def __init__(self) -> None:
+        self._lock = allocate_lock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError("the network is being trained by another call")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 class Training(Evaluation):
     """How `Network` is trained."""
 
@@ -47,7 +64,7 @@ class Training(Evaluation):
     _added: dict[str, list[float]]  # what callbacks added, by epoch
     _stop_reason: str | None
     _best_epoch: int | None
-    _fitting: threading.Lock  # held by fit and reset: the random state and what callbacks added have one writer
+    _fitting: OneFit  # held by fit and reset: the random state and what callbacks added have one writer
 
     def fit(
         self,
@@ -144,12 +161,13 @@ class Training(Evaluation):
         stopping = as_early_stopping(early_stopping)
         schedule = self._optimizer.schedule
         plateau = schedule if isinstance(schedule, ReduceOnPlateau) else None
-        exists = {"validated": validation is not None, "callbacks": bool(hooks)}
-        stopping_code = monitor_code(stopping, **exists)
-        plateau_code = monitor_code(plateau, **exists)
+        stopping_code = plateau_code = LOSS
+        if stopping or plateau:
+            exists = {"validated": validation is not None, "callbacks": bool(hooks)}
+            stopping_code, plateau_code = monitor_code(stopping, **exists), monitor_code(plateau, **exists)
         bar = ProgressBar(epochs, self.epoch) if _check.flag("progress", progress) else None
 
-        with self._one_fit(), bar or nullcontext():
+        with self._fitting, bar or _NO_BAR:
             epoch_end = None
             if hooks or bar:
                 epoch_end = EpochEnd(
@@ -162,8 +180,11 @@ class Training(Evaluation):
                     stopping=stopping.monitor if stopping and stopping_code == CALLBACK_VALUE else None,
                     plateau=plateau.monitor if plateau and plateau_code == CALLBACK_VALUE else None,
                 )
-            epoch, random_state = self.epoch, self._bit_generator.state
-            with self._undone_on_failure(epoch_end, random_state):
+            epoch, step = self.epoch, self.step
+            # What an exception or a divergence is to take back, where it may change.
+            before = self._get_state() if epoch_end and epoch_end.monitors else None
+            random_state = self._bit_generator.state if shuffle and _may_have_batches(X, batch_size) else None
+            try:
                 reason, best_epoch, diverged_epoch, diverged_step = self._fit(
                     X,
                     y,
@@ -180,7 +201,14 @@ class Training(Evaluation):
                     partial=False,
                     n_threads=threads,
                 )
-            if reason == "diverged" and shuffle and 0 < batch_size < np.shape(X)[0]:
+            except BaseException:
+                if before and epoch_end and epoch_end.monitor_missing:
+                    self._set_state(before)
+                if random_state and self.step == step:
+                    self._bit_generator.state = random_state
+                self._forget_added()
+                raise
+            if reason == "diverged" and random_state and batch_size < np.shape(X)[0]:
                 self._draw_orders_again(random_state, np.shape(X)[0], self.epoch - epoch)
             self._stop_reason = reason
             if bar and bar.shown:
@@ -283,33 +311,13 @@ class Training(Evaluation):
         for _ in range(n_epochs):
             np.random.Generator(self._bit_generator).permutation(n_rows)
 
-    @contextmanager
-    def _one_fit(self) -> Iterator[None]:
-        if not self._fitting.acquire(blocking=False):
-            raise RuntimeError("the network is being trained by another call")
-        try:
-            yield
-        finally:
-            self._fitting.release()
-
-    @contextmanager
-    def _undone_on_failure(self, epoch_end: EpochEnd | None, random_state: Mapping[str, Any]) -> Iterator[None]:
-        """After an exception, make what Python keeps agree with the core, which is as before or where it got to."""
-        step = self.step
-        before = self._get_state() if epoch_end and epoch_end.monitors else None
-        try:
-            yield
-        except BaseException:
-            if before and epoch_end and epoch_end.monitor_missing:
-                self._set_state(before)
-            if self.step == step:
-                self._bit_generator.state = random_state
-            n_epochs = len(self._history()[0])
-            for name, column in list(self._added.items()):
-                del column[n_epochs:]
-                if all(map(math.isnan, column)):
-                    del self._added[name]
-            raise
+    def _forget_added(self) -> None:
+        """Of what callbacks added, drop the rows of epochs that are not in the history, and columns without a value."""
+        n_epochs = len(self._history()[0])
+        for name, column in list(self._added.items()):
+            del column[n_epochs:]
+            if all(map(math.isnan, column)):
+                del self._added[name]
 
     def _diverged(self, epoch: int, step: int, on_divergence: str) -> None:
         message = (
@@ -330,6 +338,11 @@ def _as_validation_data(value: object) -> tuple[Any, ...] | None:
     if len(value) not in (2, 3):
         raise ValueError(f"{expected}, got {type(value).__name__} of length {len(value)}")
     return tuple(value)
+
+
+def _may_have_batches(X: ArrayLike, batch_size: int) -> bool:
+    """Whether an epoch may take several steps; what is no array is not looked at here."""
+    return batch_size > 0 and not (type(X) is np.ndarray and X.ndim > 0 and len(X) <= batch_size)
 
 
 def _threads(n_threads: object) -> int:
