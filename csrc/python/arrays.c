@@ -110,10 +110,14 @@ PyObject *pin(PyArrayObject *array) {
     return PyWeakref_NewRef(owner, NULL);
 }
 
+bool hold(operand *x) {
+    if (x->sparse == NULL) x->pin = pin(x->array);
+    return x->sparse != NULL || x->pin != NULL;
+}
+
 static bool get_operand(const network_object *self, PyObject *value, const char *name, operand *x) {
     *x = (operand){.name = name, .array = as_numbers(self->state, value, name)};
-    if (x->array != NULL) x->pin = pin(x->array);
-    return x->pin != NULL;
+    return x->array != NULL;
 }
 
 bool get_x(const network_object *self, PyObject *value, const char *name, operand *x) {
@@ -150,7 +154,7 @@ static bool same_length(const operand *x, const operand *other) {
 
 static bool get_y(const network_object *self, PyObject *value, const char *name, operands *data) {
     operand *y = &data->y;
-    if (!get_operand(self, value, name, y)) return false;
+    if (!get_operand(self, value, name, y) || !hold(y)) return false;
     size_t n_outputs = self->layer_sizes[self->n_layers];
     bool column = is_column(y->array), by_label = self->predicts == CATEGORICAL_LABELS;
     bool full = PyArray_NDIM(y->array) == 2 && (size_t)PyArray_DIM(y->array, 1) == n_outputs;
@@ -173,7 +177,7 @@ static bool get_y(const network_object *self, PyObject *value, const char *name,
 
 static bool get_weight(const network_object *self, PyObject *value, const char *name, operands *data) {
     operand *weight = &data->weight;
-    if (!get_operand(self, value, name, weight)) return false;
+    if (!get_operand(self, value, name, weight) || !hold(weight)) return false;
     if (!is_column(weight->array)) {
         raise_shape(name, PyUnicode_FromString("(n_samples,)"), shape_of(weight->array), "");
         return false;
@@ -185,7 +189,7 @@ static bool get_weight(const network_object *self, PyObject *value, const char *
 /* On failure too, release_data gives back what was got. */
 bool get_data(const network_object *self, PyObject *const values[3], const char *const names[3], operands *data) {
     *data = (operands){0};
-    bool ok = get_x(self, values[0], names[0], &data->x) && get_y(self, values[1], names[1], data) &&
+    bool ok = get_x(self, values[0], names[0], &data->x) && hold(&data->x) && get_y(self, values[1], names[1], data) &&
               (values[2] == NULL || values[2] == Py_None || get_weight(self, values[2], names[2], data));
     data->data.x = data->x.rows;
     data->data.y = data->y.rows;
@@ -226,8 +230,7 @@ bool get_vector(const network_object *self, PyObject *value, const char *name, o
     PyArray_Descr *descr = PyArray_DescrFromType(self->typenum);
     PyObject *converted = PyArray_FromArray(vector->array, descr, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST);
     Py_SETREF(vector->array, (PyArrayObject *)converted);
-    if (converted != NULL) vector->pin = pin(vector->array);
-    return vector->pin != NULL;
+    return converted != NULL && hold(vector);
 }
 
 void release(operand *x) {

@@ -65,9 +65,11 @@ static int poll_signals(void *context) {
     return stop;
 }
 
+bool is_long(double work) { return work >= LONG_WORK; }
+
 void begin_call(call *c, module_state *state, double work, size_t n_threads) {
     *c = (call){0};
-    if (work < LONG_WORK) return;
+    if (!is_long(work)) return;
     c->core.n_threads = n_threads == 0 ? state->n_threads : n_threads;
     if (c->core.n_threads > 1) c->core.pool = get_pool(state);
     if (c->core.pool != NULL) {

@@ -35,8 +35,9 @@ typedef struct {
 
 static bool run_forward(network_object *self, const char *method, operand *x, const wanted_outputs *wanted) {
     call c;
-    if (!lock_read(self, method)) return false;
-    begin_call(&c, self->state, mlp_work(self->net, x->rows.n_rows, false), 0);
+    double work = mlp_work(self->net, x->rows.n_rows, false);
+    if ((is_long(work) && !hold(x)) || !lock_read(self, method)) return false;
+    begin_call(&c, self->state, work, 0);
     mlp_status status = MLP_OK;
     if (wanted->input != NULL) status = mlp_input(self->net, wanted->input, &x->rows, &c.core);
     if (status == MLP_OK) status = mlp_forward(self->net, wanted->activations, &x->rows, &c.core);

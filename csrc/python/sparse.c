@@ -10,7 +10,7 @@ static bool is_index(const PyArrayObject *array) {
 }
 
 /* The three arrays, held; their dtypes and lengths, for so many rows. */
-static bool hold(const char *name, PyObject *const parts[3], size_t n_rows, sparse_parts *sparse) {
+static bool get_parts(const char *name, PyObject *const parts[3], size_t n_rows, sparse_parts *sparse) {
     mlp_type type;
     for (int i = 0; i < 3; i++) {
         PyArrayObject *array = sparse->arrays[i] = (PyArrayObject *)Py_NewRef(parts[i]);
@@ -77,7 +77,7 @@ int get_sparse(module_state *state, PyObject *value, const char *name, size_t n_
         PyErr_NoMemory();
         goto done;
     }
-    if (!hold(name, parts, (size_t)n_rows, x->sparse)) goto done;
+    if (!get_parts(name, parts, (size_t)n_rows, x->sparse)) goto done;
     x->rows =
         (mlp_rows){.data = &x->sparse->csr, .type = MLP_CSR, .n_rows = (size_t)n_rows, .n_columns = (size_t)n_columns};
     result = 1;

@@ -124,7 +124,10 @@ extern const char *const TRAINING_NAMES[3], *const VALIDATION_NAMES[3];
 
 /* value as an ndarray of booleans, integers or floats of at most 8 bytes; only what is not an array is converted. */
 PyArrayObject *as_numbers(module_state *state, PyObject *value, const char *name);
+/* What it gets may be changed by whatever other code runs next, in this thread or another, unless hold says that the buffer
+ * is to stay. */
 bool get_x(const network_object *self, PyObject *value, const char *name, operand *x);
+bool hold(operand *x);
 bool get_data(const network_object *self, PyObject *const values[3], const char *const names[3], operands *data);
 bool get_class_weight(const network_object *self, PyObject *value, operands *data);
 /* A vector laid out like the parameters, contiguous and in the network's dtype; copied only where it is not so. */
@@ -183,6 +186,7 @@ bool in_own_callback(const network_object *self);
 
 /* Around a call of the core that takes about so many floating-point operations: where they take long, the GIL is
  * released and signals are looked for meanwhile. */
+bool is_long(double work); /* the GIL is released then, and only then */
 void begin_call(call *c, module_state *state, double work, size_t n_threads);
 void end_call(call *c);
 /* For a hook in between: take_gil says whether it was released, and give_gil restores that. */
