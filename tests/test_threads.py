@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+from conftest import fingerprint
 
 import mlpc
 
@@ -100,6 +101,38 @@ def test_a_forked_child_has_workers_of_its_own():
     python(FORK)
 
 
+FORK_IN_A_CALLBACK = """
+import os, warnings
+import numpy as np
+import mlpc
+warnings.simplefilter("ignore", DeprecationWarning)
+rng = np.random.default_rng(0)
+X, y = rng.normal(size=(4000, 50)), rng.normal(size=4000)
+pids = []
+def run(callbacks=()):
+    net = mlpc.Network([50, 64, 1], loss="squared_error", seed=0)
+    net.fit(X, y, epochs=4, batch_size=2000, n_threads=3, callbacks=callbacks)
+    return net.parameters.tobytes()
+def fork(net, epoch, logs):
+    if epoch == 2:
+        pids.append(os.fork())
+        if pids[0] == 0:
+            assert run() == before  # which needs workers of the child's own
+expected = before = run()
+assert run(fork) == expected  # parent and child go on with the run that was under way
+if pids[0] == 0:
+    mlpc._core._end_threads()
+    alive = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
+    os._exit(0 if alive == 1 else 7)
+assert os.waitpid(pids[0], 0)[1] == 0
+"""
+
+
+def test_a_fork_in_a_callback():
+    """The child's count of those that use the workers starts anew: in the end it can join them."""
+    python(FORK_IN_A_CALLBACK, OPENBLAS_NUM_THREADS="1")
+
+
 def test_several_networks_at_once():
     """Whoever finds the workers busy does without: no deadlock, the same results."""
     expected = {case[3]: run(*case, n_threads=1) for case in LARGE}
@@ -147,6 +180,65 @@ def test_any_number_of_threads_may_be_asked_for():
     """More than there can be are not an error, and cost no memory."""
     sizes, n, batch, loss = LARGE[2]
     assert run(sizes, n, batch, loss, 2**60)[0].tobytes() == run(sizes, n, batch, loss, 1)[0].tobytes()
+
+
+@pytest.mark.parametrize("n_threads", [0, -1, -(2**70), 1.0, 2.5, np.float64(2), "2", True, np.True_, [2], 2**70])
+def test_what_is_no_number_of_threads(n_threads):
+    net, X, y = make([3, 6, 2], 100, "squared_error")
+    before = fingerprint(net)
+    for call in (net.fit, net.partial_fit):
+        with pytest.raises((TypeError, ValueError), match=r"n_threads must be .*got"):
+            call(X, y, n_threads=n_threads)
+    assert fingerprint(net) == before
+
+
+def test_numbers_of_threads():
+    net, X, y = make([3, 6, 2], 100, "squared_error")
+    for n_threads in (None, 1, np.int8(2), np.uint64(16)):
+        net.fit(X, y, epochs=1, n_threads=n_threads).partial_fit(X, y, n_threads=n_threads)
+    assert net.epoch == 4
+
+
+INTERRUPT = """
+import os, signal, sys, threading, time
+import numpy as np
+import mlpc
+
+n_threads = int(sys.argv[1])
+net = mlpc.Network([4096] * 4, loss="squared_error", optimizer="sgd", initializer="zeros", dtype="float32", seed=0)
+X, y = np.ones((2048, 4096), "f4"), np.ones((2048, 4096), "f4")
+
+
+def send():
+    sent.append(time.perf_counter())
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+delays = []
+for _ in range(4):
+    sent = []
+    timer = threading.Timer(1.0, send)
+    timer.start()
+    try:
+        net.fit(X, y, epochs=1000, batch_size=None, n_threads=n_threads)
+    except KeyboardInterrupt:
+        delays.append(time.perf_counter() - sent[0])
+    timer.join()
+    steps = net.step
+    assert net.epoch == steps and np.isfinite(net.parameters[:4096]).all()
+    assert steps > 0 or not net.parameters.any()
+print(*delays)
+"""
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_interrupt_in_a_wide_network(n_threads):
+    """A step takes seconds, its largest product a good part of one; what a signal waits for is a slice of that."""
+    result = subprocess.run(
+        [sys.executable, "-c", INTERRUPT, str(n_threads)], capture_output=True, text=True, timeout=300
+    )
+    assert result.returncode == 0, result.stderr
+    assert min(map(float, result.stdout.split())) < 0.3, result.stdout  # on a busy machine; else 0.05
 
 
 def test_a_daemon_thread_may_train_to_the_end():

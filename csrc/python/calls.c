@@ -84,7 +84,8 @@ void begin_call(call *c, module_state *state, double work, size_t n_threads) {
 
 void end_call(call *c) {
     take_gil(c);
-    if (c->state != NULL) c->state->pool_users--;
+    /* In a child forked meanwhile the state may have a pool of its own, which this call was never counted for. */
+    if (c->state != NULL && c->state->pool == c->core.pool) c->state->pool_users--;
 }
 
 bool take_gil(call *c) {
