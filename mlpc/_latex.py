@@ -143,7 +143,7 @@ def _definitions(spec: Spec) -> Iterator[Line]:
             if slope and (name in spec.activations[:-1] or _LOSSES[spec.loss_name][1]):
                 yield f"{symbol}' (z)", slope, ""
     value, slope = _LOSSES[spec.loss_name]
-    note = "d = a - y" if "d" in value else ""
+    note = "d = a - y" if "d" in value else r"0 \log 0 = 0" if spec.loss_name == "poisson" else ""
     if spec.loss_name in _PARAMETERS:
         symbol, default = _PARAMETERS[spec.loss_name]
         numbers = [f"{number:g}" for number in spec.loss_parameters or (default,)]

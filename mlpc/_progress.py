@@ -22,7 +22,8 @@ class ProgressBar:
         if find_spec("tqdm") is None:
             raise ImportError("progress=True needs tqdm: pip install 'mlpc[progress]'")
         self._epochs, self._first = epochs, first  # epochs of this fit, and before it
-        self._next = perf_counter() + _PATIENCE
+        self._start = perf_counter()
+        self._next = self._start + _PATIENCE
         self._bar: Any = None
 
     @property
@@ -43,6 +44,8 @@ class ProgressBar:
         """Show an epoch now."""
         if self._bar is None:
             self._bar = _tqdm()(total=self._epochs, unit="epoch", mininterval=0.0, miniters=1)
+            if not self._bar.disable:  # the epochs before there was a bar took their time, too
+                self._bar.start_t = self._bar.last_print_t = self._bar.start_t - (perf_counter() - self._start)
         # NaN: nothing was validated.
         validation = f", validation loss {validation_loss:.4g}" if validation_loss == validation_loss else ""
         self._bar.set_postfix_str(f"loss {loss:.4g}{validation}, rate {learning_rate:.3g}", refresh=False)

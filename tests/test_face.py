@@ -445,16 +445,6 @@ def test_plot():
 # ---- Progress.
 
 
-def test_progress(monkeypatch, capsys):
-    circles_net().fit(*CIRCLES, epochs=3, progress=True)
-    assert capsys.readouterr().err == ""
-    monkeypatch.setattr(_progress, "_PATIENCE", 0.0)
-    circles_net().fit(*CIRCLES, epochs=3, progress=True, validation_data=CIRCLES)
-    shown = capsys.readouterr().err
-    for word in ("3/3", "loss", "validation loss", "rate 0.05"):
-        assert word in shown
-
-
 def test_progress_without_tqdm(monkeypatch):
     monkeypatch.setattr(_progress, "find_spec", lambda name: None)
     net = circles_net()

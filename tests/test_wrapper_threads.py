@@ -37,6 +37,25 @@ def test_hooks_are_asked_each_epoch():
     assert all(np.isnan(values[2]) for values in told)
 
 
+def test_hooks_may_be_told_by_the_clock():
+    net, (X, y) = make(), data()
+    told = []
+
+    def epoch_end(*values):
+        told.append(values)
+        return False, 0.0, 0.0
+
+    fit(net, X, y, epochs=10, epoch_end=epoch_end, each_epoch=False)
+    assert told == []  # too little work for the clock to be read at all
+    start, epochs = time.perf_counter(), 20000
+    while time.perf_counter() - start < 0.2:
+        fit(net, X, y, epochs=epochs, epoch_end=epoch_end, each_epoch=False)
+        epochs *= 2
+    assert len(told) <= 2 + (time.perf_counter() - start) / 0.025
+    history = net._history()[0]
+    assert all(loss == history[epoch - 1] for epoch, loss, *_ in told)
+
+
 def test_within_a_callback():
     net, (X, y) = make(), data()
     seen = []

@@ -276,8 +276,10 @@ class HiddenSpaceDisplay:
                 self.planes_.append(axes.add_collection3d(plane))
         axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
         axes.set(xlabel=self.axis_names[0], ylabel=self.axis_names[1], zlabel=self.axis_names[2])
-        axes.set_box_aspect(None, zoom=0.92)
-        axes.locator_params(nbins=4)
+        for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
+            axis.set_rotate_label(False)
+        axes.set_box_aspect(None, zoom=0.98)
+        axes.locator_params(nbins=3)
         if len(self.normals):
             # Look along the first plane, a little from above, so that it is seen nearly edge on between the classes.
             normal = self.normals[0]
