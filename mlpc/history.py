@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlpc._table import as_html, as_text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
-
-from mlpc._table import as_html, as_text
 
 _MOST_ROWS = 8  # of the table that is printed
 
