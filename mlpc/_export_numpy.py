@@ -17,14 +17,19 @@ _EXPRESSIONS = {
     "tanh": "np.tanh(Z{l})",
     "relu": "np.maximum(Z{l}, 0.0)",
     "leaky_relu": "np.where(Z{l} > 0.0, Z{l}, 0.01 * Z{l})",
-    "softplus": "np.logaddexp(0.0, Z{l})",
     "exp": "np.exp(Z{l})",
 }
 _FUNCTIONS = {
     "sigmoid": '''\
 def sigmoid(Z):
     """1 / (1 + exp(-Z)), without overflow."""
-    return np.exp(-np.logaddexp(0.0, -Z))
+    E = np.exp(-np.abs(Z))
+    return np.where(Z < 0.0, E, 1.0) / (1.0 + E)
+''',
+    "softplus": '''\
+def softplus(Z):
+    """log(1 + exp(Z)), without overflow."""
+    return np.maximum(Z, 0.0) + np.log1p(np.exp(-np.abs(Z)))
 ''',
     "elu": '''\
 def elu(Z):
@@ -52,13 +57,14 @@ def gelu(Z):
 def silu(Z):
     """Z / (1 + exp(-Z)), without overflow."""
     Z = np.maximum(Z, -800.0)  # beyond, it is 0
-    return Z * np.exp(-np.logaddexp(0.0, -Z))
+    E = np.exp(-np.abs(Z))
+    return Z * np.where(Z < 0.0, E, 1.0) / (1.0 + E)
 ''',
     "mish": '''\
 def mish(Z):
     """Z tanh(log(1 + exp(Z)))."""
     Z = np.maximum(Z, -800.0)  # beyond, it is 0
-    return Z * np.tanh(np.logaddexp(0.0, Z))
+    return Z * np.tanh(np.maximum(Z, 0.0) + np.log1p(np.exp(-np.abs(Z))))
 ''',
     "softmax": '''\
 def softmax(Z):

@@ -158,8 +158,8 @@ def export_onnx(net: Network, path: str | os.PathLike[str]) -> None:
 
     Notes
     -----
-    Under ONNX Runtime the outputs are those of `predict_proba` to 2e-6 in float32 and 1e-12 in float64, times the larger
-    of 1 and the output. The model's metadata hold the fingerprint and the loss.
+    Under ONNX Runtime the outputs are those of `predict_proba` to 2e-6 in float32 and 1e-12 in float64, times the
+    larger of 1 and the output. The model's metadata hold the fingerprint and the loss.
 
     Examples
     --------
