@@ -2,7 +2,7 @@
 #
 # Python packages go into .venv, which is made on first use; what the C programs need goes into build/. Nothing is
 # installed elsewhere. PYTHON chooses the interpreter (3.10 to 3.13), CC the compiler of the C programs, BENCH holds
-# arguments of the benchmark.
+# arguments of the benchmark: make bench BENCH='--rows circles,256x4 --threads 1 --rounds 3'.
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +12,7 @@ BUILD := build
 Q := $(if $(V),,@)# make V=1 shows the commands of the compiler
 
 .PHONY: help demo test test-peers test-exhaustive test-neon test-c c-programs print-c-programs check format sanitize \
-	bench clean
+	bench bench-tables clean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,7 +24,8 @@ help:
 	@echo 'make test-peers       compare with PyTorch (installs it)'
 	@echo 'make test-exhaustive  the tests that take minutes'
 	@echo 'make test-neon        the C programs for 64-bit Arm under QEMU; the same bits as with AVX2'
-	@echo 'make bench            time against NumPy, scikit-learn and PyTorch (installs them)'
+	@echo 'make bench            time against NumPy, scikit-learn, PyTorch, JAX and ONNX Runtime (installs them)'
+	@echo 'make bench-tables     put the tables of the last make bench into the documents'
 	@echo 'make clean            remove what was built; .venv too'
 
 # ---- The Python package. Stamps in .venv say what is installed and which sources the extension was built from.
@@ -65,6 +66,9 @@ test-exhaustive: $(BUILT) $(VENV)/.extra-test c-programs
 
 bench: $(BUILT) $(VENV)/.extra-bench
 	$(BIN)/python benchmarks/run.py $(BENCH)
+
+bench-tables: $(VENV)/.base
+	$(BIN)/python benchmarks/report.py
 
 # ---- The core alone: the programs of tests/c, compiled from the sources with every warning an error.
 

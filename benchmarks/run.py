@@ -1,143 +1,148 @@
-"""Time a training step of mlpc, NumPy, scikit-learn and PyTorch side by side, on one thread.
+"""Time mlpc side by side with NumPy, scikit-learn, PyTorch, JAX, ONNX Runtime and FANN, where they are installed.
 
-    python benchmarks/run.py [--only TEXT] [--rounds 5] [--seconds 0.2]
+    python benchmarks/run.py [--rows circles,256x4] [--rivals NumPy,JAX] [--threads 1,2] [--rounds 5] [--seconds 0.2]
 
-Every round runs each library once, so that a machine that slows down slows all of them; the median over the rounds
-counts. The fraction of the peak compares with a loop of fused multiply-adds timed in the same run. Prints a table in
-Markdown and writes benchmarks/results/latest.json.
+Each number of threads has a process of its own, in which every library runs: the environment and the processors that it
+may use are settled before any library is loaded. Every round measures each library once; the median counts. Writes
+benchmarks/results/latest.md and latest.json; report.py puts the tables into the documents.
 """
 
 import argparse
-import ctypes
-import importlib.util
 import json
 import os
 import platform
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable
-from importlib.metadata import version
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from datetime import date
+from multiprocessing import get_context
 from pathlib import Path
-from statistics import median
-from time import perf_counter
 from typing import Any
 
-THREADS = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MLPC_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"]
+import costs
+import limits
+import measure
+import peers
+import report
+from workloads import WORKLOADS
+
+COUNTS = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "MLPC_NUM_THREADS"]
+COUNTS += ["NPROC"]  # XLA's
 SLOWING = ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"]  # these make OpenBLAS choose kernels for another processor
-HERE = Path(__file__).resolve().parent
+ROWS = [1_000, 10_000, 100_000, 1_000_000, 10_000_000]
 
 
-def clean_environment() -> None:
-    """Start again with one thread for everyone: the libraries read these variables when they are loaded."""
-    if all(os.environ.get(name) == "1" for name in THREADS) and not any(name in os.environ for name in SLOWING):
-        return
-    kept = {name: value for name, value in os.environ.items() if name not in SLOWING}
-    os.execve(sys.executable, [sys.executable, *sys.argv], kept | dict.fromkeys(THREADS, "1"))
+@contextmanager
+def worker(threads: int) -> Iterator[ProcessPoolExecutor]:
+    """Start a process whose libraries have so many threads and processors; leave this one as it was."""
+    environment = dict(os.environ)
+    processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    for name in SLOWING:
+        os.environ.pop(name, None)
+    os.environ.update(dict.fromkeys(COUNTS, str(threads)), JAX_PLATFORMS="cpu")
+    if threads == 1:
+        os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
+    if processors:
+        os.sched_setaffinity(0, sorted(processors)[:threads])
+    pool = ProcessPoolExecutor(1, get_context("spawn"))
+    try:
+        pool.submit(os.getpid).result()  # it starts now
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
+        if processors:
+            os.sched_setaffinity(0, processors)
+    with pool:
+        yield pool
 
 
-def compile_peak(folder: str) -> Callable[[int], float]:
-    """Build peak.c for this machine; the result takes a number of rounds and returns operations a second."""
-    library = str(Path(folder) / "peak.so")
-    native = [] if platform.machine() == "arm64" else ["-march=native"]
-    flags = ["-O3", *native, "-ffp-contract=fast", "-shared", "-fPIC"]
-    subprocess.run([os.environ.get("CC", "cc"), *flags, str(HERE / "peak.c"), "-o", library], check=True)
-    function = ctypes.CDLL(library).fma_peak
-    function.argtypes, function.restype = [ctypes.c_long, ctypes.c_float, ctypes.c_float], ctypes.c_double
-    return lambda rounds: function(rounds, 0.5, 1.0)
+def chosen(text: str, names: list[str]) -> list[str]:
+    """Names that contain one of the words, which are separated by commas; all for no words."""
+    words = [word.strip().lower().replace("×", "x") for word in text.split(",") if word.strip()]
+    return [name for name in names if not words or any(word in name.lower().replace("×", "x") for word in words)]
 
 
-def processor() -> str:
-    """What the processor calls itself."""
-    if Path("/proc/cpuinfo").exists():
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+def measure_costs(rounds: int, sizes: list[int], libraries: list[str]) -> dict[str, Any]:
+    """What costs.py measures, on one thread: memory in fresh processes."""
+    modules = [module for name in libraries if (module := peers.LIBRARIES[name].module)]
+    used = []
+    for n in sizes:
+        with worker(1) as pool:
+            used.append(pool.submit(costs.memory, n).result())
+    with worker(1) as pool:
+        return {
+            "memory": used,
+            "growth": pool.submit(costs.growth, sizes, rounds).result(),
+            "calls": pool.submit(costs.calls, rounds).result(),
+            "imports": pool.submit(costs.imports, modules, rounds).result(),
+            "extension": pool.submit(costs.extension_size).result(),
+        }
 
 
-def measure(work: Any, peers: dict[str, Any], peak: Any, rounds: int, seconds: float) -> dict[str, Any]:
-    """Median microseconds a step for each library, and the peak seen between the rounds."""
-    trainers, epochs = {}, {}
-    for name, prepare in peers.items():
-        trainers[name] = prepare(work)
-        trainers[name](1)
-        start = perf_counter()
-        trainers[name](1)
-        epochs[name] = max(1, round(seconds / (perf_counter() - start)))
-        if epochs[name] > 10:  # a short first look says little
-            start = perf_counter()
-            trainers[name](epochs[name])
-            epochs[name] = max(1, round(epochs[name] * seconds / (perf_counter() - start)))
-    times: dict[str, list[float]] = {name: [] for name in peers}
-    peaks = []
-    for _ in range(rounds):
-        peaks.append(peak(5_000_000))
-        for name, train in trainers.items():
-            start = perf_counter()
-            train(epochs[name])
-            times[name].append((perf_counter() - start) / (epochs[name] * work.n_batches))
-    micro = {name: 1e6 * median(values) for name, values in times.items()}
-    return {
-        "workload": work.name,
-        "microseconds": micro,
-        "best_rival": min((value, name) for name, value in micro.items() if name != "mlpc")[1],
-        "peak_gflops": median(peaks) / 1e9,
-        "fraction_of_peak": work.flops / (micro["mlpc"] * 1e-6) / median(peaks),
-    }
+def options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--rows", default="", help="workloads whose names contain one of these words; costs is one more"
+    )
+    parser.add_argument("--rivals", default="", help="libraries whose names contain one of these words")
+    parser.add_argument("--threads", default="1,2", help="numbers of threads")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.2, help="length of one measurement")
+    parser.add_argument("--most", type=float, default=60.0, help="seconds after which three rounds of a row are enough")
+    parser.add_argument("--largest", type=int, default=ROWS[-1], help="rows at which the growth of costs ends")
+    parser.add_argument("--output", type=Path, default=report.RESULTS, help="folder of the results")
+    return parser.parse_args(arguments)
 
 
-def figure(value: float) -> str:
-    """Three significant digits, without an exponent."""
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
-
-
-def main() -> None:
-    """Run the workloads and print the table."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--only", default="", help="workloads whose name contains this")
-    arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--seconds", type=float, default=0.2, help="length of one measurement")
-    options = arguments.parse_args()
-
-    from peers import PEERS
-    from workloads import WORKLOADS
-
-    import mlpc
-
-    needs = {"scikit-learn": "sklearn", "PyTorch": "torch"}
-    peers = {name: peer for name, peer in PEERS.items() if importlib.util.find_spec(needs.get(name, "numpy"))}
-    packages = {"NumPy": "numpy", "scikit-learn": "scikit-learn", "PyTorch": "torch"}
-    versions = {name: version(packages[name]) for name in peers if name in packages}
-    machine = {
-        "processor": processor(),
-        "system": platform.platform(),
+def main(arguments: list[str]) -> None:
+    """Measure what is asked for; print and write the report."""
+    option = options(arguments)
+    absent = {name: reason for name in peers.LIBRARIES if (reason := peers.missing(name))}
+    libraries = [name for name in peers.LIBRARIES if name not in absent]
+    libraries = ["mlpc", *chosen(option.rivals, [name for name in libraries if name != "mlpc"])]
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    counts = [n for n in map(int, option.threads.split(",")) if n <= cpus]
+    results: dict[str, Any] = {
+        "date": date.today().isoformat(),
+        "processor": limits.processor(),
+        "cpus": cpus,
+        "system": platform.system(),
         "python": platform.python_version(),
-        "kernels": mlpc.Network([1, 1], loss="squared_error")._kernels,
-        "versions": versions,
+        "versions": {name: peers.versions(name) for name in libraries},
+        "missing": absent,
+        "rounds": option.rounds,
+        "threads": {},
+        "rows": {},
     }
-    with tempfile.TemporaryDirectory() as folder:
-        peak = compile_peak(folder)
-        print(f"{machine['processor']}, one thread, float32; mlpc with its {machine['kernels']} kernels, ", end="")
-        print(", ".join(f"{name} {number}" for name, number in versions.items()))
-        print(f"FMA peak {peak(5_000_000) / 1e9:.0f} GF/s. Microseconds a step, median of {options.rounds} rounds.\n")
-        print(f"| workload | {' | '.join(peers)} | rival's time / ours | of the peak |")
-        print("|---" * (len(peers) + 3) + "|")
-        results = []
-        for work in WORKLOADS:
-            if options.only in work.name:
-                row = measure(work, peers, peak, options.rounds, options.seconds)
-                results.append(row)
-                micro = row["microseconds"]
-                ratio = f"{micro[row['best_rival']] / micro['mlpc']:.2f} ({row['best_rival']})"
-                cells = [work.name, *(figure(micro[name]) for name in peers), ratio, f"{row['fraction_of_peak']:.0%}"]
-                print(f"| {' | '.join(cells)} |", flush=True)
-    output = HERE / "results" / "latest.json"
-    output.parent.mkdir(exist_ok=True)
-    output.write_text(json.dumps({"machine": machine, "rounds": options.rounds, "results": results}, indent=1) + "\n")
-    print(f"\nWritten to {output.relative_to(HERE.parent)}")
+    names = chosen(option.rows, [*WORKLOADS, "costs"])
+    with ExitStack() as running:
+        pools = {threads: running.enter_context(worker(threads)) for threads in counts}
+        for threads, pool in pools.items():
+            results["threads"][str(threads)] = pool.submit(measure.machine, threads).result()
+        for name in names:
+            print(name, end="", flush=True)
+            if name == "costs":
+                sizes = [n for n in ROWS if n <= option.largest]
+                results["costs"] = measure_costs(option.rounds, sizes, libraries)
+                print()
+                continue
+            results["rows"][name] = {}
+            for threads, pool in pools.items():
+                settings = (name, libraries, threads, option.rounds, option.seconds, option.most)
+                measured = pool.submit(measure.row, *settings).result()
+                results["rows"][name][str(threads)] = measured
+                rival = report.best_rival(measured["seconds"])
+                faster = f", {rival} {measured['seconds'][rival] / measured['seconds']['mlpc']:.2f} ×" if rival else ""
+                print(f" | {threads}: {report.duration(measured['seconds']['mlpc'])}{faster}", end="", flush=True)
+            print()
+    text = report.full(results)
+    print(f"\n{text}")
+    option.output.mkdir(parents=True, exist_ok=True)
+    (option.output / "latest.md").write_text(text + "\n", encoding="utf-8")
+    (option.output / "latest.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(f"\nWritten to {option.output}/latest.md and latest.json")
 
 
 if __name__ == "__main__":
-    clean_environment()
-    main()
+    main(sys.argv[1:])
