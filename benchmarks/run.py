@@ -95,6 +95,13 @@ def options(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def write(results: dict[str, Any], folder: Path) -> None:
+    """Keep what there is so far."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "latest.md").write_text(report.full(results) + "\n", encoding="utf-8")
+    (folder / "latest.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
 def main(arguments: list[str]) -> None:
     """Measure what is asked for; print and write the report."""
     option = options(arguments)
@@ -102,7 +109,12 @@ def main(arguments: list[str]) -> None:
     libraries = [name for name in peers.LIBRARIES if name not in absent]
     libraries = ["mlpc", *chosen(option.rivals, [name for name in libraries if name != "mlpc"])]
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    counts = [n for n in map(int, option.threads.split(",")) if n <= cpus]
+    wanted = [int(n) for n in option.threads.split(",")]
+    counts = [n for n in wanted if n <= cpus]
+    absent |= {f"{n} threads": f"{cpus} processors" for n in wanted if n > cpus}
+    names = chosen(option.rows, [*WORKLOADS, "costs"])
+    if not names or not counts:
+        raise SystemExit("nothing to measure: no row has one of those words, or there are too few processors")
     results: dict[str, Any] = {
         "date": date.today().isoformat(),
         "processor": limits.processor(),
@@ -115,7 +127,6 @@ def main(arguments: list[str]) -> None:
         "threads": {},
         "rows": {},
     }
-    names = chosen(option.rows, [*WORKLOADS, "costs"])
     with ExitStack() as running:
         pools = {threads: running.enter_context(worker(threads)) for threads in counts}
         for threads, pool in pools.items():
@@ -125,23 +136,16 @@ def main(arguments: list[str]) -> None:
             if name == "costs":
                 sizes = [n for n in ROWS if n <= option.largest]
                 results["costs"] = measure_costs(option.rounds, sizes, libraries)
-                print()
-                continue
-            results["rows"][name] = {}
-            for threads, pool in pools.items():
+            for threads, pool in pools.items() if name in WORKLOADS else ():
                 settings = (name, libraries, threads, option.rounds, option.seconds, option.most)
                 measured = pool.submit(measure.row, *settings).result()
-                results["rows"][name][str(threads)] = measured
+                results["rows"].setdefault(name, {})[str(threads)] = measured
                 rival = report.best_rival(measured["seconds"])
                 faster = f", {rival} {measured['seconds'][rival] / measured['seconds']['mlpc']:.2f} ×" if rival else ""
                 print(f" | {threads}: {report.duration(measured['seconds']['mlpc'])}{faster}", end="", flush=True)
             print()
-    text = report.full(results)
-    print(f"\n{text}")
-    option.output.mkdir(parents=True, exist_ok=True)
-    (option.output / "latest.md").write_text(text + "\n", encoding="utf-8")
-    (option.output / "latest.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    print(f"\nWritten to {option.output}/latest.md and latest.json")
+            write(results, option.output)
+    print(f"\n{report.full(results)}\n\nWritten to {option.output}/latest.md and latest.json")
 
 
 if __name__ == "__main__":
