@@ -49,7 +49,7 @@ def growth(sizes: list[int], rounds: int) -> list[dict[str, float]]:
 
 
 def memory(n: int) -> dict[str, int] | None:
-    """Bytes that the first call of a fresh process needs at its worst, where Linux tells; the data are there before."""
+    """Bytes that the first call of a fresh process needs at its worst, where Linux tells (to a quarter of a MB)."""
     reset, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
     if not reset.exists():
         return None
