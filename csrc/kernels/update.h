@@ -19,21 +19,22 @@ static void update_sgd(void *parameters, const void *gradient, void *velocity, s
     }
 }
 
-/* Adam (Kingma and Ba, 2015), in PyTorch's order of operations. */
+/* Adam (Kingma and Ba, 2015): with corrections c1 and c2 of the means, rate (m / c1) / (sqrt(v) / c2 + epsilon) is
+ * (rate c2 / c1) m / (sqrt(v) + epsilon c2), one division less; the divider is what this loop waits for. */
 static void update_adam(void *parameters, const void *gradient, void *first, void *second, size_t n,
                         const mlp_update *u) {
     real *p = parameters, *m = first, *v = second;
     const real *g = gradient;
     vec keep_2 = v_set1((real)u->beta_2), take_1 = v_set1((real)(1.0 - u->beta_1));
-    vec take_2 = v_set1((real)(1.0 - u->beta_2)), epsilon = v_set1((real)u->epsilon);
-    vec rate = v_set1((real)(u->rate / u->correction_1)), correction = v_set1((real)u->correction_2);
+    vec take_2 = v_set1((real)(1.0 - u->beta_2)), epsilon = v_set1((real)(u->epsilon * u->correction_2));
+    vec rate = v_set1((real)(u->rate * u->correction_2 / u->correction_1));
     for EACH_VECTOR (i, n) {
         vec x = v_load_n(g + i, n - i), mean = v_load_n(m + i, n - i), square = v_load_n(v + i, n - i);
         mean = v_fma(take_1, v_sub(x, mean), mean);
         square = v_fma(v_mul(take_2, x), x, v_mul(keep_2, square));
         v_store_n(m + i, mean, n - i);
         v_store_n(v + i, square, n - i);
-        vec size = v_add(v_div(v_sqrt(square), correction), epsilon);
+        vec size = v_add(v_sqrt(square), epsilon);
         v_store_n(p + i, v_nfma(rate, v_div(mean, size), v_load_n(p + i, n - i)), n - i);
     }
 }
