@@ -21,6 +21,7 @@ from sklearn.decomposition import PCA
 import mlpc
 from mlpc import plot
 from mlpc.plot import _style
+from mlpc.plot.hidden_space import plane_in_box
 
 X, Y = circles(80)
 RNG = np.random.default_rng(0)
@@ -174,6 +175,14 @@ def test_decision_boundary_of_one_output(three):
     assert np.array_equal(display.points_[1].get_offsets(), X[Y == 0])
 
 
+def test_decision_boundary_of_a_softmax_of_two():
+    net = mlpc.Network([2, 2], loss="categorical_cross_entropy", seed=0)
+    display = plot.DecisionBoundaryDisplay.from_network(net, X, Y, grid_resolution=20)
+    expected = net.predict_proba(pixel_centres(display.surface_).reshape(-1, 2))[:, 1].reshape(20, 20)
+    np.testing.assert_allclose(display.surface_.get_array(), expected, atol=1e-9)
+    assert display.colorbar_.ax.get_ylabel() == "probability of class 1"
+
+
 def test_a_plane_of_one_class_has_no_boundary():
     net = mlpc.Network([2, 1], loss="binary_cross_entropy", initializer="zeros")
     net.parameters = [0.0, 0.0, -3.0]
@@ -283,6 +292,17 @@ def test_hidden_space_of_three_units(net):
     assert legend(display) == ["class 0", "class 1", "$w^T h + b = 0$"]
 
 
+def test_corners_of_a_plane_are_in_order():
+    # Through the middle of a cube, across its diagonal: a regular hexagon.
+    low, high = np.array([0.0, 0.0, -1.0]), np.array([1.0, 1.0, 0.0])
+    corners = plane_in_box(np.ones(3), -0.5, low, high)
+    assert corners.shape == (6, 3)
+    np.testing.assert_allclose(corners.sum(axis=1), 0.5)
+    sides = np.linalg.norm(np.roll(corners, 1, axis=0) - corners, axis=1)
+    np.testing.assert_allclose(sides, np.sqrt(0.5))
+    assert len(plane_in_box(np.ones(3), -9.0, low, high)) == 0
+
+
 def test_hidden_space_of_two_units():
     net = mlpc.Network([2, 2, 1], loss="binary_cross_entropy", hidden_activation="tanh", seed=3)
     display = plot.HiddenSpaceDisplay.from_network(net, X, Y)
@@ -331,6 +351,7 @@ def test_hidden_space_of_a_softmax(three):
     colors = 1.0 - np.array([to_rgb(color) for color in _style.CLASS_COLORS[:3]])
     assert np.array_equal((missing @ (colors / np.linalg.norm(colors, axis=1, keepdims=True)).T).argmax(1), z.argmax(1))
     two = mlpc.Network([2, 2, 2], loss="categorical_cross_entropy", hidden_activation="sigmoid", seed=0)
+    two.biases[1][0] = np.array([0.5, 0.6]) @ (two.weights[1][:, 1] - two.weights[1][:, 0])  # through that point
     display = plot.HiddenSpaceDisplay.from_network(two, X, Y)
     ends = display.planes_[0].get_xydata()
     z = ends @ two.weights[1] + two.biases[1]

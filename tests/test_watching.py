@@ -268,6 +268,8 @@ def test_text_is_escaped():
     html = make(initializer=initializer)._repr_html_()
     assert "&lt;function" in html
     assert Cells(html).rows
+    net = make().fit(X, Y, epochs=1, callbacks=lambda net, epoch, logs: logs.update({"a<b>": 1.0}))
+    assert "<th>a&lt;b&gt;</th>" in net.history._repr_html_()
 
 
 def test_a_history_is_a_short_table():
@@ -290,6 +292,13 @@ def test_a_history_is_a_short_table():
     cells = Cells(history._repr_html_()).rows
     assert cells[0] == names.split()
     assert cells[1:] == [row.split() for row in rows]
+
+
+def test_the_best_epoch_has_its_row():
+    loss = np.arange(100.0)
+    history = mlpc.History(loss, np.abs(loss - 36.0), loss, {}, None, "epochs")
+    assert history.best_epoch == 37
+    assert re.search(r"^ +37 +36 +0 +36$", repr(history), flags=re.MULTILINE)
 
 
 def test_a_short_history_is_whole():
