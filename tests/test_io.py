@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pickle
+import stat
 import struct
 
 import numpy as np
@@ -128,6 +129,18 @@ def test_saving_replaces_the_file_at_once(path, monkeypatch):
     net.save(path)
     assert path.read_bytes() != before
     assert path.stat().st_mode == mode
+
+
+def test_file_and_folder_are_synchronised(path, monkeypatch):
+    synchronised, fsync = [], os.fsync
+
+    def record(descriptor):
+        synchronised.append((stat.S_ISDIR(os.fstat(descriptor).st_mode), path.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    trained().save(path)
+    assert synchronised == [(False, False), (True, True)]  # the file before it has its name, the folder after
 
 
 def test_saving_through_a_link(path):
