@@ -232,7 +232,7 @@ HUGE = {
     "layers": {"spec": {"layer_sizes": [2**20, 2**20, 2]}},
     "layers that overflow": {"spec": {"layer_sizes": [2**62, 2**62, 2]}},
     "many layers": {"spec": {"layer_sizes": [3] * 100_000, "dropout": 0.0}},
-    "pairs": {"spec": {"dropout": 0.0}, "optimizer": {"name": "LBFGS", "history_size": 10**6, "tolerance": 0.0}},
+    "pairs": {"optimizer": {"name": "LBFGS", "history_size": 10**6, "tolerance": 0.0}},
 }
 
 
