@@ -324,6 +324,17 @@ static void output_block(mlp_pass *pass, bool derivative, const mlp_record *reco
     }
 }
 
+/* The losses of a cross-entropy again, from probabilities kept off 0 and 1; z has served. */
+static void clip_losses(mlp_pass *pass) {
+    const mlp_network *net = pass->net;
+    bool binary = net->loss == MLP_LOSS_binary_cross_entropy;
+    if (binary || net->loss == MLP_LOSS_categorical_cross_entropy) {
+        mlp_targets targets = {.n_outputs = mlp_outputs(net), .n = pass->n, .stride = pass->stride, .y = pass->y};
+        mlp_activate_output(pass, false);
+        net->kernels->clipped_entropy(pass->losses, pass->z, &targets, binary);
+    }
+}
+
 /* ---- A batch. */
 static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted, size_t at,
                             size_t n, double factor, void *gradient, bool accumulate, mlp_sums *sums) {
@@ -350,6 +361,9 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
     size_t last = pass->net->n_layers - 1;
     const mlp_record *record = wanted->records != NULL ? &wanted->records[last] : NULL;
     (pass->plan.by_rows ? output_rows : output_block)(pass, derivative, record, at);
+    if (wanted->clipped) {
+        clip_losses(pass);
+    }
     if (wanted->sample_losses != NULL) {
         memcpy(wanted->sample_losses + at, pass->losses, n * sizeof(double));
     }

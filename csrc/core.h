@@ -38,7 +38,7 @@ struct mlp_network {
     mlp_loss_kind loss_kind;
     mlp_output output;
     double *loss_parameters; /* [K] */
-    bool sum, bias;
+    bool sum, penalty_in_mean, bias;
     double l1, l2;
     size_t n_parameters;
     void *parameters; /* real [N] */
@@ -242,12 +242,13 @@ typedef struct {
     void *input_gradient; /* real (n, n[0]) or NULL */
     double *sample_losses;
     const mlp_record *records;
+    bool clipped; /* losses of cross-entropies from probabilities kept off 0 and 1; derivatives as ever */
 } mlp_outputs_wanted;
 /* Losses and derivatives of a batch, by blocks and chunks; penalties are the caller's. */
 mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outputs_wanted *wanted, mlp_sums *sums);
 double mlp_data_term(const mlp_network *net, const mlp_sums *sums);
-double mlp_penalty(const mlp_network *net, const void *parameters);
-void mlp_add_penalty_gradient(const mlp_network *net, const void *parameters, void *gradient);
+double mlp_penalty(const mlp_network *net, const mlp_sums *sums, const void *parameters);
+void mlp_add_penalty_gradient(const mlp_network *net, const mlp_sums *sums, const void *parameters, void *gradient);
 
 /* ---- optimizers.c, lbfgs.c */
 struct mlp_rule {
@@ -275,7 +276,8 @@ mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t 
                           double *loss, mlp_call *call);
 
 /* ---- random.c */
-bool mlp_permute(int64_t *order, size_t n, const mlp_random *random, mlp_call *call); /* false: the call is to end */
+/* anew: of 0..n-1, else of what order holds; false: the call is to end */
+bool mlp_permute(int64_t *order, size_t n, bool anew, const mlp_random *random, mlp_call *call);
 
 /* ---- schedules.c */
 void mlp_plateau_step(mlp_progress *progress, const mlp_schedule *schedule, double value);

@@ -3,7 +3,12 @@
 
 #include <stdlib.h>
 
-double mlp_penalty(const mlp_network *net, const void *parameters) {
+/* What penalties are multiplied by, for a batch. */
+static double penalty_factor(const mlp_network *net, const mlp_sums *sums) {
+    return !net->penalty_in_mean ? 1.0 : sums->weight > 0 ? 1.0 / sums->weight : 0.0;
+}
+
+double mlp_penalty(const mlp_network *net, const mlp_sums *sums, const void *parameters) {
     double first = 0, second = 0;
     for (size_t l = 1; l <= net->n_layers && (net->l1 > 0 || net->l2 > 0); l++) {
         const mlp_layer *layer = &net->layers[l];
@@ -11,14 +16,15 @@ double mlp_penalty(const mlp_network *net, const void *parameters) {
         first += net->l1 > 0 ? net->kernels->sum_abs(w, layer->n_in * layer->n_out) : 0.0;
         second += net->l2 > 0 ? net->kernels->dot(w, w, layer->n_in * layer->n_out) : 0.0;
     }
-    return net->l1 * first + 0.5 * net->l2 * second;
+    return (net->l1 * first + 0.5 * net->l2 * second) * penalty_factor(net, sums);
 }
 
-void mlp_add_penalty_gradient(const mlp_network *net, const void *parameters, void *gradient) {
+void mlp_add_penalty_gradient(const mlp_network *net, const mlp_sums *sums, const void *parameters, void *gradient) {
+    double factor = penalty_factor(net, sums);
     for (size_t l = 1; l <= net->n_layers && (net->l1 > 0 || net->l2 > 0); l++) {
         const mlp_layer *layer = &net->layers[l];
         net->kernels->add_penalty(mlp_at(net, gradient, layer->weights), mlp_at(net, parameters, layer->weights),
-                                  net->l1, net->l2, layer->n_in * layer->n_out);
+                                  factor * net->l1, factor * net->l2, layer->n_in * layer->n_out);
     }
 }
 
@@ -45,10 +51,10 @@ mlp_status mlp_evaluate(const mlp_network *network, const mlp_wanted *wanted, co
     mlp_sums sums;
     status = mlp_run_batch(crew, &batch, &outputs, &sums);
     if (status == MLP_OK && wanted->objective != NULL) {
-        *wanted->objective = mlp_data_term(network, &sums) + mlp_penalty(network, parameters);
+        *wanted->objective = mlp_data_term(network, &sums) + mlp_penalty(network, &sums, parameters);
     }
     if (status == MLP_OK && wanted->gradient != NULL) {
-        mlp_add_penalty_gradient(network, parameters, wanted->gradient);
+        mlp_add_penalty_gradient(network, &sums, parameters, wanted->gradient);
     }
     mlp_crew_destroy(crew);
     return status;

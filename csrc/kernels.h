@@ -37,6 +37,7 @@ enum {
 typedef struct {
     double rate, momentum, beta_1, beta_2, epsilon, rho, eta_minus, eta_plus, step_min, step_max;
     double correction_1, correction_2; /* adam: 1 - beta_1^t, sqrt(1 - beta_2^t) */
+    double gradient_rate;              /* sgd: multiplies the gradient before the velocity takes it */
     bool nesterov;
 } mlp_update;
 
@@ -113,6 +114,7 @@ typedef struct {
     void (*scale_of)(void *scale, const double *weights, double factor, size_t n);
     /* dA = derivative by the output activations, for the records of a backward pass. */
     void (*output_gradient[MLP_N_LOSSES])(void *da, const void *a, const mlp_targets *targets);
+    void (*clipped_entropy)(double *losses, const void *a, const mlp_targets *t, bool binary); /* of outputs a */
     void (*softmax)(void *a, size_t n_outputs, size_t n, size_t stride); /* in place, lanes layout */
 
     /* ---- Layers of few units, samples in the lanes: one row per unit. n samples = whole virtual vectors. */

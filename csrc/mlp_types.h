@@ -22,6 +22,7 @@ typedef struct {
     const double *loss_parameters;  /* huber: {delta}; quantile: q, one or one per output; else none */
     size_t n_loss_parameters;       /* 0: the loss's own defaults */
     bool sum;                       /* the reduction: sum over the batch; false: the mean */
+    bool penalty_in_mean;           /* with the mean: (sum w loss + penalties) / sum w, each batch by its own weights */
     double l1, l2;                  /* penalties on the weights, >= 0 */
     const double *dropout;          /* [L-1] rate after each hidden layer, in [0, 1); NULL: none */
     bool bias;
@@ -111,14 +112,15 @@ typedef struct {
 
 /* ---- Training. */
 typedef struct {
-    const char *rule;               /* sgd, adam, adamw, rmsprop, rprop, lbfgs; each reads the fields it names below */
-    double learning_rate;           /* all but lbfgs */
-    double clip_norm;               /* sgd, adam, adamw, rmsprop: gradient times min(1, c / (norm + 1e-6)); 0: off */
-    double momentum;                /* sgd, rmsprop */
-    bool nesterov;                  /* sgd */
-    double beta_1, beta_2, epsilon; /* adam, adamw; epsilon: rmsprop too */
-    double weight_decay;            /* adamw, weights only */
-    double rho;                     /* rmsprop */
+    const char *rule;     /* sgd, adam, adamw, rmsprop, rprop, lbfgs; each reads the fields it names below */
+    double learning_rate; /* all but lbfgs */
+    double clip_norm;     /* sgd, adam, adamw, rmsprop: gradient times min(1, c / (norm + 1e-6)); 0: off */
+    double momentum;      /* sgd, rmsprop */
+    bool nesterov;        /* sgd */
+    bool classic; /* sgd: the velocity holds steps, rate included; adam: epsilon is added before the bias correction */
+    double beta_1, beta_2, epsilon;                 /* adam, adamw; epsilon: rmsprop too */
+    double weight_decay;                            /* adamw, weights only */
+    double rho;                                     /* rmsprop */
     double eta_minus, eta_plus, step_min, step_max; /* rprop */
     size_t history_size;                            /* lbfgs */
     double tolerance;                               /* lbfgs: converged when no element of the gradient is larger */
@@ -182,7 +184,10 @@ typedef struct {
     const mlp_schedule *schedule; /* NULL: constant */
     mlp_stopping stopping;
     const mlp_hooks *hooks; /* or NULL */
-    bool partial;           /* one pass that does not count as an epoch: no history, no epoch_end, no stopping */
+    /* scikit-learn's run: an epoch shuffles the order of the one before, a full batch's too; its loss averages the batches
+     * by their rows, whatever those weigh, with the probabilities of cross-entropies kept off 0 and 1 by the epsilon of real */
+    bool as_sklearn;
+    bool partial; /* one pass that does not count as an epoch: no history, no epoch_end, no stopping */
 } mlp_fit_settings;
 
 typedef enum { MLP_EPOCHS, MLP_EARLY_STOPPING, MLP_CALLBACK, MLP_CONVERGED, MLP_DIVERGED } mlp_stop_reason;

@@ -155,6 +155,7 @@ mlp_network *mlp_create(const mlp_spec *spec) {
     net->loss = find(mlp_loss_name, spec->loss);
     net->loss_kind = losses[net->loss].kind;
     net->sum = spec->sum;
+    net->penalty_in_mean = spec->penalty_in_mean && !spec->sum;
     net->bias = spec->bias;
     net->l1 = spec->l1;
     net->l2 = spec->l2;

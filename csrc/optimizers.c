@@ -83,6 +83,7 @@ void mlp_step(mlp_network *net, const void *gradient, double rate, const mlp_cal
     step s = {.net = net,
               .gradient = gradient,
               .update = {.rate = rate,
+                         .gradient_rate = 1.0,
                          .momentum = o->momentum,
                          .nesterov = o->nesterov,
                          .beta_1 = o->beta_1,
@@ -95,6 +96,12 @@ void mlp_step(mlp_network *net, const void *gradient, double rate, const mlp_cal
                          .step_max = o->step_max,
                          .correction_1 = o->beta_1 > 0 ? 1.0 - pow(o->beta_1, t) : 1.0,
                          .correction_2 = o->beta_2 > 0 ? sqrt(1.0 - pow(o->beta_2, t)) : 1.0}};
+    if (o->classic && net->rule->update == sgd_update) {
+        s.update.gradient_rate = rate;
+        s.update.rate = 1.0;
+    } else if (o->classic) {
+        s.update.epsilon /= s.update.correction_2;
+    }
     if (o->weight_decay > 0) {
         decay_weights(net, 1.0 - rate * o->weight_decay);
     }

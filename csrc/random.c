@@ -1,4 +1,4 @@
-/* random.c: the order of an epoch, as numpy.random.Generator.permutation draws it. Dropout's masks are a kernel. */
+/* random.c: the order of an epoch, as NumPy's permutation and shuffle draw it. Dropout's masks are a kernel. */
 #include "core.h"
 
 /* A whole number from 0 to most, without bias: bits under the smallest mask that holds `most`, drawn until they fit, 32
@@ -14,8 +14,8 @@ static uint64_t draw_up_to(const mlp_random *random, uint64_t most) {
     return value;
 }
 
-bool mlp_permute(int64_t *order, size_t n, const mlp_random *random, mlp_call *call) {
-    for (size_t i = 0; i < n; i++) {
+bool mlp_permute(int64_t *order, size_t n, bool anew, const mlp_random *random, mlp_call *call) {
+    for (size_t i = 0; i < n && anew; i++) {
         order[i] = (int64_t)i;
     }
     for (size_t i = n; i-- > 1;) {

@@ -23,6 +23,7 @@ typedef struct {
     void *gradient;     /* real [N] */
     int64_t *order;     /* [n] where epochs are shuffled */
     bool online;        /* the steps are online.c's */
+    bool ordered;       /* it holds the order of an epoch of this call */
     mlp_search *search; /* lbfgs */
     snapshot epoch_start, best;
     double best_value;
@@ -94,7 +95,7 @@ static bool prepare(training *t) {
     mlp_network *net = t->net;
     size_t n = t->data.x.n_rows, batch = t->settings->batch_size;
     t->batch = batch == 0 || batch > n || net->rule->full_batch ? n : batch;
-    bool shuffled = t->settings->shuffle != NULL && t->batch < n;
+    bool shuffled = t->settings->shuffle != NULL && (t->batch < n || t->settings->as_sklearn);
     if (shuffled) {
         t->order = malloc(n * sizeof *t->order);
     }
@@ -140,11 +141,11 @@ static void clean_up(training *t) {
 static mlp_status look_at_batch(training *t, size_t first, size_t n, mlp_sums *sums, double *penalty) {
     mlp_network *net = t->net;
     mlp_batch batch = {.data = &t->data, .order = t->order, .first = first, .n = n};
-    mlp_outputs_wanted wanted = {.gradient = t->gradient};
+    mlp_outputs_wanted wanted = {.gradient = t->gradient, .clipped = t->settings->as_sklearn && t->search == NULL};
     mlp_status status = mlp_run_batch(t->crew, &batch, &wanted, sums);
-    *penalty = mlp_penalty(net, net->parameters);
+    *penalty = mlp_penalty(net, sums, net->parameters);
     if (status == MLP_OK) {
-        mlp_add_penalty_gradient(net, net->parameters, t->gradient);
+        mlp_add_penalty_gradient(net, sums, net->parameters, t->gradient);
         net->evaluations++;
     }
     return status;
@@ -211,8 +212,13 @@ static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
             report->diverged = true;
             return MLP_OK;
         }
-        loss += sums.loss + (net->sum ? 0.0 : sums.weight * penalty);
-        weight += sums.weight;
+        if (t->settings->as_sklearn) {
+            loss += (double)rows * (mlp_data_term(net, &sums) + penalty);
+            weight += (double)rows;
+        } else {
+            loss += sums.loss + (net->sum ? 0.0 : sums.weight * penalty);
+            weight += sums.weight;
+        }
         penalties += penalty;
         double part = t->settings->partial ? 0.0 : (double)s * fraction;
         double rate = net->optimizer.learning_rate * multiplier_at(t, hooked, part, fraction);
@@ -256,8 +262,12 @@ static mlp_status run_epoch(training *t, epoch_report *report) {
         }
     }
     take_snapshot(&t->epoch_start, net);
-    if (t->order != NULL && !mlp_permute(t->order, t->data.x.n_rows, t->settings->shuffle, t->call)) {
-        return MLP_INTERRUPTED;
+    if (t->order != NULL) {
+        bool anew = !t->settings->as_sklearn || !t->ordered;
+        if (!mlp_permute(t->order, t->data.x.n_rows, anew, t->settings->shuffle, t->call)) {
+            return MLP_INTERRUPTED;
+        }
+        t->ordered = true;
     }
     mlp_status status = t->search != NULL ? run_iteration(t, report)
                         : t->online       ? run_samples(t, hooked, report)

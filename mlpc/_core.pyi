@@ -34,6 +34,7 @@ class Network:
         bias: bool,
         dtype: str,  # "float32" or "float64"
         kernels: str | None = None,  # None: MLPC_ISA, else the best
+        penalty_in_mean: bool = False,  # with the mean: penalties too are divided by the batch's sum of weights
     ) -> None: ...
 
     # Public methods and attributes, inherited as they are.
@@ -104,6 +105,7 @@ class Network:
         each_epoch: bool,  # False: epoch_end is called about every 25 ms, for the epoch that ends then
         partial: bool,
         n_threads: int,  # 0: N_THREADS
+        as_sklearn: bool,  # orders and reported losses as scikit-learn's: see mlp_fit_settings
     ) -> tuple[str, int, int, int]:
         """(stop_reason, best_epoch, diverged_epoch, diverged_step), as in mlp_fit_result."""
     def _reset(self) -> None:

@@ -61,7 +61,7 @@ class Description:
 
     @property
     def reduction(self) -> str:
-        """Either "mean" or "sum"."""
+        """One of "mean", "sum", "penalized_mean"."""
         return self._spec.reduction
 
     @property

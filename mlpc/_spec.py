@@ -103,7 +103,7 @@ def check_spec(
         loss=loss,
         hidden_activation=_each("hidden_activation", hidden_activation, n_hidden, activation),
         output_activation=_output(output_activation, loss if isinstance(loss, str) else loss.name),
-        reduction=_check.choice("reduction", reduction, ("mean", "sum")),
+        reduction=_check.choice("reduction", reduction, ("mean", "sum", "penalized_mean")),
         l1=_check.real("l1", l1, ge=0),
         l2=_check.real("l2", l2, ge=0),
         dropout=_each("dropout", dropout, n_hidden, partial(_check.real, ge=0, lt=1)),

@@ -42,8 +42,8 @@ class History:
     epochs : ndarray of float64, shape (n_epochs,)
         1, 2, ..., n_epochs.
     loss : ndarray of float64, shape (n_epochs,)
-        Training loss: each batch's objective before its own step, dropout on. With reduction "mean" averaged by the
-        batches' sums of weights; with "sum" the data terms added up, plus the average of the penalties.
+        Training loss: each batch's objective before its own step, dropout on. Averaged by the batches' sums of weights;
+        with reduction "sum" the data terms added up, plus the average of the penalties.
     validation_loss : ndarray of float64, shape (n_epochs,)
         Loss over the validation data after the epoch, without penalties; NaN where there was none.
     learning_rate : ndarray of float64, shape (n_epochs,)

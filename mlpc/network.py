@@ -63,12 +63,13 @@ class Network(Shipping, Description):
         "selu", "softplus", "softsign", "gelu", "silu", "mish".
     output_activation : str, optional
         The loss's own unless given. The cross-entropies and poisson take no other; the rest take any of the above.
-    reduction : {"mean", "sum"}, default="mean"
-        Sum over the samples of weight times loss, divided by the sum of the weights or not.
+    reduction : {"mean", "sum", "penalized_mean"}, default="mean"
+        Sum over the samples of weight times loss, divided by the sum of the weights or not. With "penalized_mean" the
+        penalties are divided too, in each batch by its own sum of weights: scikit-learn's alpha is l2 then.
     optimizer : str or optimizer object, default="adam"
         "sgd", "adam", "adamw", "rmsprop", "rprop", "lbfgs" with their defaults, or an object such as `mlpc.SGD(0.1)`.
     l1, l2 : float, default=0.0
-        The objective has l1 sum|W| + l2/2 sum W² added: weights only, never divided.
+        The objective has l1 sum|W| + l2/2 sum W² added: weights only, never divided but for "penalized_mean".
     dropout : float or sequence of float, default=0.0
         Rate at which hidden units are dropped while training, one or one per hidden layer, in [0, 1).
     initializer : str or callable, default="auto"
@@ -110,7 +111,7 @@ class Network(Shipping, Description):
         loss: str | Loss,
         hidden_activation: str | Sequence[str] = "relu",
         output_activation: str | None = None,
-        reduction: Literal["mean", "sum"] = "mean",
+        reduction: Literal["mean", "sum", "penalized_mean"] = "mean",
         optimizer: str | Optimizer = "adam",
         l1: float = 0.0,
         l2: float = 0.0,
@@ -150,6 +151,7 @@ class Network(Shipping, Description):
             spec.rates,
             spec.bias,
             spec.dtype,
+            penalty_in_mean=spec.reduction == "penalized_mean",
         )
         self._spec, self._optimizer = spec, optimizer
         self._set_optimizer(optimizer.core_settings())
@@ -315,7 +317,7 @@ class Network(Shipping, Description):
 
     def __getstate__(self) -> dict[str, Any]:
         core = self._get_state()
-        attributes = {name: value for name, value in self.__dict__.items() if name != "_fitting"}
+        attributes = {name: value for name, value in self.__dict__.items() if name not in ("_fitting", "_as_sklearn")}
         return {"core": core, "attributes": attributes}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

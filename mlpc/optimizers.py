@@ -55,6 +55,8 @@ class SGD(FirstOrder):
         Multiplies the learning rate; a callable gets the epoch, from 0.
     clip_norm : float, optional
         Largest Euclidean norm of the gradient c: it is multiplied by min(1, c / (norm + 1e-6)).
+    classic : bool, default=False
+        Whether the velocity holds steps, the rate included, as in scikit-learn: then a new rate leaves it alone.
 
     Raises
     ------
@@ -64,8 +66,9 @@ class SGD(FirstOrder):
     Notes
     -----
     With gradient g: v <- momentum v + g, w <- w - learning_rate v; with Nesterov's momentum
-    w <- w - learning_rate (g + momentum v). Sutskever, Martens, Dahl and Hinton (2013), "On the importance of
-    initialization and momentum in deep learning", in PyTorch's form.
+    w <- w - learning_rate (g + momentum v). The classic form has v <- momentum v + learning_rate g, w <- w - v and
+    w <- w - (learning_rate g + momentum v), the same while the rate stays. Sutskever, Martens, Dahl and Hinton
+    (2013), "On the importance of initialization and momentum in deep learning", in PyTorch's form.
 
     Examples
     --------
@@ -78,6 +81,7 @@ class SGD(FirstOrder):
     learning_rate: float = real(0.01, gt=0)
     momentum: float = real(0.0, ge=0, lt=1)
     nesterov: bool = checked(default=False, check=_check.flag)
+    classic: bool = checked(default=False, check=_check.flag, kw_only=True)
 
     def _check_together(self) -> None:
         if self.nesterov and self.momentum == 0:
@@ -99,6 +103,8 @@ class Adam(FirstOrder):
         Multiplies the learning rate; a callable gets the epoch, from 0.
     clip_norm : float, optional
         Largest Euclidean norm of the gradient c: it is multiplied by min(1, c / (norm + 1e-6)).
+    classic : bool, default=False
+        Whether epsilon is added before v is corrected, as in scikit-learn.
 
     Raises
     ------
@@ -108,8 +114,9 @@ class Adam(FirstOrder):
     Notes
     -----
     m <- beta_1 m + (1 - beta_1) g, v <- beta_2 v + (1 - beta_2) g²; at step t
-    w <- w - learning_rate (m / (1 - beta_1^t)) / (sqrt(v / (1 - beta_2^t)) + epsilon); Kingma and Ba (2015), "Adam: a
-    method for stochastic optimization".
+    w <- w - learning_rate (m / (1 - beta_1^t)) / (sqrt(v / (1 - beta_2^t)) + epsilon), or in the classic form
+    w <- w - learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon). Kingma and Ba (2015), "Adam: a
+    method for stochastic optimization"; the classic form is at the end of their section 2.
 
     Examples
     --------
@@ -123,6 +130,7 @@ class Adam(FirstOrder):
     beta_1: float = real(0.9, ge=0, lt=1)
     beta_2: float = real(0.999, ge=0, lt=1)
     epsilon: float = real(1e-8, ge=0)
+    classic: bool = checked(default=False, check=_check.flag, kw_only=True)
 
 
 class AdamW(FirstOrder):

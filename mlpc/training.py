@@ -64,6 +64,7 @@ class Training(Evaluation):
     _added: dict[str, list[float]]  # what callbacks added, by epoch
     _stop_reason: str | None
     _best_epoch: int | None
+    _as_sklearn = False  # whether orders and reported losses are scikit-learn's: see estimators
     _fitting: OneFit  # held by fit and reset: the random state and what callbacks added have one writer
 
     def fit(
@@ -200,6 +201,7 @@ class Training(Evaluation):
                     each_epoch=bool(hooks),
                     partial=False,
                     n_threads=threads,
+                    as_sklearn=self._as_sklearn,
                 )
             except BaseException:
                 if before and epoch_end and epoch_end.monitor_missing:
@@ -283,6 +285,7 @@ class Training(Evaluation):
             each_epoch=False,
             partial=True,
             n_threads=_threads(n_threads),
+            as_sklearn=False,
         )
         if reason == "diverged":
             self._diverged(epoch, step, "warn")

@@ -232,8 +232,11 @@ class Twin:
             if layer > 1:
                 dZ[layer - 1] = dA[layer - 1] * ACTIVATIONS[self.activations[layer - 2]][1](Z[layer - 1])
 
-        penalty = sum(self.l1 * np.abs(W).sum() + 0.5 * self.l2 * (W * W).sum() for W in weights)
-        gradient = self.pack([dW[k + 1] + self.l1 * np.sign(W) + self.l2 * W for k, W in enumerate(weights)], db[1:])
+        l1, l2 = self.l1, self.l2
+        if self.reduction == "penalized_mean":
+            l1, l2 = (l1 / total, l2 / total) if total > 0 else (0.0, 0.0)
+        penalty = sum(l1 * np.abs(W).sum() + 0.5 * l2 * (W * W).sum() for W in weights)
+        gradient = self.pack([dW[k + 1] + l1 * np.sign(W) + l2 * W for k, W in enumerate(weights)], db[1:])
         return Evaluation(data_term + penalty, data_term, gradient, dA[0], sample_losses, Z, A, dA, dZ, dW, db)
 
     def objective_and_gradient(self, vector, X, y, weight=None):
@@ -326,11 +329,15 @@ class SGD:
     learning_rate: float = 0.01
     momentum: float = 0.0
     nesterov: bool = False
+    classic: bool = False  # scikit-learn's: the velocity holds steps
     velocity: object = 0.0
 
     def update(self, p, g, multiplier):
+        rate = self.learning_rate * multiplier
+        if self.classic:
+            g, rate = rate * g, 1.0
         self.velocity = self.momentum * self.velocity + g
-        p -= self.learning_rate * multiplier * (g + self.momentum * self.velocity if self.nesterov else self.velocity)
+        p -= rate * (g + self.momentum * self.velocity if self.nesterov else self.velocity)
 
 
 @dataclass
@@ -341,6 +348,7 @@ class Adam:
     epsilon: float = 1e-8
     weight_decay: float = 0.0  # AdamW's; `decays` is 1 where it applies
     decays: object = 0.0
+    classic: bool = False  # scikit-learn's: epsilon before the correction of v
     m: object = 0.0
     v: object = 0.0
     t: int = 0
@@ -352,6 +360,9 @@ class Adam:
         self.m = self.m + (1 - self.beta_1) * (g - self.m)
         self.v = self.beta_2 * self.v + (1 - self.beta_2) * g * g
         root = np.sqrt(self.v) / math.sqrt(1 - self.beta_2**self.t)
+        if self.classic:
+            rate *= math.sqrt(1 - self.beta_2**self.t)
+            root = np.sqrt(self.v)
         p -= rate / (1 - self.beta_1**self.t) * self.m / (root + self.epsilon)
 
 
@@ -542,7 +553,7 @@ def fit(twin, p, rule, X, y, *, epochs, batch_size=None, rng=None, weight=None, 
                 multiplier = 1.0 if schedule is None else schedule(epoch + k / len(starts), 1 / len(starts))
             rule.update(p, clip(e.gradient, clip_norm), multiplier)
         total, data, objective = (np.array(column) for column in zip(*terms, strict=True))
-        if twin.reduction == "mean":
+        if twin.reduction != "sum":
             losses.append(float(total @ objective / total.sum()))
         else:
             losses.append(float(data.sum() + (objective - data).mean()))

@@ -52,7 +52,7 @@ def random_case(rng, loss, output, hidden, index, dtype="float64"):
     if loss == "categorical_cross_entropy":
         sizes[-1] = max(2, sizes[-1])
     names = [hidden, *(str(name) for name in rng.choice(list(ACTIVATIONS), max(depth - 1, 0)))][:depth]
-    reduction = ("mean", "sum")[index % 2]
+    reduction = ("mean", "sum", "penalized_mean")[index % 3]
     net, twin, vector = build(
         rng,
         sizes,
@@ -117,7 +117,7 @@ def test_finite_differences(loss, output):
             hidden,
             loss,
             output,
-            reduction=("mean", "sum")[index % 2],
+            reduction=("mean", "sum", "penalized_mean")[index // 2 % 3],
             penalties=index % 3 == 0,
             bias=True,
         )

@@ -20,7 +20,19 @@ FIRST_ORDER = {
         lambda **k: mlpc.SGD(0.02, momentum=0.8, nesterov=True, **k),
         lambda: reference.SGD(0.02, 0.8, True),
     ),
+    "classic": (
+        lambda **k: mlpc.SGD(0.02, momentum=0.8, classic=True, **k),
+        lambda: reference.SGD(0.02, 0.8, classic=True),
+    ),
+    "classic_nesterov": (
+        lambda **k: mlpc.SGD(0.02, momentum=0.8, nesterov=True, classic=True, **k),
+        lambda: reference.SGD(0.02, 0.8, True, classic=True),
+    ),
     "adam": (lambda **k: mlpc.Adam(0.01, **k), lambda: reference.Adam(0.01)),
+    "adam_classic": (
+        lambda **k: mlpc.Adam(0.01, epsilon=1e-3, classic=True, **k),
+        lambda: reference.Adam(0.01, epsilon=1e-3, classic=True),
+    ),
     "adam_settings": (
         lambda **k: mlpc.Adam(0.02, beta_1=0.7, beta_2=0.95, epsilon=1e-3, **k),
         lambda: reference.Adam(0.02, 0.7, 0.95, 1e-3),
@@ -87,7 +99,9 @@ def run(optimizer, rule, *, loss="squared_error", reduction="mean", batch_size=1
 
 
 @pytest.mark.parametrize("name", FIRST_ORDER)
-@pytest.mark.parametrize(("reduction", "batch_size"), [("mean", 16), ("mean", None), ("sum", 16), ("sum", 7)])
+@pytest.mark.parametrize(
+    ("reduction", "batch_size"), [("mean", 16), ("mean", None), ("sum", 16), ("sum", 7), ("penalized_mean", 16)]
+)
 def test_first_order(name, reduction, batch_size):
     optimizer, rule = (make() for make in FIRST_ORDER[name])
     weight = np.random.default_rng(3).random(50) * (0.05 if reduction == "sum" else 1.0)
@@ -119,7 +133,7 @@ def test_clipping(name, clip_norm):
     assert_close(net.history["loss"], losses, 1e-12)
 
 
-@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("name", ["sgd", "classic", "classic_nesterov", "adam", "adamw"])
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_schedules(name, schedule):
     optimizer, rule = FIRST_ORDER[name]

@@ -311,7 +311,7 @@ def test_dropout_is_off_outside_fit():
 # ---- Weights.
 
 
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "penalized_mean"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop", "rprop", "lbfgs"])
 def test_repeating_a_row_is_weighing_it(reduction, optimizer):
     X, y = make_data(np.random.default_rng(0), 20, 3, 2, "huber")
@@ -370,7 +370,7 @@ def test_class_weight(loss, n_classes):
 # ---- History.
 
 
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "penalized_mean"])
 def test_history(reduction):
     X, y = make_data(np.random.default_rng(0), 50, 3, 2, "squared_error")
     weight = np.random.default_rng(1).random(50)

@@ -22,6 +22,7 @@ FIT = {
     "each_epoch": True,
     "partial": False,
     "n_threads": 0,
+    "as_sklearn": False,
 }
 SGD = {"rule": "sgd", "learning_rate": 0.01}
 ADAM = {"rule": "adam", "learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}

@@ -131,6 +131,24 @@ static void softmax(void *outputs, size_t n_outputs, size_t n, size_t stride) {
     }
 }
 
+/* Cross-entropies from the outputs, as scikit-learn reports them: probabilities in [epsilon, 1 - epsilon]. */
+static void clipped_entropy(double *losses, const void *outputs, const mlp_targets *t, bool binary) {
+    const real *a = outputs, *y = t->y;
+    const real epsilon = (real)(REAL_IS_DOUBLE ? 0x1p-52 : 0x1p-23);
+    vec one = v_set1(1), least = v_set1(epsilon), most = v_set1(1 - epsilon);
+    for (size_t s = 0; s < t->n; s += LANES) {
+        for (size_t k = 0; k < t->n_outputs; k++) {
+            size_t at = k * t->stride + s;
+            vec p = v_min(most, v_max(least, v_load(a + at))), target = v_load(y + at);
+            vec likelihood = v_mul(target, f_log(p));
+            if (binary) {
+                likelihood = v_add(likelihood, v_mul(v_sub(one, target), f_log(v_sub(one, p))));
+            }
+            add_losses(losses + s, k, v_neg(likelihood));
+        }
+    }
+}
+
 /* dA of the losses given by logits, term by term: 0 where the target's factor is 0, whatever the output. */
 ALWAYS_INLINE void gradient_of_logit(real *da, const real *a, const mlp_targets *t, double (*slope)(double, double)) {
     const real *y = t->y, *scale = t->scale;

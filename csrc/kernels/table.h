@@ -67,6 +67,7 @@ const mlp_kernels TABLE = {
 #undef OF_LOGITS
     .scale_of = scale_of,
     .softmax = softmax,
+    .clipped_entropy = clipped_entropy,
     .lanes_forward = lanes_forward,
     .lanes_backward = lanes_backward,
     .lanes_gradient = lanes_gradient,

@@ -3,13 +3,15 @@
 
 #define EACH_VECTOR(i, n) (size_t i = 0; i < (n); i += LANES)
 
-/* SGD with momentum, as PyTorch's: v <- mu v + g; p <- p - rate v, or with Nesterov p - rate (g + mu v). */
+/* SGD with momentum, as PyTorch's: v <- mu v + g; p <- p - rate v, or with Nesterov p - rate (g + mu v). For the classic
+ * form the rate is in g. */
 static void update_sgd(void *parameters, const void *gradient, void *velocity, size_t n, const mlp_update *u) {
     real *p = parameters, *v = velocity;
     const real *g = gradient;
     vec rate = v_set1((real)u->rate), momentum = v_set1((real)u->momentum);
+    vec gradient_rate = v_set1((real)u->gradient_rate);
     for EACH_VECTOR (i, n) {
-        vec step = v_load_n(g + i, n - i);
+        vec step = v_mul(gradient_rate, v_load_n(g + i, n - i));
         if (v != NULL) {
             vec moved = v_fma(momentum, v_load_n(v + i, n - i), step);
             v_store_n(v + i, moved, n - i);

@@ -181,23 +181,24 @@ PyObject *network_fit(network_object *self, PyObject *args, PyObject *kwargs) {
                             "each_epoch",
                             "partial",
                             "n_threads",
+                            "as_sklearn",
                             NULL};
     PyObject *values[3], *class_weight, *validation_data, *schedule_tuple, *stopping, *epoch_end, *result = NULL;
     Py_ssize_t epochs, batch_size, n_threads;
-    int shuffle, partial;
+    int shuffle, partial, as_sklearn;
     call c;
     hook_context context = {.self = self, .c = &c};
     if (!ready(self) ||
-        !PyArg_ParseTupleAndKeywords(args, kwargs, "OO$nnpOOOOOOppn:_fit", names, &values[0], &values[1], &epochs,
+        !PyArg_ParseTupleAndKeywords(args, kwargs, "OO$nnpOOOOOOppnp:_fit", names, &values[0], &values[1], &epochs,
                                      &batch_size, &shuffle, &values[2], &class_weight, &validation_data,
                                      &schedule_tuple, &stopping, &epoch_end, &context.each_epoch, &partial,
-                                     &n_threads)) {
+                                     &n_threads, &as_sklearn)) {
         return NULL;
     }
     operands data = {0}, validation = {0};
     mlp_schedule schedule;
     mlp_fit_result fit_result = {0};
-    mlp_fit_settings settings = {.partial = partial};
+    mlp_fit_settings settings = {.partial = partial, .as_sklearn = as_sklearn};
     if (epochs < 1 || batch_size < 0 || n_threads < 0) {
         PyErr_Format(PyExc_ValueError, "epochs must be >= 1, batch_size and n_threads >= 0, got %zd, %zd and %zd",
                      epochs, batch_size, n_threads);

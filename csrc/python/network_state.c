@@ -34,23 +34,12 @@ typedef struct {
 
 #define OPTIMIZER(name, type) {#name, type, offsetof(mlp_optimizer, name)}
 static const field optimizer_fields[] = {
-    OPTIMIZER(rule, TEXT),
-    OPTIMIZER(learning_rate, REAL),
-    OPTIMIZER(clip_norm, REAL),
-    OPTIMIZER(momentum, REAL),
-    OPTIMIZER(nesterov, FLAG),
-    OPTIMIZER(beta_1, REAL),
-    OPTIMIZER(beta_2, REAL),
-    OPTIMIZER(epsilon, REAL),
-    OPTIMIZER(weight_decay, REAL),
-    OPTIMIZER(rho, REAL),
-    OPTIMIZER(eta_minus, REAL),
-    OPTIMIZER(eta_plus, REAL),
-    OPTIMIZER(step_min, REAL),
-    OPTIMIZER(step_max, REAL),
-    OPTIMIZER(history_size, COUNT),
-    OPTIMIZER(tolerance, REAL),
-    {0},
+    OPTIMIZER(rule, TEXT),          OPTIMIZER(learning_rate, REAL), OPTIMIZER(clip_norm, REAL),
+    OPTIMIZER(momentum, REAL),      OPTIMIZER(nesterov, FLAG),      OPTIMIZER(classic, FLAG),
+    OPTIMIZER(beta_1, REAL),        OPTIMIZER(beta_2, REAL),        OPTIMIZER(epsilon, REAL),
+    OPTIMIZER(weight_decay, REAL),  OPTIMIZER(rho, REAL),           OPTIMIZER(eta_minus, REAL),
+    OPTIMIZER(eta_plus, REAL),      OPTIMIZER(step_min, REAL),      OPTIMIZER(step_max, REAL),
+    OPTIMIZER(history_size, COUNT), OPTIMIZER(tolerance, REAL),     {0},
 };
 
 #define PROGRESS(name, type) {#name, type, offsetof(mlp_progress, name)}

@@ -98,15 +98,16 @@ static double *get_doubles(PyObject *tuple) {
 }
 
 static int network_init(network_object *self, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"layer_sizes", "activations", "loss", "loss_parameters", "sum",     "l1",
-                            "l2",          "dropout",     "bias", "dtype",           "kernels", NULL};
+    static char *names[] = {"layer_sizes", "activations", "loss",    "loss_parameters", "sum", "l1", "l2", "dropout",
+                            "bias",        "dtype",       "kernels", "penalty_in_mean", NULL};
     PyObject *sizes, *activations, *loss_parameters, *dropout;
-    int sum, bias, status = -1;
+    int sum, bias, penalty_in_mean = false, status = -1;
     const char *dtype, *reason;
     mlp_spec spec = {.kernels = NULL};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!sO!pddO!ps|z:Network", names, &PyTuple_Type, &sizes,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!sO!pddO!ps|zp:Network", names, &PyTuple_Type, &sizes,
                                      &PyTuple_Type, &activations, &spec.loss, &PyTuple_Type, &loss_parameters, &sum,
-                                     &spec.l1, &spec.l2, &PyTuple_Type, &dropout, &bias, &dtype, &spec.kernels)) {
+                                     &spec.l1, &spec.l2, &PyTuple_Type, &dropout, &bias, &dtype, &spec.kernels,
+                                     &penalty_in_mean)) {
         return -1;
     }
     Py_ssize_t n_layers = PyTuple_GET_SIZE(activations), n_rates = PyTuple_GET_SIZE(dropout);
@@ -132,6 +133,7 @@ static int network_init(network_object *self, PyObject *args, PyObject *kwargs) 
     spec.loss_parameters = parameters;
     spec.n_loss_parameters = (size_t)PyTuple_GET_SIZE(loss_parameters);
     spec.sum = sum;
+    spec.penalty_in_mean = penalty_in_mean;
     spec.dropout = n_rates > 0 ? rates : NULL;
     spec.bias = bias;
     spec.dtype = strcmp(dtype, "float32") == 0 ? MLP_F32 : MLP_F64;

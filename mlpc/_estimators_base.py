@@ -1,0 +1,547 @@
+"""What both estimators share: from scikit-learn's parameters to an `mlpc.Network`, its training, and back.
+
+Checks are scikit-learn's where it has them; the network's are the rest.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from abc import ABC, abstractmethod
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, is_classifier
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.optimize import _check_optimize_result
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from mlpc._epochs import as_callbacks
+from mlpc._estimators_epochs import Epochs, orders_from
+from mlpc._progress import ProgressBar
+from mlpc._spec import HIDDEN_ACTIVATIONS, check_spec
+from mlpc.initializers import NAMES as INITIALIZERS
+from mlpc.network import Network
+from mlpc.optimizers import SGD, Adam, Optimizer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mlpc.losses import Loss
+
+_OUTPUT_NAMES = {"sigmoid": "logistic"}  # scikit-learn's names of activations
+_ACTIVATIONS = {name: own for own, name in _OUTPUT_NAMES.items()}
+
+
+class Parameters(list):  # type: ignore[type-arg]
+    """Views of a network's weights or biases; setting an item copies into the network."""
+
+    def __setitem__(self, index: SupportsIndex | slice, value: Any) -> None:
+        if isinstance(index, slice):
+            for view, item in zip(self[index], value, strict=True):
+                _copy_in(view, item)
+        else:
+            _copy_in(self[index], value)
+
+
+def _copy_in(view: np.ndarray[Any, Any], value: Any) -> None:
+    if np.shape(value) != view.shape:
+        raise ValueError(f"expected an array of shape {view.shape}, got shape {np.shape(value)}")
+    view[...] = value
+
+
+class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
+    """Base of the two estimators."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions({"logistic", *HIDDEN_ACTIVATIONS}), "array-like"],
+        "solver": [StrOptions({"lbfgs", "sgd", "adam"}), Optimizer],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "l1": [Interval(Real, 0, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
+        "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
+        "initializer": [StrOptions(set(INITIALIZERS)), callable, None],
+        "callbacks": [callable, list, tuple],
+        "progress": ["boolean"],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    network_: Network
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any,
+        activation: Any,
+        solver: Any,
+        alpha: Any,
+        batch_size: Any,
+        learning_rate: Any,
+        learning_rate_init: Any,
+        power_t: Any,
+        max_iter: Any,
+        shuffle: Any,
+        random_state: Any,
+        tol: Any,
+        verbose: Any,
+        warm_start: Any,
+        momentum: Any,
+        nesterovs_momentum: Any,
+        early_stopping: Any,
+        validation_fraction: Any,
+        beta_1: Any,
+        beta_2: Any,
+        epsilon: Any,
+        n_iter_no_change: Any,
+        max_fun: Any,
+        l1: Any,
+        dropout: Any,
+        scoring: Any,
+        initializer: Any,
+        callbacks: Any,
+        progress: Any,
+        n_threads: Any,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.l1 = l1
+        self.dropout = dropout
+        self.scoring = scoring
+        self.initializer = initializer
+        self.callbacks = callbacks
+        self.progress = progress
+        self.n_threads = n_threads
+
+    # ---- What the classifier and the regressor say for themselves.
+
+    @abstractmethod
+    def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any, Any]:
+        """Return checked X, y as the network's rows of targets, and class weights by row or None."""
+
+    @abstractmethod
+    def _encode_validation(self, y: Any) -> Any:
+        """Return rows of targets of a validation set that the caller brought."""
+
+    @abstractmethod
+    def _outputs(self, y: Any) -> tuple[int, str | Loss]:
+        """Return how many outputs the network has and its loss, as `mlpc.Network` names it."""
+
+    @abstractmethod
+    def _default_score(self, X: Any, y: Any, sample_weight: Any) -> float:
+        """Return the score of predictions for checked X and the network's rows of targets."""
+
+    @abstractmethod
+    def _decode(self, y: Any) -> Any:
+        """Return the network's rows of targets as the caller had them."""
+
+    # ---- Fitting.
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], *, incremental: bool) -> Any:
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        hidden = self.hidden_layer_sizes
+        hidden = list(hidden) if hasattr(hidden, "__iter__") else [hidden]
+        if np.any(np.array(hidden) <= 0):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
+        first = not hasattr(self, "network_") or (not self.warm_start and not incremental)
+        X, y, class_weight = self._encode(X, y, incremental=incremental, reset=first)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        if class_weight is not None:
+            sample_weight = class_weight if sample_weight is None else sample_weight * class_weight
+        validation = self._check_validation(*validation)
+
+        random_state = check_random_state(self.random_state)
+        self._prepare_network(X, y, hidden, random_state, first=first)
+        if self._is_lbfgs():
+            self._fit_lbfgs(X, y, sample_weight)
+        else:
+            self._fit_epochs(X, y, sample_weight, validation, random_state, incremental=incremental)
+        return self
+
+    def _check_validation(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+        if X is None and y is None:
+            if sample_weight is not None:
+                raise ValueError("sample_weight_val is provided, but X_val and y_val were not provided.")
+            return None, None, None
+        if y is None:
+            raise ValueError("X_val is provided, but y_val was not provided.")
+        if X is None:
+            raise ValueError("y_val is provided, but X_val was not provided.")
+        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+        y = self._encode_validation(y)
+        if y.shape[0] != X.shape[0]:
+            raise ValueError(f"X_val and y_val must have as many rows, got {X.shape[0]} and {y.shape[0]}")
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        return X, y, sample_weight
+
+    # ---- The network.
+
+    def _is_lbfgs(self) -> bool:
+        return isinstance(self.solver, str) and self.solver == "lbfgs"
+
+    def _solver_rate(self) -> str:
+        """How the learning rate changes."""
+        return self.learning_rate if isinstance(self.solver, str) and self.solver == "sgd" else "constant"
+
+    def _optimizer(self) -> Optimizer:
+        if isinstance(self.solver, Optimizer):
+            return self.solver
+        if self.solver == "sgd":
+            nesterov = bool(self.nesterovs_momentum) and self.momentum > 0
+            schedule = None if self.learning_rate == "constant" else self._multiplier
+            return SGD(self.learning_rate_init, self.momentum, nesterov, schedule=schedule, classic=True)
+        return Adam(self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon, classic=True)
+
+    def _multiplier(self, epoch: int) -> float:
+        return float(self._rate / self.learning_rate_init)
+
+    def _prepare_network(
+        self, X: Any, y: Any, hidden: list[int], random_state: np.random.RandomState, *, first: bool
+    ) -> None:
+        """Make the network, or give the one there is what may have been set since."""
+        one_for_all = isinstance(self.activation, str)
+        names = [self.activation] if one_for_all else list(self.activation)
+        names = [_ACTIVATIONS.get(name, name) for name in names]
+        n_outputs, loss = self._outputs(y)
+        settings: dict[str, Any] = {
+            "layer_sizes": [X.shape[1], *map(int, hidden), n_outputs] if first else self.network_.layer_sizes,
+            "loss": loss,
+            "hidden_activation": names[0] if one_for_all else names,
+            "reduction": "penalized_mean",
+            "l1": float(self.l1),
+            "l2": float(self.alpha),
+            "dropout": float(self.dropout) if isinstance(self.dropout, Real) else self.dropout,
+            "initializer": "glorot_uniform" if self.initializer is None else self.initializer,
+            "dtype": X.dtype if first else self.network_.dtype,
+        }
+        spec = check_spec(**settings, output_activation=None, bias=True)
+        if self._is_lbfgs() and any(spec.rates):
+            raise ValueError(f"dropout must be 0 with solver='lbfgs', got {self.dropout!r}")
+        if not first:
+            if spec != self.network_._spec:
+                state = self.network_.__getstate__()
+                state["attributes"]["_spec"] = spec
+                self.network_ = Network.__new__(Network)
+                self.network_.__setstate__(state)
+            return
+        # What the network draws for itself (dropout, other initial weights) takes nothing from the estimator's stream.
+        own = isinstance(self.random_state, Integral)
+        seed = int(self.random_state) if own else int(copy.deepcopy(random_state).randint(2**31 - 1))
+        network = Network(**settings, optimizer=SGD() if self._is_lbfgs() else self._optimizer(), seed=seed)
+        if self.initializer is None:
+            self._draw_parameters(network, names, random_state)
+        self.network_ = network
+        self.n_iter_, self.t_ = 0, 0
+        self.n_outputs_, self.n_layers_ = n_outputs, len(network.layer_sizes)
+        self.out_activation_ = _OUTPUT_NAMES.get(network.output_activation, network.output_activation)
+        for name in ("loss_curve_", "validation_scores_", "best_loss_", "best_validation_score_", "_rate"):
+            self.__dict__.pop(name, None)
+
+    def _draw_parameters(self, network: Network, names: list[str], random_state: np.random.RandomState) -> None:
+        """Draw weights and biases as scikit-learn does: Glorot and Bengio (2010), sigmoids from a narrower range."""
+        last = len(network.weights) - 1
+        for layer, (weights, biases) in enumerate(zip(network.weights, network.biases, strict=True)):
+            # The output layer follows the layer before it.
+            name = names[0] if len(names) == 1 else names[min(layer, last - 1)] if names else "identity"
+            bound = np.sqrt((2.0 if name == "sigmoid" else 6.0) / sum(weights.shape))
+            weights[...] = random_state.uniform(-bound, bound, weights.shape)
+            biases[...] = random_state.uniform(-bound, bound, biases.shape)
+
+    # ---- By epochs.
+
+    def _fit_epochs(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any],
+        random_state: np.random.RandomState,
+        *,
+        incremental: bool,
+    ) -> None:
+        self._start_epochs(incremental=incremental)
+        if self.early_stopping and validation[0] is None:
+            X, y, sample_weight, validation = self._split(X, y, sample_weight, random_state)
+        X_val, y_val, weight_val = validation
+        n_samples = X.shape[0]
+        epochs = Epochs(self, n_samples, self._score_of_epoch(X_val, y_val, weight_val))
+        diverged = False
+        shared = not isinstance(self.random_state, Integral)
+        try:
+            with orders_from(self.network_, random_state, shared=shared):
+                self.network_.fit(
+                    X,
+                    y,
+                    epochs=1 if incremental else int(self.max_iter),
+                    batch_size=self._rows_a_step(n_samples),
+                    shuffle=bool(self.shuffle),
+                    sample_weight=sample_weight,
+                    validation_data=None if X_val is None else (X_val, y_val) if weight_val is None else validation,
+                    callbacks=(epochs, *as_callbacks(self.callbacks)),
+                    progress=bool(self.progress),
+                    on_divergence="raise",
+                    n_threads=None if self.n_threads is None else int(self.n_threads),
+                )
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=5)
+        except FloatingPointError:
+            diverged = True
+            epochs.diverged()
+        optimizer = self.network_.optimizer
+        if self._solver_rate() != "constant":  # the schedule was this fit's own
+            self.network_.optimizer = optimizer.replace(schedule=None)
+        if self.early_stopping:
+            self.network_.parameters = self._best_parameters
+        if diverged:
+            self._answer_divergence()
+        elif not incremental and not epochs.stopped and self.n_iter_ == self.max_iter:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
+                "converged yet.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    def _start_epochs(self, *, incremental: bool) -> None:
+        """Attributes of training and the optimizer, which a fit begins anew; curves go on after a warm start."""
+        network, optimizer = self.network_, self._optimizer()
+        if not incremental or not hasattr(self, "_rate"):
+            self._rate = float(self.learning_rate_init)
+            network.optimizer = Adam() if isinstance(optimizer, SGD) else SGD()  # another class drops the state
+        network.optimizer = optimizer
+        self.n_iter_ = 0
+        if not hasattr(self, "loss_curve_"):
+            self.loss_curve_: list[float] = []
+            self.validation_scores_: list[float] | None = None
+            self.best_validation_score_: Any = None
+            self.best_loss_: Any = None
+            self._no_improvement_count = 0
+        if not self.early_stopping:
+            self.best_loss_ = np.inf if self.best_loss_ is None else self.best_loss_
+        elif self.best_validation_score_ is None:
+            self.best_validation_score_ = -np.inf
+            self._best_parameters = network.parameters.copy()
+
+    def _split(self, X: Any, y: Any, sample_weight: Any, random_state: np.random.RandomState) -> tuple[Any, ...]:
+        """Set rows aside for validation, those that scikit-learn takes: stratified for one binary output."""
+        arrays = [X, y] if sample_weight is None else [X, y, sample_weight]
+        parts = train_test_split(
+            *arrays,
+            random_state=random_state,
+            test_size=self.validation_fraction,
+            stratify=y if is_classifier(self) and self.n_outputs_ == 1 else None,
+        )
+        X, X_val, y, y_val, *weights = parts
+        if X_val.shape[0] < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        sample_weight, weight_val = weights or (None, None)
+        return X, y, sample_weight, (X_val, y_val, weight_val)
+
+    def _rows_a_step(self, n_samples: int) -> int | None:
+        if self.network_.optimizer.full_batch:
+            return None
+        if isinstance(self.batch_size, str):
+            return min(200, n_samples)
+        if self.batch_size > n_samples:
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=6
+            )
+        return min(int(self.batch_size), n_samples)
+
+    def _score_of_epoch(self, X: Any, y: Any, sample_weight: Any) -> Any:
+        """What judges an epoch, a function of its logs; None: nothing to judge by."""
+        if X is None:
+            return None
+        if self.scoring is None:
+            return lambda logs: self._default_score(X, y, sample_weight)
+        if isinstance(self.scoring, str) and self.scoring == "loss":
+            return lambda logs: -logs["validation_loss"]
+        scorer = check_scoring(self, self.scoring)
+        y = self._decode(y)
+        weight = {} if sample_weight is None else {"sample_weight": sample_weight}
+        judge = copy.copy(self)  # the rows have been checked and have no names any more
+        judge.__dict__.pop("feature_names_in_", None)
+        return lambda logs: float(scorer(judge, X, y, **weight))
+
+    def _answer_divergence(self) -> None:
+        if not self.early_stopping:
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large values and need to be"
+                " preprocessed."
+            )
+        warnings.warn(
+            f"Training diverged in epoch {self.n_iter_}: the parameters are those with the best validation score. Try "
+            "a lower learning rate, or inputs scaled to mean 0 and variance 1.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )
+
+    # ---- By scipy's L-BFGS.
+
+    def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any) -> None:
+        from scipy.optimize import minimize
+
+        network, dtype = self.network_, self.network_.dtype
+        callbacks = as_callbacks(self.callbacks)
+        bar = ProgressBar(self.max_iter, network.epoch) if self.progress else None
+
+        def objective(vector: np.ndarray[Any, Any]) -> tuple[float, Any]:
+            value, gradient = network.objective_and_gradient(
+                X, y, sample_weight=sample_weight, parameters=vector.astype(dtype)
+            )
+            return value, gradient.astype(np.float64)
+
+        def end_iteration(intermediate_result: Any) -> None:
+            logs = {"loss": float(intermediate_result.fun)}
+            network.parameters = intermediate_result.x
+            network.end_epoch()
+            if bar:
+                bar.update(network.epoch, logs["loss"], np.nan, 1.0)
+            answers = [callback(network, network.epoch, logs) for callback in callbacks]
+            if any(answers):
+                raise StopIteration
+
+        result = minimize(
+            objective,
+            network.parameters.astype(np.float64),
+            method="L-BFGS-B",
+            jac=True,
+            options={"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol},
+            callback=end_iteration if callbacks or bar else None,
+        )
+        self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
+        self.loss_ = result.fun
+        if not np.isfinite(result.x).all():
+            self._answer_divergence()
+        network.parameters = result.x
+
+    # ---- The fitted model.
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "network_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _fitted_network(self, name: str) -> Network:
+        if "network_" not in self.__dict__:
+            raise NotFittedError(f"This {type(self).__name__} has no {name} before it is fitted: call 'fit' first.")
+        return self.network_
+
+    @property
+    def coefs_(self) -> list[Any]:
+        """Weights of each layer, (n_in, n_out): views of the network's, which assigning copies into."""
+        return Parameters(self._fitted_network("coefs_").weights)
+
+    @coefs_.setter
+    def coefs_(self, values: Iterable[Any]) -> None:
+        _copy_all("coefs_", self.coefs_, values)
+
+    @property
+    def intercepts_(self) -> list[Any]:
+        """Biases of each layer, (n_out,): views of the network's, which assigning copies into."""
+        return Parameters(self._fitted_network("intercepts_").biases)
+
+    @intercepts_.setter
+    def intercepts_(self, values: Iterable[Any]) -> None:
+        _copy_all("intercepts_", self.intercepts_, values)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self._fitted_network("transform").layer_sizes[-2]
+
+    def transform(self, X: Any) -> Any:
+        """Activations of the last hidden layer: the data as the output layer sees them.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            The data; `network_.transform` gives the other layers.
+
+        Returns
+        -------
+        ndarray or frame of shape (n_samples, n_units)
+            As `set_output` says.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If the network has no hidden layer or X is not as in `fit`.
+        """
+        check_is_fitted(self)
+        return self.network_.transform(self._check_rows(X))
+
+    def _check_rows(self, X: Any) -> Any:
+        return validate_data(self, X, accept_sparse="csr", reset=False)
+
+    def _is_stochastic(self) -> bool:
+        """Whether partial_fit is there; a reason where it is not."""
+        full_batch = self.solver.full_batch if isinstance(self.solver, Optimizer) else self._is_lbfgs()
+        if full_batch:
+            raise AttributeError(
+                f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
+            )
+        return True
+
+
+def _copy_all(name: str, views: list[Any], values: Iterable[Any]) -> None:
+    values = list(values)
+    shapes, expected = [np.shape(value) for value in values], [view.shape for view in views]
+    if shapes != expected:
+        raise ValueError(f"{name} must be a list of arrays of shapes {expected}, got {shapes}")
+    for view, value in zip(views, values, strict=True):
+        view[...] = value

@@ -1,0 +1,118 @@
+"""What scikit-learn's MLP does between epochs: curves, scores, patience, learning rates. Epochs are the network's."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from mlpc._estimators_base import BaseMLP
+    from mlpc.network import Network
+
+
+class Epochs:
+    """The callback that keeps an estimator's fitted attributes and says when to stop.
+
+    Parameters
+    ----------
+    estimator : BaseMLP
+        Whose attributes these are.
+    n_samples : int
+        Rows of an epoch.
+    score : callable, optional
+        Given the epoch's logs, the score on the validation set; higher is better.
+    """
+
+    def __init__(
+        self, estimator: BaseMLP, n_samples: int, score: Callable[[dict[str, Any]], float] | None = None
+    ) -> None:
+        self._estimator, self._n_samples, self._score = estimator, n_samples, score
+        self.stopped = False
+
+    def __call__(self, net: Network, epoch: int, logs: dict[str, Any]) -> bool:
+        score = None
+        if self._score is not None:
+            score = logs["validation_score"] = self._score(logs)
+        self._record(logs["loss"], score)
+        self._count(net, score)
+        estimator = self._estimator
+        if estimator._solver_rate() == "invscaling":
+            estimator._rate = estimator.learning_rate_init / (estimator.t_ + 1) ** estimator.power_t
+        if estimator._no_improvement_count > estimator.n_iter_no_change:
+            self.stopped = self._out_of_patience()
+        return self.stopped
+
+    def diverged(self) -> None:
+        """Record an epoch whose loss or parameters were not finite: the network is at the one before."""
+        self._record(math.nan, None if self._score is None else math.nan)
+
+    def _record(self, loss: float, score: float | None) -> None:
+        estimator = self._estimator
+        estimator.n_iter_ += 1
+        estimator.t_ += self._n_samples
+        estimator.loss_ = loss
+        estimator.loss_curve_.append(loss)
+        if estimator.verbose:
+            print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
+        if score is not None:
+            if estimator.validation_scores_ is None:
+                estimator.validation_scores_ = []
+            estimator.validation_scores_.append(score)
+            if estimator.verbose:
+                print(f"Validation score: {score:f}")
+
+    def _count(self, net: Network, score: float | None) -> None:
+        estimator = self._estimator
+        if estimator.early_stopping:
+            # A score of NaN is no reason to stop and never the best.
+            worse = score < estimator.best_validation_score_ + estimator.tol
+            if score > estimator.best_validation_score_:
+                estimator.best_validation_score_ = score
+                estimator._best_parameters = net.parameters.copy()
+        else:
+            worse = estimator.loss_ > estimator.best_loss_ - estimator.tol
+            estimator.best_loss_ = min(estimator.best_loss_, estimator.loss_)
+        estimator._no_improvement_count = estimator._no_improvement_count + 1 if worse else 0
+
+    def _out_of_patience(self) -> bool:
+        """Whether to stop; the adaptive learning rate is lowered first."""
+        estimator = self._estimator
+        what = "Validation score" if estimator.early_stopping else "Training loss"
+        patience = f"tol={estimator.tol:f} for {estimator.n_iter_no_change} consecutive epochs."
+        message = f"{what} did not improve more than {patience}"
+        adaptive = estimator._solver_rate() == "adaptive"
+        stops = not adaptive or estimator._rate <= 1e-6
+        if not stops:
+            estimator._rate /= 5.0
+            estimator._no_improvement_count = 0
+        if estimator.verbose:
+            then = f" Setting learning rate to {estimator._rate:f}"
+            if stops:
+                then = " Learning rate too small. Stopping." if adaptive else " Stopping."
+            print(message + then)
+        return stops
+
+
+@contextmanager
+def orders_from(net: Network, random_state: np.random.RandomState, *, shared: bool) -> Iterator[None]:
+    """Let the network's core draw its orders from a RandomState, and report losses, as scikit-learn does.
+
+    The core draws without the interpreter's lock: of a state that others may use at the same time (`shared`) it gets a
+    copy, and what it drew counts when it is done.
+    """
+    source = random_state._bit_generator
+    bits = copy.deepcopy(source) if shared else source
+    net._set_bit_generator(bits)
+    net._as_sklearn = True
+    try:
+        yield
+    finally:
+        del net._as_sklearn
+        net._set_bit_generator(net._bit_generator)
+        if shared:
+            source.state = bits.state

@@ -1,0 +1,16 @@
+"""scikit-learn's estimator checks."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from mlpc.estimators import MLPClassifier, MLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+CHECKS = parametrize_with_checks([MLPClassifier(max_iter=100), MLPRegressor(max_iter=100)]).mark
+
+
+# Older releases of scikit-learn pass a generator, which pytest no longer takes.
+@pytest.mark.parametrize(CHECKS.args[0], list(CHECKS.args[1]), **CHECKS.kwargs)
+def test_estimator_checks(estimator, check):
+    check(estimator)

@@ -1,0 +1,368 @@
+"""What the estimators have beyond scikit-learn's MLP, and how they behave in its company: pipelines, searches, frames,
+workers, metadata routing."""
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import make_scorer, mean_absolute_error, recall_score
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import mlpc
+from mlpc import _core
+from mlpc.estimators import MLPClassifier, MLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X, Y = load_iris(return_X_y=True)
+X = StandardScaler().fit_transform(X)
+CANCER = load_breast_cancer(return_X_y=True)
+RNG = np.random.default_rng(1)
+TABLE = RNG.normal(size=(300, 3))
+CURVE = np.sin(2 * TABLE[:, 0]) + TABLE[:, 1] ** 2
+SKEWED = CURVE + RNG.exponential(1.0, 300)
+
+
+# ---- More networks.
+
+
+def test_an_activation_for_each_layer():
+    model = MLPClassifier((6, 5), ["gelu", "logistic"], max_iter=40, learning_rate_init=0.05, random_state=0).fit(X, Y)
+    assert model.network_.hidden_activation == ("gelu", "sigmoid")
+    assert model.score(X, Y) > 0.9
+    with pytest.raises(ValueError, match="hidden_activation"):
+        MLPClassifier((6, 5), ["gelu"]).fit(X, Y)
+    with pytest.raises(ValueError, match=r"hidden_activation\[1\].*cosine"):
+        MLPClassifier((6, 5), ["gelu", "cosine"]).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("loss", "in_network"),
+    [
+        ("squared_error", "half_squared_error"),
+        ("half_squared_error", "half_squared_error"),
+        ("absolute_error", "absolute_error"),
+        ("huber", "huber"),
+        ("log_cosh", "log_cosh"),
+        ("quantile", "quantile"),
+        (mlpc.Huber(0.3), mlpc.Huber(0.3)),
+        (mlpc.Quantile(0.8), mlpc.Quantile(0.8)),
+    ],
+    ids=str,
+)
+def test_losses(loss, in_network):
+    model = MLPRegressor(loss, (20,), "tanh", learning_rate_init=0.02, max_iter=80, alpha=0, random_state=0)
+    model.fit(TABLE, SKEWED)
+    assert model.network_.loss == in_network
+    trained = model.network_.sample_losses(TABLE, SKEWED).mean()
+    constant = mlpc.Network([3, 1], loss=in_network, initializer="zeros")
+    constant.parameters = [0, 0, 0, np.quantile(SKEWED, 0.8 if isinstance(loss, mlpc.Quantile) else 0.5)]
+    assert trained < 0.7 * constant.sample_losses(TABLE, SKEWED).mean()
+
+
+def test_several_quantiles_of_one_target():
+    model = MLPRegressor(mlpc.Quantile([0.1, 0.9]), (20,), "tanh", learning_rate_init=0.02, random_state=0)
+    low, high = model.fit(TABLE, SKEWED).predict(TABLE).T
+    assert model.n_outputs_ == 2
+    assert 0.7 < np.mean((low < SKEWED) & (high > SKEWED)) < 0.9
+
+
+def test_several_outputs_descend_the_sum():
+    targets = np.column_stack([CURVE, SKEWED])
+    model = MLPRegressor(hidden_layer_sizes=(9,), max_iter=5, batch_size=300, random_state=0, shuffle=False)
+    model.fit(TABLE, targets)
+    other = sklearn.neural_network.MLPRegressor(
+        **{
+            name: model.get_params()[name]
+            for name in model.get_params()
+            if name in sklearn.neural_network.MLPRegressor().get_params()
+        }
+    ).fit(TABLE, targets)
+    np.testing.assert_allclose(model.coefs_[0], other.coefs_[0], atol=1e-12)
+    assert model.predict(TABLE).shape == (300, 2)
+    fresh = clone(model).set_params(max_iter=1, learning_rate_init=1e-300).fit(TABLE, targets)
+    expected = 0.5 * ((fresh.predict(TABLE) - targets) ** 2).sum() / 300
+    np.testing.assert_allclose(fresh.loss_, expected + sum(1e-4 / 2 * (w**2).sum() for w in fresh.coefs_) / 300)
+
+
+@pytest.mark.parametrize(
+    "solver",
+    [
+        mlpc.AdamW(0.02),
+        mlpc.RMSprop(0.02),
+        mlpc.SGD(0.1, momentum=0.9, schedule=mlpc.CosineDecay(60)),
+        mlpc.Rprop(),
+        mlpc.LBFGS(),
+    ],
+    ids=lambda solver: type(solver).__name__,
+)
+def test_optimizer_objects(solver):
+    model = MLPClassifier((8,), solver=solver, max_iter=60, random_state=0).fit(X, Y)
+    assert model.network_.optimizer == solver
+    assert model.score(X, Y) > 0.95
+    assert clone(model).solver == solver
+    assert hasattr(model, "partial_fit") is not solver.full_batch
+    assert len(model.loss_curve_) == model.n_iter_
+
+
+def test_penalties():
+    free, sparse = (
+        MLPClassifier((8,), l1=l1, max_iter=300, learning_rate_init=0.02, random_state=0).fit(X, Y) for l1 in (0.0, 3.0)
+    )
+    assert sum(np.mean(abs(w) < 1e-2) for w in sparse.coefs_) > sum(np.mean(abs(w) < 1e-2) for w in free.coefs_) + 0.5
+    net = sparse.network_
+    expected = net.sample_losses(X, Y).sum() + sum(3 * abs(w).sum() + 1e-4 / 2 * (w**2).sum() for w in net.weights)
+    np.testing.assert_allclose(net.objective(X, Y), expected / len(Y))
+
+
+def test_dropout():
+    models = [MLPClassifier((30, 9), dropout=d, max_iter=30, random_state=0).fit(X, Y) for d in (0.0, 0.4, [0.4, 0.4])]
+    assert models[0].loss_ < models[1].loss_ == models[2].loss_
+    assert models[1].fit(X, Y).loss_ == models[2].loss_  # of the random state alone
+    warm = MLPClassifier((30,), dropout=0.4, max_iter=1, warm_start=True, random_state=0, shuffle=False, solver="sgd")
+    warm.set_params(learning_rate_init=1e-300)
+    assert len({warm.fit(X, Y).loss_ for _ in range(3)}) == 3  # other units every time
+    with pytest.raises(ValueError, match="dropout must be 0 with solver='lbfgs'"):
+        MLPClassifier(solver="lbfgs", dropout=0.1).fit(X, Y)
+
+
+def test_initializers():
+    zero = MLPRegressor(initializer="zeros", max_iter=1, solver="sgd", learning_rate_init=1e-300, alpha=0)
+    assert abs(zero.fit(TABLE, CURVE).network_.parameters).max() < 1e-290
+    ones = clone(zero).set_params(initializer=lambda rng, shape: np.ones(shape))
+    assert (ones.fit(TABLE, CURVE).coefs_[0] == 1).all()
+    he = clone(zero).set_params(initializer="he_normal", random_state=5)
+    first = he.fit(TABLE, CURVE).coefs_[0].copy()
+    assert (he.fit(TABLE, CURVE).coefs_[0] == first).all()
+    assert (he.set_params(random_state=6).fit(TABLE, CURVE).coefs_[0] != first).any()
+
+
+def test_class_weights():
+    rare = np.r_[0:60, 100:112]
+    data, labels = X[rare, :2], np.array(["common", "rare"])[(Y[rare] > 0) * 1]
+    settings = {"solver": "lbfgs", "hidden_layer_sizes": (3,), "random_state": 0, "alpha": 1.0}
+    plain = MLPClassifier(**settings).fit(data, labels)
+    weighted = MLPClassifier(class_weight={"rare": 5.0}, **settings).fit(data, labels)
+    counted = MLPClassifier(**settings).fit(data, labels, sample_weight=np.where(labels == "rare", 5.0, 1.0))
+    np.testing.assert_array_equal(weighted.coefs_[0], counted.coefs_[0])
+    balanced = MLPClassifier(class_weight="balanced", **settings).fit(data, labels)
+    recall = [recall_score(labels, m.predict(data), pos_label="rare") for m in (plain, weighted, balanced)]
+    assert recall[0] <= recall[1]
+    assert weighted.predict_proba(data)[:, 1].sum() > plain.predict_proba(data)[:, 1].sum()
+    np.testing.assert_allclose(
+        balanced.loss_,
+        MLPClassifier(**settings).fit(data, labels, np.where(labels == "rare", 72 / (2 * 22), 72 / (2 * 50))).loss_,
+        rtol=1e-6,
+    )
+    with pytest.raises(ValueError, match="class_weight must be a dict or None for partial_fit"):
+        MLPClassifier(class_weight="balanced").partial_fit(data, labels, classes=["common", "rare"])
+    with pytest.raises(ValueError, match="class_weight must be None for multi-label"):
+        MLPClassifier(class_weight="balanced").fit(X, X > 0)
+
+
+# ---- Validation and watching.
+
+
+def test_an_own_validation_set():
+    data, held = {"X": X[::2], "y": Y[::2]}, {"X_val": X[1::2], "y_val": Y[1::2]}
+    watched = MLPClassifier((9,), max_iter=25, random_state=0).fit(**data, **held)
+    plain = MLPClassifier((9,), max_iter=25, random_state=0).fit(**data)
+    np.testing.assert_array_equal(watched.coefs_[0], plain.coefs_[0])
+    assert watched.validation_scores_[-1] == watched.score(X[1::2], Y[1::2])
+    assert plain.validation_scores_ is None
+    history = watched.network_.history
+    np.testing.assert_array_equal(history["validation_score"], watched.validation_scores_)
+    np.testing.assert_allclose(
+        history["validation_loss"][-1], watched.network_.sample_losses(X[1::2], Y[1::2]).mean(), rtol=1e-12
+    )
+    early = MLPClassifier((9,), early_stopping=True, n_iter_no_change=3, learning_rate_init=0.05, random_state=0)
+    early.fit(**data, **held)
+    assert early.n_iter_ < 200
+    assert early.score(X[1::2], Y[1::2]) == early.best_validation_score_ == max(early.validation_scores_)
+    assert early.t_ == 75 * early.n_iter_  # nothing was set aside
+    weight = np.where(Y[1::2] == 2, 1.0, 0.0)
+    weighted = clone(early).fit(**data, **held, sample_weight_val=weight)
+    assert weighted.score(X[1::2], Y[1::2], weight) == weighted.best_validation_score_
+
+
+BAD_VALIDATION = {
+    "without y": ({"X_val": X}, "X_val is provided, but y_val was not"),
+    "without X": ({"y_val": Y}, "y_val is provided, but X_val was not"),
+    "weights alone": ({"sample_weight_val": Y}, "sample_weight_val is provided, but"),
+    "another length": ({"X_val": X, "y_val": Y[:9]}, "as many rows, got 150 and 9"),
+    "other columns": ({"X_val": X[:, :2], "y_val": Y}, "features"),
+    "unknown class": ({"X_val": X, "y_val": Y + 1}, r"y_val has classes that y has not: \[3\]"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_VALIDATION)
+def test_bad_validation_sets(case):
+    arguments, message = BAD_VALIDATION[case]
+    with pytest.raises(ValueError, match=message):
+        MLPClassifier().fit(X, Y, **arguments)
+
+
+@pytest.mark.parametrize(
+    "scoring", ["loss", "neg_mean_absolute_error", make_scorer(mean_absolute_error, greater_is_better=False)], ids=str
+)
+def test_scoring(scoring):
+    frame = pd.DataFrame(TABLE, columns=["a", "b", "c"])
+    model = MLPRegressor(scoring=scoring, early_stopping=True, max_iter=20, random_state=0)
+    model.fit(frame, CURVE, X_val=frame[:50], y_val=CURVE[:50])
+    if scoring == "loss":
+        expected = -model.network_.sample_losses(TABLE[:50], CURVE[:50]).mean()
+    else:
+        expected = -mean_absolute_error(CURVE[:50], model.predict(frame[:50]))
+    np.testing.assert_allclose(model.best_validation_score_, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
+def test_callbacks(solver, capsys):
+    seen = []
+
+    def watch(net, epoch, logs):
+        seen.append((epoch, logs["loss"], float(net.objective(X, Y))))
+        return epoch == 4
+
+    model = MLPClassifier((5,), solver=solver, callbacks=[watch], progress=True, random_state=0).fit(X, Y)
+    assert [epoch for epoch, *_ in seen] == [1, 2, 3, 4]
+    assert model.n_iter_ == 4
+    np.testing.assert_allclose(model.loss_, seen[-1][1])
+    if solver == "lbfgs":
+        np.testing.assert_allclose([loss for _, loss, _ in seen], [objective for *_, objective in seen])
+    assert capsys.readouterr().err == ""  # too short a fit for a bar
+
+
+def test_progress_is_shown(capfd):
+    MLPClassifier((200,), max_iter=10**6, tol=0, progress=True, n_iter_no_change=np.inf, callbacks=after(0.6)).fit(X, Y)
+    assert "epoch" in capfd.readouterr().err
+
+
+def after(seconds):
+    from time import perf_counter
+
+    end = perf_counter() + seconds
+    return lambda net, epoch, logs: perf_counter() > end
+
+
+def test_threads_do_not_change_the_result():
+    wide = np.random.default_rng(0).normal(size=(3000, 60))
+    one, four = (
+        MLPRegressor(hidden_layer_sizes=(200,), max_iter=2, n_threads=n, batch_size=1500, random_state=0).fit(
+            wide, wide[:, 0]
+        )
+        for n in (1, 4)
+    )
+    np.testing.assert_array_equal(one.coefs_[0], four.coefs_[0])
+
+
+# ---- The hidden layer.
+
+
+def test_transform():
+    frame = pd.DataFrame(X, columns=["a", "b", "c", "d"])
+    model = MLPClassifier((7, 3), "tanh", max_iter=5, random_state=0).fit(frame, Y)
+    np.testing.assert_array_equal(model.transform(frame), model.network_.transform(X))
+    assert model.get_feature_names_out().tolist() == ["mlpclassifier0", "mlpclassifier1", "mlpclassifier2"]
+    hidden = model.set_output(transform="pandas").transform(frame)
+    assert hidden.columns.tolist() == model.get_feature_names_out().tolist()
+    assert model.feature_names_in_.tolist() == ["a", "b", "c", "d"]
+    chained = make_pipeline(MLPClassifier((7, 3), random_state=0), LogisticRegression()).fit(X, Y)
+    assert chained.score(X, Y) > 0.9
+    with pytest.raises(ValueError, match="hidden layer"):
+        MLPClassifier((), max_iter=2).fit(X, Y).transform(X)
+
+
+# ---- In company.
+
+
+def test_pipelines_searches_and_frames():
+    data, labels = load_breast_cancer(return_X_y=True, as_frame=True)
+    labels = labels.map({0: "malignant", 1: "benign"})
+    pipeline = make_pipeline(StandardScaler().set_output(transform="pandas"), MLPClassifier((6,), random_state=0))
+    search = GridSearchCV(
+        pipeline,
+        {"mlpclassifier__alpha": [1e-4, 100.0], "mlpclassifier__solver": ["lbfgs", mlpc.AdamW(0.01)]},
+        cv=2,
+    )
+    search.fit(data[::2], labels[::2])
+    assert search.best_params_["mlpclassifier__alpha"] in (1e-4, 100.0)
+    assert search.score(data[1::2], labels[1::2]) > 0.94
+    assert sorted(np.unique(search.predict(data))) == ["benign", "malignant"]
+    assert pickle.loads(pickle.dumps(search)).score(data, labels) == search.score(data, labels)
+
+
+def test_calibration_and_cross_validation():
+    data = StandardScaler().fit_transform(CANCER[0])
+    model = MLPClassifier((4,), solver="lbfgs", random_state=0)
+    probabilities = cross_val_predict(model, data, CANCER[1], cv=3, method="predict_proba")
+    assert probabilities.shape == (569, 2)
+    assert np.mean(probabilities.argmax(axis=1) == CANCER[1]) > 0.93
+    calibrated = CalibratedClassifierCV(model, cv=3).fit(data, CANCER[1])
+    assert calibrated.score(data, CANCER[1]) > 0.95
+
+
+def test_routing_of_sample_weights():
+    weight = np.where(Y == 1, 1e-6, 1.0)
+    settings = {"hidden_layer_sizes": (6,), "solver": "lbfgs", "random_state": 0, "max_iter": 30}
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = MLPClassifier(**settings).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        pipeline = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), model)
+        pipeline.fit(X, Y, sample_weight=weight)
+        assert pipeline.score(X, Y, sample_weight=weight) > 0.95
+        scores = cross_val_score(model, X, Y, cv=3, params={"sample_weight": weight})
+    assert (pipeline[-1].predict(X) != 1).mean() > 0.9
+    assert len(scores) == 3
+
+
+def fit_in_worker(seed):
+    model = MLPClassifier((8,), max_iter=15, random_state=seed).fit(X, Y)
+    return model, _core.N_THREADS, model.predict_proba(X)
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_workers(backend):
+    alone = [fit_in_worker(seed) for seed in range(4)]
+    inner = {"inner_max_num_threads": 1} if backend == "loky" else {}
+    with joblib.parallel_config(backend, n_jobs=2, **inner):
+        together = joblib.Parallel()(joblib.delayed(fit_in_worker)(seed) for seed in range(4))
+    for (_, _, expected), (model, n_threads, got) in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(got, expected)
+        np.testing.assert_array_equal(model.predict_proba(X), expected)
+        assert n_threads == (1 if backend == "loky" else _core.N_THREADS)
+
+
+def test_the_global_random_state_serves_several_threads():
+    models = [MLPClassifier((4,), max_iter=200, batch_size=10) for _ in range(6)]
+    threads = [threading.Thread(target=model.fit, args=(X, Y)) for model in models]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(np.isfinite(model.network_.parameters).all() for model in models)
+
+
+def run_python(code):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_scikit_learn_is_imported_only_here():
+    code = (
+        "import sys, mlpc; assert 'sklearn' not in sys.modules; sys.modules['sklearn'] = None; import mlpc.estimators"
+    )
+    result = run_python(code)
+    assert "ImportError: mlpc.estimators needs scikit-learn 1.6 or later: pip install 'mlpc[sklearn]'" in result.stderr
