@@ -25,7 +25,9 @@ static uint32_t inside_of(uint64_t region) { return (uint32_t)region & 0xffff; }
 enum { LOOKS = 4000 };
 
 struct mlp_pool {
-    atomic_bool busy; /* a region is running; others run theirs on their own thread */
+    size_t n_processors;
+    atomic_size_t callers; /* threads that compute, of those that say so */
+    atomic_bool busy;      /* a region is running; others run theirs on their own thread */
     _Atomic uint64_t region;
     atomic_size_t next; /* task of the region */
     mlp_task task;
@@ -107,7 +109,7 @@ static void *work(void *argument) {
     return NULL;
 }
 
-mlp_pool *mlp_pool_create(void) {
+mlp_pool *mlp_pool_create(size_t n_processors) {
     mlp_pool *pool = calloc(1, sizeof *pool);
     if (pool == NULL) {
         return NULL;
@@ -121,6 +123,7 @@ mlp_pool *mlp_pool_create(void) {
         free(pool);
         return NULL;
     }
+    pool->n_processors = n_processors;
     pool->process = getpid();
     return pool;
 }
@@ -155,8 +158,23 @@ static size_t hire(mlp_pool *pool, size_t n) {
     return n < pool->n_workers ? n : pool->n_workers;
 }
 
+void mlp_pool_enter(mlp_pool *pool) { atomic_fetch_add_explicit(&pool->callers, 1, memory_order_relaxed); }
+
+void mlp_pool_leave(mlp_pool *pool) { atomic_fetch_sub_explicit(&pool->callers, 1, memory_order_relaxed); }
+
+/* With others at work, a caller's part of the processors. */
+static size_t fair_share(mlp_pool *pool, size_t n_threads) {
+    size_t callers = atomic_load_explicit(&pool->callers, memory_order_relaxed);
+    if (callers <= 1) {
+        return n_threads;
+    }
+    size_t share = pool->n_processors / callers;
+    return share < n_threads ? share : n_threads;
+}
+
 void mlp_parallel(mlp_pool *pool, size_t n_threads, size_t n_tasks, mlp_task task, void *context) {
     n_threads = n_threads < n_tasks ? n_threads : n_tasks;
+    n_threads = pool != NULL ? fair_share(pool, n_threads) : 1;
     if (pool == NULL || n_threads <= 1 || pool->process != getpid() ||
         atomic_exchange_explicit(&pool->busy, true, memory_order_acquire)) {
         for (size_t t = 0; t < n_tasks; t++) {

@@ -463,6 +463,9 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         if not np.isfinite(result.x).all():
             self._answer_divergence()
         network.parameters = result.x
+        for callback in callbacks:
+            if hasattr(callback, "fit_ended"):
+                callback.fit_ended(network)
 
     # ---- The fitted model.
 

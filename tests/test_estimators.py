@@ -8,6 +8,7 @@ import pickle
 
 import numpy as np
 import pytest
+import scipy.sparse
 import sklearn.neural_network
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
@@ -42,6 +43,8 @@ CASES = {
     "stratified": ("MLPClassifier", TABLE, CURVE > 1, {"early_stopping": True, "validation_fraction": 0.3}),
     "labels of text": ("MLPClassifier", TABLE, np.array(["no", "yes"])[(CURVE > 0) * 1], {"early_stopping": True}),
     "not scaled": ("MLPClassifier", *load_breast_cancer(return_X_y=True), {"random_state": 1}),  # saturated sigmoids
+    "sparse": ("MLPRegressor", scipy.sparse.csr_matrix(TABLE * (TABLE > 0.5)), CURVE, {"early_stopping": True}),
+    "sparse by columns": ("MLPClassifier", scipy.sparse.csc_array(DIGITS[0]), DIGITS[1], {}),
     "regression": ("MLPRegressor", TABLE, CURVE, {"activation": "identity"}),
     "held out": ("MLPRegressor", TABLE, CURVE, {"early_stopping": True, "n_iter_no_change": 2, "tol": 0.1}),
     "patience": ("MLPRegressor", TABLE, CURVE, {"n_iter_no_change": 2, "tol": 0.1}),

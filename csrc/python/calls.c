@@ -79,7 +79,7 @@ void begin_call(call *c, module_state *state, double work, size_t n_threads) {
     c->core.poll = poll_signals;
     c->core.context = c;
     c->next_poll = now() + POLL_INTERVAL;
-    c->waiting = PyEval_SaveThread();
+    give_gil(c, true);
 }
 
 void end_call(call *c) {
@@ -90,13 +90,16 @@ void end_call(call *c) {
 
 bool take_gil(call *c) {
     if (c->waiting == NULL) return false;
+    if (c->core.pool != NULL) mlp_pool_leave(c->core.pool);
     PyEval_RestoreThread(c->waiting);
     c->waiting = NULL;
     return true;
 }
 
 void give_gil(call *c, bool released) {
-    if (released) c->waiting = PyEval_SaveThread();
+    if (!released) return;
+    c->waiting = PyEval_SaveThread();
+    if (c->core.pool != NULL) mlp_pool_enter(c->core.pool);
 }
 
 /* ValueError "y[5] is 7: it must be REASON". */

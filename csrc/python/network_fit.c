@@ -188,11 +188,10 @@ PyObject *network_fit(network_object *self, PyObject *args, PyObject *kwargs) {
     int shuffle, partial, as_sklearn;
     call c;
     hook_context context = {.self = self, .c = &c};
-    if (!ready(self) ||
-        !PyArg_ParseTupleAndKeywords(args, kwargs, "OO$nnpOOOOOOppnp:_fit", names, &values[0], &values[1], &epochs,
-                                     &batch_size, &shuffle, &values[2], &class_weight, &validation_data,
-                                     &schedule_tuple, &stopping, &epoch_end, &context.each_epoch, &partial,
-                                     &n_threads, &as_sklearn)) {
+    if (!ready(self) || !PyArg_ParseTupleAndKeywords(
+                            args, kwargs, "OO$nnpOOOOOOppnp:_fit", names, &values[0], &values[1], &epochs, &batch_size,
+                            &shuffle, &values[2], &class_weight, &validation_data, &schedule_tuple, &stopping,
+                            &epoch_end, &context.each_epoch, &partial, &n_threads, &as_sklearn)) {
         return NULL;
     }
     operands data = {0}, validation = {0};

@@ -66,7 +66,7 @@ mlp_pool *get_pool(module_state *state) {
         state->pool_users = 0;
     }
     if (state->pool == NULL && !state->ended) {
-        state->pool = mlp_pool_create();
+        state->pool = mlp_pool_create(state->n_threads);
         state->pool_owner = getpid();
     }
     return state->pool; /* NULL: this thread alone */

@@ -3,10 +3,12 @@
 #include "mlp.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
+#include "pool.h"
 
 /* ---- A run: everything about it follows from its number. */
 typedef struct {
@@ -209,12 +211,39 @@ static void test_interrupting(mlp_pool *pool) {
     }
 }
 
+/* Which threads have worked, a bit each; a task takes long enough for the workers to come. */
+static void note_thread(void *context, size_t task, size_t thread) {
+    volatile double x = (double)task;
+    for (int i = 0; i < 1000000; i++) {
+        x = 0.5 * x + 1.0;
+    }
+    atomic_fetch_or((atomic_uint *)context, 1u << thread);
+}
+
+static void test_sharing(mlp_pool *pool) {
+    const unsigned allowed[] = {16, 16, 2, 1, 1, 1}; /* by callers; of 4 processors, which one caller may exceed */
+    for (unsigned callers = 0; callers < 6; callers++) {
+        atomic_uint threads = 0;
+        mlp_parallel(pool, 16, 64, note_thread, &threads);
+        CHECK(threads >> allowed[callers] == 0, "%u callers: threads %x", callers, threads);
+        CHECK(callers > 1 || threads > 1, "%u callers: one thread", callers);
+        mlp_pool_enter(pool);
+    }
+    for (unsigned callers = 0; callers < 6; callers++) {
+        mlp_pool_leave(pool);
+    }
+    atomic_uint threads = 0;
+    mlp_parallel(pool, 16, 64, note_thread, &threads);
+    CHECK(threads > 1, "threads %x after all have left", threads);
+}
+
 int main(void) {
-    mlp_pool *pool = mlp_pool_create();
+    mlp_pool *pool = mlp_pool_create(4);
     CHECK(pool != NULL, "pool");
     test_same_bits(pool);
     test_at_once(pool);
     test_interrupting(pool);
+    test_sharing(pool);
     mlp_pool_destroy(pool);
     mlp_pool_destroy(NULL);
     return check_summary();
