@@ -107,6 +107,18 @@ def test_wide_layers_and_long_batches(sizes, n):
     assert_close(net.predict_proba(X), expected.A[-1], 1e-10)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_one_output_after_a_layer_of_any_width(dtype):
+    rng = np.random.default_rng(4)
+    for width in range(1, 80):
+        net, twin, vector = build(
+            rng, [3, width, 1], "tanh", "huber", None, reduction="mean", penalties=False, bias=True, dtype=dtype
+        )
+        X, y = make_data(rng, 70, 3, 1, "huber")
+        expected = twin.evaluate(vector, X, y, None)
+        assert_close(net.gradient(X, y), expected.gradient, 1e-9 if dtype == "float64" else 1e-3)
+
+
 @pytest.mark.parametrize(("loss", "output"), PAIRS)
 def test_finite_differences(loss, output):
     rng = np.random.default_rng(5)
