@@ -20,6 +20,7 @@ help:
 	@echo 'make test             build with warnings as errors, run the C programs and pytest'
 	@echo 'make check            formatters, linters, types'
 	@echo 'make format           let the formatters rewrite the files'
+	@echo 'make docs             build the site in build/docs (runs the notebooks)'
 	@echo 'make sanitize         the C programs under AddressSanitizer and UBSan, the threads under ThreadSanitizer'
 	@echo 'make test-peers       compare with PyTorch (installs it)'
 	@echo 'make test-exhaustive  the tests that take minutes'
@@ -63,6 +64,12 @@ test-peers: $(BUILT) $(VENV)/.extra-test $(VENV)/.extra-peers
 
 test-exhaustive: $(BUILT) $(VENV)/.extra-test c-programs
 	$(BIN)/python -m pytest -m exhaustive
+
+# Reads everything again: a notebook's outputs are those of this build's network.
+.PHONY: docs
+docs: $(BUILT) $(VENV)/.extra-docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet docs $(BUILD)/docs
+	@echo 'see $(BUILD)/docs/index.html'
 
 bench: $(BUILT) $(VENV)/.extra-bench
 	$(BIN)/python benchmarks/run.py $(BENCH)
@@ -174,7 +181,7 @@ test-neon:
 # ---- Formatters, linters, types. All come from PyPI, pinned in pyproject.toml.
 
 C_TEXTS := $(wildcard csrc/*.[ch] csrc/kernels/*.[ch] csrc/python/*.[ch] tests/c/*.[ch] benchmarks/*.c)
-PY_TEXTS := mlpc tests demo benchmarks notebooks setup.py
+PY_TEXTS := mlpc tests demo benchmarks notebooks docs/conf.py setup.py
 PYTHON_INCLUDES = $(shell $(BIN)/python -c 'import numpy, sysconfig; \
 	print("-isystem", sysconfig.get_path("include"), "-isystem", numpy.get_include())')
 

@@ -100,7 +100,7 @@ def check_gradient(
     sample_weight : array-like of shape (n_samples,), optional
         Weights of the samples.
     step : float, optional
-        Step h of the differences; eps^(1/3) max(1, |w|) for each parameter w unless given.
+        Step h of the differences; ``eps^(1/3) max(1, |w|)`` for each parameter w unless given.
     tolerance : float, optional
         Largest relative error that passes; 1e-6 unless given.
 
@@ -116,8 +116,9 @@ def check_gradient(
 
     Notes
     -----
-    The relative error of gradient a and difference d = (f(w + h) - f(w - h)) / 2h is |a - d| / max(|a|, |d|, r) with
-    r = 1e6 · 64 eps |f| / 2h: what rounding of f alone explains is an error within the default tolerance.
+    The relative error of gradient a and difference ``d = (f(w + h) - f(w - h)) / 2h`` is
+    ``|a - d| / max(|a|, |d|, r)`` with ``r = 1e6 · 64 eps |f| / 2h``: what rounding of f alone explains is an error
+    within the default tolerance.
 
     Examples
     --------

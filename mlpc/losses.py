@@ -34,8 +34,8 @@ class Huber(Loss):
 
     Notes
     -----
-    With d = a - y: d²/2 where |d| <= delta, else delta (|d| - delta/2); Huber (1964), "Robust estimation of a
-    location parameter".
+    With d = a - y: ``d²/2`` where ``|d| <= delta``, else ``delta (|d| - delta/2)``; Huber (1964), "Robust estimation
+    of a location parameter".
 
     Examples
     --------
