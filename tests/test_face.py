@@ -68,7 +68,8 @@ def test_settings_made_from_others():
     assert settings.replace() == settings
     assert settings.replace(clip_norm=None) == mlpc.Adam(0.01, schedule=mlpc.StepDecay(10))
     assert copy.deepcopy(settings) == copy.copy(settings) == settings
-    assert settings != mlpc.AdamW(**settings.values())
+    shared = {name: value for name, value in settings.values().items() if name != "classic"}
+    assert settings != mlpc.AdamW(**shared)
     with pytest.raises(AttributeError, match="immutable"):
         del settings.beta_1
     with pytest.raises(ValueError, match="epsilon"):
@@ -77,7 +78,7 @@ def test_settings_made_from_others():
 
 def test_signatures_of_settings():
     assert str(inspect.signature(mlpc.SGD)) == (
-        "(learning_rate=0.01, momentum=0.0, nesterov=False, *, schedule=None, clip_norm=None)"
+        "(learning_rate=0.01, momentum=0.0, nesterov=False, *, schedule=None, clip_norm=None, classic=False)"
     )
     assert str(inspect.signature(mlpc.StepDecay)) == "(every, factor=0.1)"
     assert list(inspect.signature(mlpc.StepDecay(3)).parameters) == ["epoch"]
