@@ -12,7 +12,7 @@ BUILD := build
 Q := $(if $(V),,@)# make V=1 shows the commands of the compiler
 
 .PHONY: help demo test test-peers test-exhaustive test-neon test-c c-programs print-c-programs check format sanitize \
-	bench bench-tables clean
+	bench bench-estimators bench-tables clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo 'make test-neon        the C programs for 64-bit Arm under QEMU; the same bits as with AVX2'
 	@echo 'make bench            time against NumPy, scikit-learn, PyTorch, JAX and ONNX Runtime (installs them)'
 	@echo 'make bench-tables     put the tables of the last make bench into the documents'
+	@echo 'make bench-estimators time and scores of the estimators against scikit-learn'
 	@echo 'make clean            remove what was built; .venv too'
 
 # ---- The Python package. Stamps in .venv say what is installed and which sources the extension was built from.
@@ -41,7 +42,7 @@ $(VENV)/.base:
 	@touch $@
 
 # Where the package is built to be tested, warnings are errors. Without the extension setuptools compiles all of it.
-STRICT := $(if $(filter demo bench,$(MAKECMDGOALS)),0,1)
+STRICT := $(if $(filter demo bench bench-estimators,$(MAKECMDGOALS)),0,1)
 BUILT := $(VENV)/.built-$(STRICT)
 
 $(BUILT): $(VENV)/.base $(PACKAGE) $(SOURCES)
@@ -73,6 +74,9 @@ docs: $(BUILT) $(VENV)/.extra-docs
 
 bench: $(BUILT) $(VENV)/.extra-bench
 	$(BIN)/python benchmarks/run.py $(BENCH)
+
+bench-estimators: $(BUILT) $(VENV)/.extra-sklearn
+	$(BIN)/python benchmarks/estimators.py $(BENCH)
 
 bench-tables: $(VENV)/.base
 	$(BIN)/python benchmarks/report.py
