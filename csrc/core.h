@@ -15,6 +15,13 @@
 void *mlp_reserve(size_t n, size_t item);
 void *mlp_allocate(size_t n, size_t item);
 
+/* A block cut into aligned pieces. Cut the same way twice: with `at` NULL for its size, then with the block. */
+typedef struct {
+    char *at;
+    size_t used;
+} mlp_cutter;
+void *mlp_cut(mlp_cutter *c, size_t bytes);
+
 /* ---- network.c */
 typedef struct {
     size_t n_in, n_out;

@@ -4,17 +4,6 @@
 #include <stdlib.h>
 
 /* ---- A pass: one allocation, cut up. */
-typedef struct {
-    char *at; /* NULL while sizes are being added up */
-    size_t used;
-} cutter;
-
-static void *cut(cutter *c, size_t bytes) {
-    void *piece = c->at == NULL ? NULL : c->at + c->used;
-    c->used += (bytes + MLP_VECTOR_BYTES - 1) / MLP_VECTOR_BYTES * MLP_VECTOR_BYTES;
-    return piece;
-}
-
 static size_t widest(const mlp_network *net) {
     size_t width = 1;
     for (size_t l = 0; l <= net->n_layers; l++) {
@@ -37,52 +26,52 @@ static size_t block_size(const mlp_pass *pass, size_t l, size_t n_rows) {
     return pass->plan.lanes ? pass->net->layers[l].n_out * pass->plan.block : pass->ld[l] * rows;
 }
 
-static void cut_layers(mlp_pass *pass, cutter *c, const demands *d) {
+static void cut_layers(mlp_pass *pass, mlp_cutter *c, const demands *d) {
     const mlp_network *net = pass->net;
     for (size_t l = 0; l <= net->n_layers; l++) {
         pass->ld[l] = mlp_padded(net, net->layers[l].n_out);
         size_t bytes = block_size(pass, l, d->n_rows) * net->item;
-        pass->a[l] = cut(c, bytes);
+        pass->a[l] = mlp_cut(c, bytes);
         bool hidden = l > 0 && l < net->n_layers;
         if ((hidden || (l > 0 && pass->plan.by_rows)) && d->gradient &&
             mlp_has_derivative_from_input(net->layers[l].activation)) {
-            pass->d[l] = cut(c, bytes);
+            pass->d[l] = mlp_cut(c, bytes);
         }
         if (hidden && d->dropout && net->layers[l].dropout > 0) {
-            pass->mask[l] = cut(c, bytes);
-            pass->dropped[l] = cut(c, bytes);
+            pass->mask[l] = mlp_cut(c, bytes);
+            pass->dropped[l] = mlp_cut(c, bytes);
         }
     }
 }
 
-static void cut_all(mlp_pass *pass, cutter *c, const demands *d) {
+static void cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d) {
     const mlp_network *net = pass->net;
     size_t item = net->item, block = pass->plan.block, width = widest(net), outputs = mlp_outputs(net);
     cut_layers(pass, c, d);
     if (d->gradient) {
-        pass->dz = cut(c, width * block * item);
-        pass->da = cut(c, width * block * item);
-        pass->dz_out = pass->plan.by_rows ? NULL : cut(c, outputs * block * item);
+        pass->dz = mlp_cut(c, width * block * item);
+        pass->da = mlp_cut(c, width * block * item);
+        pass->dz_out = pass->plan.by_rows ? NULL : mlp_cut(c, outputs * block * item);
         if (pass->plan.lanes) {
-            pass->sums = cut(c, net->n_parameters * MLP_VECTOR_BYTES);
+            pass->sums = mlp_cut(c, net->n_parameters * MLP_VECTOR_BYTES);
         }
         if (d->n_rows > pass->plan.chunk) {
-            pass->partial = cut(c, net->n_parameters * item);
+            pass->partial = mlp_cut(c, net->n_parameters * item);
         }
     }
     if (pass->plan.by_rows) {
-        pass->loss_parameters = cut(c, mlp_whole_vectors(net, outputs) * item);
+        pass->loss_parameters = mlp_cut(c, mlp_whole_vectors(net, outputs) * item);
     } else {
-        pass->z = cut(c, outputs * block * item);
-        pass->d_out = cut(c, outputs * block * item);
-        pass->y = cut(c, outputs * block * item);
+        pass->z = mlp_cut(c, outputs * block * item);
+        pass->d_out = mlp_cut(c, outputs * block * item);
+        pass->y = mlp_cut(c, outputs * block * item);
     }
-    pass->rows = cut(c, outputs * block * sizeof(double));
-    pass->cells = cut(c, mlp_inputs(net) * sizeof(double));
-    pass->losses = cut(c, block * sizeof(double));
-    pass->weights = cut(c, block * sizeof(double));
-    pass->scale = cut(c, block * item);
-    pass->bias = cut(c, width * item);
+    pass->rows = mlp_cut(c, outputs * block * sizeof(double));
+    pass->cells = mlp_cut(c, mlp_inputs(net) * sizeof(double));
+    pass->losses = mlp_cut(c, block * sizeof(double));
+    pass->weights = mlp_cut(c, block * sizeof(double));
+    pass->scale = mlp_cut(c, block * item);
+    pass->bias = mlp_cut(c, width * item);
 }
 
 static void destroy_pass(mlp_pass *pass) {
@@ -108,7 +97,7 @@ static mlp_pass *create_pass(const mlp_network *net, mlp_plan plan, const demand
                        .mask = pointers + 2 * layers,
                        .dropped = pointers + 3 * layers,
                        .ld = (size_t *)(pointers + 4 * layers)};
-    cutter measure = {0};
+    mlp_cutter measure = {0};
     cut_all(pass, &measure, d);
     size_t panel = widest(net) * net->kernels->panel * net->item;
     pass->team.panel_bytes = panel < MLP_PANEL_BYTES ? panel : MLP_PANEL_BYTES;
@@ -120,7 +109,7 @@ static mlp_pass *create_pass(const mlp_network *net, mlp_plan plan, const demand
     }
     memset(pass->memory, 0, measure.used);
     pass->team.panels = (char *)pass->memory + measure.used;
-    cutter knife = {.at = pass->memory};
+    mlp_cutter knife = {.at = pass->memory};
     cut_all(pass, &knife, d);
     for (size_t k = 0; plan.by_rows && k < mlp_outputs(net); k++) {
         net->kernels->fill(mlp_at(net, pass->loss_parameters, k), net->loss_parameters[k], 1);

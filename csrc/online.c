@@ -27,59 +27,53 @@ typedef struct {
     void *cells;    /* for sparse rows */
 } scratch;
 
-/* Sizes are added up while `at` is NULL. */
-static void *cut(char *at, size_t *used, size_t elements, size_t item) {
-    void *piece = at == NULL ? NULL : at + *used;
-    *used += (elements * item + MLP_VECTOR_BYTES - 1) / MLP_VECTOR_BYTES * MLP_VECTOR_BYTES;
-    return piece;
-}
-
-static size_t lay_out(scratch *s, char *at) {
+static void lay_out(scratch *s, mlp_cutter *c) {
     const mlp_network *net = s->net;
     mlp_online *online = &s->online;
-    size_t used = 0, item = net->item, outputs = mlp_outputs(net);
-    online->layers = cut(at, &used, net->n_layers, sizeof(mlp_online_layer));
+    size_t item = net->item, row = MLP_ONLINE_ROW * item, outputs = mlp_outputs(net);
+    online->layers = mlp_cut(c, net->n_layers * sizeof(mlp_online_layer));
     for (size_t l = 1; l <= net->n_layers; l++) {
         const mlp_layer *layer = &net->layers[l];
         bool hidden = l < net->n_layers;
         mlp_online_layer made = {.n_in = layer->n_in, .n_out = layer->n_out, .activation = layer->activation};
-        made.w = cut(at, &used, layer->n_in * MLP_ONLINE_ROW, item);
-        made.transposed = l > 1 ? cut(at, &used, layer->n_out * MLP_ONLINE_ROW, item) : NULL;
-        made.b = net->bias ? cut(at, &used, MLP_ONLINE_ROW, item) : NULL;
-        made.a = cut(at, &used, MLP_ONLINE_ROW, item);
-        made.d =
-            hidden && mlp_has_derivative_from_input(layer->activation) ? cut(at, &used, MLP_ONLINE_ROW, item) : NULL;
-        if (at != NULL) {
+        made.w = mlp_cut(c, layer->n_in * row);
+        made.transposed = l > 1 ? mlp_cut(c, layer->n_out * row) : NULL;
+        made.b = net->bias ? mlp_cut(c, row) : NULL;
+        made.a = mlp_cut(c, row);
+        made.d = hidden && mlp_has_derivative_from_input(layer->activation) ? mlp_cut(c, row) : NULL;
+        if (c->at != NULL) {
             online->layers[l - 1] = made;
         }
     }
-    online->dz = cut(at, &used, MLP_ONLINE_ROW, item);
-    online->da = cut(at, &used, MLP_ONLINE_ROW, item);
-    online->scale = cut(at, &used, MLP_VECTOR_BYTES, 1);
-    online->lanes = cut(at, &used, 4 * outputs * MLP_VECTOR_BYTES, 1);
-    s->x = cut(at, &used, SLICE * mlp_inputs(net), item);
-    s->y = cut(at, &used, SLICE * outputs, item);
-    s->labels = cut(at, &used, SLICE, sizeof(double));
-    s->cells = cut(at, &used, mlp_inputs(net), sizeof(double));
-    return used;
+    online->dz = mlp_cut(c, row);
+    online->da = mlp_cut(c, row);
+    online->scale = mlp_cut(c, MLP_VECTOR_BYTES);
+    online->lanes = mlp_cut(c, 4 * outputs * MLP_VECTOR_BYTES);
+    s->x = mlp_cut(c, SLICE * mlp_inputs(net) * item);
+    s->y = mlp_cut(c, SLICE * outputs * item);
+    s->labels = mlp_cut(c, SLICE * sizeof(double));
+    s->cells = mlp_cut(c, mlp_inputs(net) * sizeof(double));
+}
+
+static void move_row(const mlp_network *net, void *row, size_t at, size_t n, bool back) {
+    void *block = mlp_at(net, net->parameters, at);
+    memcpy(back ? block : row, back ? row : block, n * net->item);
 }
 
 /* Weights and biases from the parameter block into rows, or back. */
 static void move_parameters(const scratch *s, bool back) {
     const mlp_network *net = s->net;
-    size_t item = net->item, row = MLP_ONLINE_ROW * item;
     for (size_t l = 1; l <= net->n_layers; l++) {
         const mlp_layer *from = &net->layers[l];
         const mlp_online_layer *layer = &s->online.layers[l - 1];
-        for (size_t i = 0; i <= from->n_in; i++) { /* the last row is the biases */
-            bool biases = i == from->n_in;
-            char *rows = biases ? layer->b : (char *)layer->w + i * row;
-            char *block = mlp_at(net, net->parameters, biases ? from->biases : from->weights + i * from->n_out);
-            if (rows != NULL) {
-                memcpy(back ? block : rows, back ? rows : block, from->n_out * item);
-            }
+        for (size_t i = 0; i < from->n_in; i++) {
+            move_row(net, mlp_at(net, layer->w, i * MLP_ONLINE_ROW), from->weights + i * from->n_out, from->n_out,
+                     back);
         }
-        if (layer->transposed != NULL && !back) {
+        if (net->bias) {
+            move_row(net, layer->b, from->biases, from->n_out, back);
+        }
+        if (l > 1 && !back) {
             net->kernels->transpose(layer->transposed, MLP_ONLINE_ROW, layer->w, MLP_ONLINE_ROW, from->n_in,
                                     from->n_out);
         }
@@ -120,11 +114,13 @@ mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t 
                             .loss_parameters = net->loss_parameters,
                             .rate = rate}};
     s.online.output_from_input = s.online.of_output && mlp_has_derivative_from_input(s.online.output);
-    char *memory = mlp_allocate(lay_out(&s, NULL), 1);
+    mlp_cutter measure = {0};
+    lay_out(&s, &measure);
+    void *memory = mlp_allocate(measure.used, 1);
     if (memory == NULL) {
         return MLP_NO_MEMORY;
     }
-    lay_out(&s, memory);
+    lay_out(&s, &(mlp_cutter){.at = memory});
     move_parameters(&s, false);
     net->kernels->fill(s.online.scale, 1.0, MLP_VECTOR_BYTES / net->item);
     size_t n_rows = data->x.n_rows;

@@ -38,19 +38,31 @@ typedef struct {
 } epoch_report;
 
 /* ---- Snapshots. */
+enum { SLICE_BYTES = 1 << 24 };
+
 static bool make_snapshot(snapshot *s, const mlp_network *net) {
     s->parameters = mlp_reserve(net->n_parameters, net->item);
     s->state = mlp_reserve(net->n_state, net->item);
     return s->parameters != NULL && s->state != NULL;
 }
 
-static void take_snapshot(snapshot *s, const mlp_network *net) {
-    memcpy(s->parameters, net->parameters, net->n_parameters * net->item);
-    if (net->n_state > 0) {
-        memcpy(s->state, net->state, net->n_state * net->item);
+/* A wide network's parameters take longer to copy than the caller should wait. False: the call is to end. */
+static bool copy(void *to, const void *from, size_t bytes, mlp_call *call) {
+    for (size_t at = 0, slice; at < bytes; at += slice) {
+        slice = bytes - at < SLICE_BYTES ? bytes - at : SLICE_BYTES;
+        memcpy((char *)to + at, (const char *)from + at, slice);
+        if (mlp_pause(call, (double)slice)) {
+            return false;
+        }
     }
+    return true;
+}
+
+static bool take_snapshot(snapshot *s, const mlp_network *net, mlp_call *call) {
+    s->taken = copy(s->parameters, net->parameters, net->n_parameters * net->item, call) &&
+               copy(s->state, net->state, net->n_state * net->item, call);
     s->progress = net->progress;
-    s->taken = true;
+    return s->taken;
 }
 
 static void restore_blocks(const snapshot *s, mlp_network *net) {
@@ -261,7 +273,9 @@ static mlp_status run_epoch(training *t, epoch_report *report) {
             return MLP_INTERRUPTED;
         }
     }
-    take_snapshot(&t->epoch_start, net);
+    if (!take_snapshot(&t->epoch_start, net, t->call)) {
+        return MLP_INTERRUPTED;
+    }
     if (t->order != NULL) {
         bool anew = !t->settings->as_sklearn || !t->ordered;
         if (!mlp_permute(t->order, t->data.x.n_rows, anew, t->settings->shuffle, t->call)) {
@@ -299,7 +313,7 @@ static bool keep_watch(training *t, double value) {
         t->result->best_epoch = t->net->progress.epoch;
         t->waited = 0;
         if (stopping->restore_best) {
-            take_snapshot(&t->best, t->net);
+            take_snapshot(&t->best, t->net, &(mlp_call){0}); /* half of a new best would be no best at all */
         }
         return false;
     }
