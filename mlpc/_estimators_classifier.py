@@ -127,7 +127,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         Epochs (iterations) of the last fit.
     n_features_in_, n_layers_, n_outputs_ : int
         Inputs, layers with the input's, outputs.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns of X, where they are all text.
     out_activation_ : str
         Output activation.
