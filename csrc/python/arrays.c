@@ -110,9 +110,9 @@ PyObject *pin(PyArrayObject *array) {
     return PyWeakref_NewRef(owner, NULL);
 }
 
-bool hold(operand *x) {
-    if (x->sparse == NULL) x->pin = pin(x->array);
-    return x->sparse != NULL || x->pin != NULL;
+static bool hold(operand *x) {
+    x->pin = pin(x->array);
+    return x->pin != NULL;
 }
 
 static bool get_operand(const network_object *self, PyObject *value, const char *name, operand *x) {
@@ -120,7 +120,7 @@ static bool get_operand(const network_object *self, PyObject *value, const char 
     return x->array != NULL;
 }
 
-bool get_x(const network_object *self, PyObject *value, const char *name, operand *x) {
+bool get_x(const network_object *self, PyObject *value, const char *name, bool for_now, operand *x) {
     size_t n_inputs = self->layer_sizes[0];
     *x = (operand){.name = name};
     if (!is_plain(self->state, value)) {
@@ -128,6 +128,9 @@ bool get_x(const network_object *self, PyObject *value, const char *name, operan
         if (sparse != 0) return sparse > 0;
     }
     if (!get_operand(self, value, name, x)) return false;
+    size_t n_rows = PyArray_NDIM(x->array) > 0 ? (size_t)PyArray_DIM(x->array, 0) : 0;
+    for_now = for_now && !is_long(mlp_work(self->net, n_rows, false));
+    if (!for_now && !hold(x)) return false;
     int n_dimensions = PyArray_NDIM(x->array);
     if (n_dimensions != 2 || (size_t)PyArray_DIM(x->array, 1) != n_inputs) {
         const char *hint = n_dimensions != 1                              ? ""
@@ -189,7 +192,7 @@ static bool get_weight(const network_object *self, PyObject *value, const char *
 /* On failure too, release_data gives back what was got. */
 bool get_data(const network_object *self, PyObject *const values[3], const char *const names[3], operands *data) {
     *data = (operands){0};
-    bool ok = get_x(self, values[0], names[0], &data->x) && hold(&data->x) && get_y(self, values[1], names[1], data) &&
+    bool ok = get_x(self, values[0], names[0], false, &data->x) && get_y(self, values[1], names[1], data) &&
               (values[2] == NULL || values[2] == Py_None || get_weight(self, values[2], names[2], data));
     data->data.x = data->x.rows;
     data->data.y = data->y.rows;

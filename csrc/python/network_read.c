@@ -35,9 +35,8 @@ typedef struct {
 
 static bool run_forward(network_object *self, const char *method, operand *x, const wanted_outputs *wanted) {
     call c;
-    double work = mlp_work(self->net, x->rows.n_rows, false);
-    if ((is_long(work) && !hold(x)) || !lock_read(self, method)) return false;
-    begin_call(&c, self->state, work, 0);
+    if (!lock_read(self, method)) return false;
+    begin_call(&c, self->state, mlp_work(self->net, x->rows.n_rows, false), 0);
     mlp_status status = MLP_OK;
     if (wanted->input != NULL) status = mlp_input(self->net, wanted->input, &x->rows, &c.core);
     if (status == MLP_OK) status = mlp_forward(self->net, wanted->activations, &x->rows, &c.core);
@@ -64,7 +63,7 @@ static PyObject *propagate(network_object *self, const char *method, PyObject *v
     void **activations = PyMem_Calloc(self->n_layers, sizeof *activations);
     if (activations == NULL) {
         PyErr_NoMemory();
-    } else if (get_x(self, value, "X", &x)) {
+    } else if (get_x(self, value, "X", true, &x)) {
         size_t n_units = self->layer_sizes[layer];
         result = flat && n_units == 1 ? new_vector(x.rows.n_rows, self->typenum)
                                       : new_matrix(x.rows.n_rows, n_units, self->typenum);
@@ -147,7 +146,7 @@ PyObject *network_predict(network_object *self, PyObject *const *args, Py_ssize_
         result = propagate(self, method, value, n_layers, true);
         goto done;
     }
-    if (!get_x(self, value, "X", &x)) goto done;
+    if (!get_x(self, value, "X", true, &x)) goto done;
     bool flat = n_outputs == 1 || self->predicts == CATEGORICAL_LABELS;
     outputs = new_matrix(x.rows.n_rows, n_outputs, self->typenum);
     labels = flat ? new_vector(x.rows.n_rows, NPY_INT64) : new_matrix(x.rows.n_rows, n_outputs, NPY_INT64);
@@ -202,7 +201,7 @@ PyObject *network_activations(network_object *self, PyObject *const *args, Py_ss
         goto done;
     }
     list = PyList_New((Py_ssize_t)self->n_layers + 1);
-    if (list == NULL || !get_x(self, value, "X", &x)) goto done;
+    if (list == NULL || !get_x(self, value, "X", true, &x)) goto done;
     for (size_t l = 0; l <= self->n_layers; l++) {
         PyArrayObject *a = new_matrix(x.rows.n_rows, self->layer_sizes[l], self->typenum);
         if (a == NULL) goto done;

@@ -124,10 +124,9 @@ extern const char *const TRAINING_NAMES[3], *const VALIDATION_NAMES[3];
 
 /* value as an ndarray of booleans, integers or floats of at most 8 bytes; only what is not an array is converted. */
 PyArrayObject *as_numbers(module_state *state, PyObject *value, const char *name);
-/* What it gets may be changed by whatever other code runs next, in this thread or another, unless hold says that the buffer
- * is to stay. */
-bool get_x(const network_object *self, PyObject *value, const char *name, operand *x);
-bool hold(operand *x);
+/* for_now: the core comes next and computes for so short a time that the GIL is kept, so that no other code can touch the
+ * buffer; it is not pinned then. */
+bool get_x(const network_object *self, PyObject *value, const char *name, bool for_now, operand *x);
 bool get_data(const network_object *self, PyObject *const values[3], const char *const names[3], operands *data);
 bool get_class_weight(const network_object *self, PyObject *value, operands *data);
 /* A vector laid out like the parameters, contiguous and in the network's dtype; copied only where it is not so. */
