@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -103,10 +104,11 @@ def orders_from(net: Network, random_state: np.random.RandomState, *, shared: bo
     """Let the network's core draw its orders from a RandomState, and report losses, as scikit-learn does.
 
     The core draws without the interpreter's lock: of a state that others may use at the same time (`shared`) it gets a
-    copy, and what it drew counts when it is done.
+    copy, and what it drew counts when it is done, unless somebody else has drawn meanwhile: no number is drawn twice.
     """
     source = random_state._bit_generator
     bits = copy.deepcopy(source) if shared else source
+    before = pickle.dumps(source.state) if shared else None
     net._set_bit_generator(bits)
     net._as_sklearn = True
     try:
@@ -114,5 +116,5 @@ def orders_from(net: Network, random_state: np.random.RandomState, *, shared: bo
     finally:
         del net._as_sklearn
         net._set_bit_generator(net._bit_generator)
-        if shared:
+        if shared and pickle.dumps(source.state) == before:
             source.state = bits.state
