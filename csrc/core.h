@@ -25,6 +25,7 @@ void *mlp_cut(mlp_cutter *c, size_t bytes);
 /* ---- network.c */
 typedef struct {
     size_t n_in, n_out;
+    size_t ld;              /* elements between the rows of a tile of its outputs */
     size_t weights, biases; /* offsets of W and b in the parameter block */
     size_t activation; /* index into the kernel table; of the output layer: where mlp_output is OUTPUT_ELEMENTWISE */
     double dropout;    /* rate after this layer */
@@ -40,7 +41,8 @@ struct mlp_network {
     mlp_dtype dtype;
     size_t item; /* sizeof(real) */
     size_t n_layers;
-    mlp_layer *layers; /* [L+1]; [0] holds n_out = n[0] alone */
+    mlp_layer *layers; /* [L+1]; [0] holds n_out = n[0] and ld alone */
+    size_t widest;     /* ld of the widest one */
     size_t loss;       /* index into the kernel table */
     mlp_loss_kind loss_kind;
     mlp_output output;
@@ -48,7 +50,7 @@ struct mlp_network {
     bool sum, penalty_in_mean, bias;
     double l1, l2;
     size_t n_parameters;
-    void *parameters; /* real [N] */
+    void *parameters; /* real [N], readable a virtual vector further */
 
     mlp_optimizer optimizer;
     const mlp_rule *rule;
@@ -154,6 +156,9 @@ typedef struct {
     void *context;
 } mlp_product;
 
+/* Fewer rows are not worth packing the right operand for them. */
+#define MLP_FEW_ROWS 16
+
 /* A panel is used by all rows before the next one: it should stay in the L2 cache beside them. */
 #define MLP_PANEL_BYTES ((size_t)256 * 1024)
 
@@ -188,7 +193,7 @@ typedef struct {
     size_t first;     /* place of the block's first sample in its batch */
     const void *x;    /* A[0] now, in place or in a[0]; rows x_ld apart */
     size_t x_ld;
-    size_t *ld;                   /* [L+1] distance of rows of each layer's tiles */
+    const void *next;             /* the rows of the next block, where they are worth fetching ahead; or NULL */
     void **a;                     /* [L+1] tiles (block, ld) or lanes (n[l], stride) */
     void **d;                     /* [L+1] g'(Z), where it comes from the input; NULL elsewhere */
     void **mask, **dropped;       /* [L+1] dropout; NULL where there is none */
@@ -217,10 +222,17 @@ typedef struct {
     mlp_call complaint; /* its row, column and reason */
 } mlp_member;
 
+/* What a small call takes from its stack in place of the heap. */
+typedef struct {
+    size_t used;
+    _Alignas(MLP_VECTOR_BYTES) char bytes[6144];
+} mlp_room;
+
 /* A pass for each thread that drives samples of its own through the network: chunks of a batch, blocks of a prediction.
  * Where that would be one thread, the threads share the products of its only pass. */
 typedef struct {
     mlp_call *call;
+    mlp_room *room;
     atomic_bool stop;
     size_t n;
     mlp_member members[]; /* [n]; the first runs on the calling thread, which alone polls */
@@ -228,7 +240,8 @@ typedef struct {
 
 typedef enum { PREDICTS, EVALUATES, DIFFERENTIATES, TRAINS } mlp_purpose; /* TRAINS: with dropout */
 
-mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose purpose, mlp_call *call);
+/* room: with used = 0, to live as long as the crew; or NULL. */
+mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose purpose, mlp_call *call, mlp_room *room);
 void mlp_crew_destroy(mlp_crew *crew);
 void mlp_crew_evaluate_at(mlp_crew *crew, const void *parameters);
 /* What went wrong with the first n members: one's own complaint before that of those that were told to stop. */

@@ -4,32 +4,23 @@
 #include <stdlib.h>
 
 /* ---- A pass: one allocation, cut up. */
-static size_t widest(const mlp_network *net) {
-    size_t width = 1;
-    for (size_t l = 0; l <= net->n_layers; l++) {
-        size_t ld = mlp_padded(net, net->layers[l].n_out);
-        width = ld > width ? ld : width;
-    }
-    return width;
-}
-
 /* What a pass is made for. */
 typedef struct {
     size_t n_rows;
-    bool gradient, dropout;
+    bool gradient, losses, dropout;
     size_t n_threads; /* that share its products */
+    mlp_room *room;
 } demands;
 
 /* Elements of a block of layer l in either layout. */
 static size_t block_size(const mlp_pass *pass, size_t l, size_t n_rows) {
     size_t rows = n_rows < pass->plan.block ? n_rows : pass->plan.block;
-    return pass->plan.lanes ? pass->net->layers[l].n_out * pass->plan.block : pass->ld[l] * rows;
+    return pass->plan.lanes ? pass->net->layers[l].n_out * pass->plan.block : pass->net->layers[l].ld * rows;
 }
 
 static void cut_layers(mlp_pass *pass, mlp_cutter *c, const demands *d) {
     const mlp_network *net = pass->net;
     for (size_t l = 0; l <= net->n_layers; l++) {
-        pass->ld[l] = mlp_padded(net, net->layers[l].n_out);
         size_t bytes = block_size(pass, l, d->n_rows) * net->item;
         pass->a[l] = mlp_cut(c, bytes);
         bool hidden = l > 0 && l < net->n_layers;
@@ -46,7 +37,7 @@ static void cut_layers(mlp_pass *pass, mlp_cutter *c, const demands *d) {
 
 static void cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d) {
     const mlp_network *net = pass->net;
-    size_t item = net->item, block = pass->plan.block, width = widest(net), outputs = mlp_outputs(net);
+    size_t item = net->item, block = pass->plan.block, width = net->widest, outputs = mlp_outputs(net);
     cut_layers(pass, c, d);
     if (d->gradient) {
         pass->dz = mlp_cut(c, width * block * item);
@@ -59,59 +50,84 @@ static void cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d) {
             pass->partial = mlp_cut(c, net->n_parameters * item);
         }
     }
+    pass->cells = mlp_cut(c, mlp_inputs(net) * sizeof(double));
+    pass->bias = mlp_cut(c, width * item);
+    pass->z = pass->plan.by_rows ? NULL : mlp_cut(c, outputs * block * item);
+    if (!d->losses) {
+        return;
+    }
     if (pass->plan.by_rows) {
         pass->loss_parameters = mlp_cut(c, mlp_whole_vectors(net, outputs) * item);
     } else {
-        pass->z = mlp_cut(c, outputs * block * item);
         pass->d_out = mlp_cut(c, outputs * block * item);
         pass->y = mlp_cut(c, outputs * block * item);
     }
     pass->rows = mlp_cut(c, outputs * block * sizeof(double));
-    pass->cells = mlp_cut(c, mlp_inputs(net) * sizeof(double));
     pass->losses = mlp_cut(c, block * sizeof(double));
     pass->weights = mlp_cut(c, block * sizeof(double));
     pass->scale = mlp_cut(c, block * item);
-    pass->bias = mlp_cut(c, width * item);
 }
 
-static void destroy_pass(mlp_pass *pass) {
-    if (pass != NULL) {
-        free(pass->memory);
-        free(pass);
+/* A block from the room where it fits. */
+static void *take(mlp_room *room, size_t bytes) {
+    if (room == NULL || bytes > sizeof room->bytes - room->used) {
+        return mlp_reserve(bytes, 1);
     }
+    void *block = room->bytes + room->used;
+    room->used += (bytes + MLP_VECTOR_BYTES - 1) / MLP_VECTOR_BYTES * MLP_VECTOR_BYTES;
+    return block;
+}
+
+static void give_back(const mlp_room *room, void *block) {
+    const char *at = block;
+    if (room == NULL || at < room->bytes || at >= room->bytes + sizeof room->bytes) {
+        free(block);
+    }
+}
+
+static void destroy_pass(mlp_room *room, mlp_pass *pass) {
+    if (pass != NULL) {
+        give_back(room, pass->memory);
+        give_back(room, pass);
+    }
+}
+
+/* Few rows of a prediction are multiplied by weights where they lie: see matmul.c. */
+static size_t size_of_panels(const mlp_plan *plan, const demands *d, size_t panel) {
+    return plan->lanes || (!d->losses && d->n_rows < MLP_FEW_ROWS) ? 0 : d->n_threads * panel;
 }
 
 static mlp_pass *create_pass(const mlp_network *net, mlp_plan plan, const demands *d, mlp_call *call) {
-    size_t layers = net->n_layers + 1;
-    mlp_pass *pass = calloc(1, sizeof *pass + layers * (4 * sizeof(void *) + sizeof(size_t)));
+    size_t layers = net->n_layers + 1, size = sizeof(mlp_pass) + 4 * layers * sizeof(void *);
+    mlp_pass *pass = take(d->room, size);
     if (pass == NULL) {
         return NULL;
     }
+    memset(pass, 0, size);
     void **pointers = (void **)(pass + 1);
+    size_t panel = net->widest * net->kernels->panel * net->item;
+    panel = panel < MLP_PANEL_BYTES ? panel : MLP_PANEL_BYTES;
     *pass = (mlp_pass){.net = net,
                        .parameters = net->parameters,
-                       .team = {.call = call, .n_threads = d->n_threads},
+                       .team = {.call = call, .n_threads = d->n_threads, .panel_bytes = panel},
                        .plan = plan,
                        .a = pointers,
                        .d = pointers + layers,
                        .mask = pointers + 2 * layers,
-                       .dropped = pointers + 3 * layers,
-                       .ld = (size_t *)(pointers + 4 * layers)};
+                       .dropped = pointers + 3 * layers};
     mlp_cutter measure = {0};
     cut_all(pass, &measure, d);
-    size_t panel = widest(net) * net->kernels->panel * net->item;
-    pass->team.panel_bytes = panel < MLP_PANEL_BYTES ? panel : MLP_PANEL_BYTES;
-    size_t panels = plan.lanes ? 0 : d->n_threads * pass->team.panel_bytes;
-    pass->memory = measure.used > SIZE_MAX - panels ? NULL : mlp_reserve(measure.used + panels, 1);
+    size_t panels = size_of_panels(&plan, d, panel);
+    pass->memory = measure.used > SIZE_MAX - panels ? NULL : take(d->room, measure.used + panels);
     if (pass->memory == NULL) {
-        destroy_pass(pass);
+        destroy_pass(d->room, pass);
         return NULL;
     }
     memset(pass->memory, 0, measure.used);
     pass->team.panels = (char *)pass->memory + measure.used;
     mlp_cutter knife = {.at = pass->memory};
     cut_all(pass, &knife, d);
-    for (size_t k = 0; plan.by_rows && k < mlp_outputs(net); k++) {
+    for (size_t k = 0; pass->loss_parameters != NULL && k < mlp_outputs(net); k++) {
         net->kernels->fill(mlp_at(net, pass->loss_parameters, k), net->loss_parameters[k], 1);
     }
     return pass;
@@ -147,17 +163,22 @@ static size_t threads_of_products(const mlp_network *net, const mlp_plan *plan, 
     return mlp_threads_for(call, largest);
 }
 
-mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose purpose, mlp_call *call) {
+mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose purpose, mlp_call *call, mlp_room *room) {
     mlp_plan plan = mlp_make_plan(net, n_rows);
     size_t n = size_of_crew(net, &plan, n_rows, purpose != PREDICTS, call);
-    mlp_crew *crew = calloc(1, sizeof *crew + n * sizeof(mlp_member));
+    size_t size = sizeof(mlp_crew) + n * sizeof(mlp_member);
+    mlp_crew *crew = take(room, size);
     if (crew == NULL) {
         return NULL;
     }
+    memset(crew, 0, size);
     crew->call = call;
+    crew->room = room;
     crew->n = n;
     demands d = {.n_rows = n_rows,
                  .gradient = purpose == DIFFERENTIATES || purpose == TRAINS,
+                 .losses = purpose != PREDICTS,
+                 .room = room,
                  .dropout = purpose == TRAINS,
                  .n_threads = n == 1 ? threads_of_products(net, &plan, call) : 1};
     for (size_t i = 0; i < n; i++) {
@@ -177,9 +198,9 @@ void mlp_crew_destroy(mlp_crew *crew) {
         return;
     }
     for (size_t i = 0; i < crew->n; i++) {
-        destroy_pass(crew->members[i].pass);
+        destroy_pass(crew->room, crew->members[i].pass);
     }
-    free(crew);
+    give_back(crew->room, crew);
 }
 
 void mlp_crew_evaluate_at(mlp_crew *crew, const void *parameters) {

@@ -39,7 +39,7 @@ mlp_status mlp_evaluate(const mlp_network *network, const mlp_wanted *wanted, co
         return status;
     }
     bool derivative = wanted->gradient != NULL || wanted->input_gradient != NULL;
-    mlp_crew *crew = mlp_crew_create(network, data->x.n_rows, derivative ? DIFFERENTIATES : EVALUATES, call);
+    mlp_crew *crew = mlp_crew_create(network, data->x.n_rows, derivative ? DIFFERENTIATES : EVALUATES, call, NULL);
     if (crew == NULL) {
         return MLP_NO_MEMORY;
     }
@@ -83,7 +83,7 @@ mlp_status mlp_backpropagate(const mlp_network *network, const mlp_record *recor
     if (status != MLP_OK) {
         return status;
     }
-    mlp_crew *crew = mlp_crew_create(network, data->x.n_rows, DIFFERENTIATES, call);
+    mlp_crew *crew = mlp_crew_create(network, data->x.n_rows, DIFFERENTIATES, call, NULL);
     void *gradient = mlp_allocate(network->n_parameters, network->item);
     status = crew == NULL || gradient == NULL ? MLP_NO_MEMORY : MLP_OK;
     if (status == MLP_OK) {

@@ -10,7 +10,8 @@ enum { FAR_APART_BYTES = 2048 };
 /* Rows of C that are completed together: whole tiles of every height there is, and with a panel's columns a good part of
  * the L1 cache. */
 enum { GROUP_ROWS = 60 };
-/* The same where the next rows are fetched meanwhile: few, since there is room for some twenty lines under way. */
+/* The same where the next rows are fetched meanwhile: the lowest number that makes whole tiles. Fetching more of them at a
+ * time would stall, since only some twenty lines can be under way. */
 enum { FETCH_ROWS = 12 };
 
 bool mlp_pause(mlp_call *call, double work) {
@@ -32,12 +33,14 @@ typedef struct {
     atomic_bool stop;
 } cut_product;
 
-/* The rows of the next block that lie where these do in this one. */
+/* The rows of the next block that lie where these do in this one, into L2: a block is more than L1 holds. */
 static void fetch(const mlp_product *p, size_t row, size_t n_rows) {
-    size_t bytes = p->a.row * p->kernels->item;
-    const char *from = (const char *)p->next + row * bytes;
-    for (size_t at = 0; at < n_rows * bytes; at += MLP_VECTOR_BYTES) {
-        __builtin_prefetch(from + at, 0, 2); /* into L2: a block is more than L1 holds */
+    size_t item = p->kernels->item;
+    for (size_t i = row; i < row + n_rows; i++) {
+        const char *from = (const char *)p->next + i * p->a.row * item;
+        for (size_t at = 0; at < p->k * item; at += MLP_VECTOR_BYTES) {
+            __builtin_prefetch(from + at, 0, 2);
+        }
     }
 }
 
@@ -95,7 +98,7 @@ bool mlp_multiply(const mlp_product *p, mlp_team *team) {
                      .team = team,
                      .n_panels = n_panels,
                      .rows = rows,
-                     .far_apart = p->b.ld * p->kernels->item >= FAR_APART_BYTES && rows >= 16,
+                     .far_apart = p->b.ld * p->kernels->item >= FAR_APART_BYTES && rows >= MLP_FEW_ROWS,
                      .work = work / (double)n_tasks * (double)n_threads};
     mlp_parallel(team->call->pool, n_threads, n_tasks, run_task, &c);
     return !atomic_load_explicit(&c.stop, memory_order_relaxed);

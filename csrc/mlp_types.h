@@ -78,7 +78,8 @@ typedef enum {
     MLP_INTERRUPTED, /* a hook said stop: the network is at the last completed step */
     MLP_BAD_X,
     MLP_BAD_Y,
-    MLP_BAD_WEIGHT /* see row, column, reason of the call; the network is as it was */
+    MLP_BAD_WEIGHT /* see row, column, reason of the call; the network is as it was, or where another thread spoilt data that
+                      had been checked, at the last completed step */
 } mlp_status;
 
 /* Worker threads, started as they are needed; one pool serves any number of networks. Not to be used after fork. */

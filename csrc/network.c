@@ -141,6 +141,11 @@ static void lay_out(mlp_network *net, const mlp_spec *spec) {
         layer->dropout = l < net->n_layers && spec->dropout != NULL ? spec->dropout[l - 1] : 0;
     }
     net->n_parameters = at;
+    for (size_t l = 0; l <= net->n_layers; l++) {
+        mlp_layer *layer = &net->layers[l];
+        layer->ld = mlp_padded(net, layer->n_out);
+        net->widest = layer->ld > net->widest ? layer->ld : net->widest;
+    }
 }
 
 mlp_network *mlp_create(const mlp_spec *spec) {
@@ -175,7 +180,7 @@ mlp_network *mlp_create(const mlp_spec *spec) {
         net->loss_parameters[k] = n == 0 ? losses[net->loss].parameter : spec->loss_parameters[n == 1 ? 0 : k];
     }
     lay_out(net, spec);
-    net->parameters = mlp_allocate(net->n_parameters, net->item);
+    net->parameters = mlp_allocate(net->n_parameters + MLP_VECTOR_BYTES / net->item, net->item);
     if (net->parameters == NULL) {
         mlp_destroy(net);
         return NULL;

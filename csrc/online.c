@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { SLICE = 512 }; /* samples between two looks at the caller */
+enum { SLICE = 512 }; /* samples between two looks at the caller, at most */
 
 bool mlp_is_online(const mlp_network *net, const mlp_data *data, const mlp_fit_settings *settings, size_t batch) {
     const mlp_optimizer *o = &net->optimizer;
@@ -126,9 +126,10 @@ mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t 
     size_t n_rows = data->x.n_rows;
     mlp_source source = {.rows = &data->x, .dtype = net->dtype, .order = order, .cells = s.cells, .call = call};
     double work = MLP_SAMPLE_WORK + mlp_work(net, 1, true);
+    size_t slice = work * SLICE < 1e7 ? SLICE : 1; /* a deep network's caller should not wait either */
     mlp_status status = MLP_OK;
     for (size_t n = 0, made = 0; status == MLP_OK && made == n && *steps < n_rows; *steps += made) {
-        n = n_rows - *steps < SLICE ? n_rows - *steps : SLICE;
+        n = n_rows - *steps < slice ? n_rows - *steps : slice;
         size_t ldx, ldy;
         const void *y, *x = mlp_read_tile(&source, *steps, n, s.x, mlp_inputs(net), &ldx);
         status = x == NULL ? MLP_BAD_X : read_targets(&s, data, order, *steps, n, &y, &ldy, call);

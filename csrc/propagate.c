@@ -25,7 +25,7 @@ void mlp_shape_of(const mlp_pass *pass, size_t l, size_t *rows, size_t *n, size_
     size_t units = pass->net->layers[l].n_out;
     *rows = pass->plan.lanes ? units : pass->n;
     *n = pass->plan.lanes ? pass->stride : units;
-    *ld = pass->plan.lanes ? pass->stride : pass->ld[l];
+    *ld = pass->plan.lanes ? pass->stride : pass->net->layers[l].ld;
 }
 
 static bool read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first) {
@@ -33,7 +33,7 @@ static bool read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order,
     size_t inputs = mlp_inputs(net);
     mlp_source source = {.rows = x, .dtype = net->dtype, .order = order, .cells = pass->cells, .call = pass->team.call};
     if (!pass->plan.lanes) {
-        pass->x = mlp_read_tile(&source, first, pass->n, pass->a[0], pass->ld[0], &pass->x_ld);
+        pass->x = mlp_read_tile(&source, first, pass->n, pass->a[0], pass->net->layers[0].ld, &pass->x_ld);
         return pass->x != NULL;
     }
     if (!mlp_read_columns(&source, first, pass->n, pass->a[0], pass->stride)) {
@@ -52,7 +52,7 @@ const void *mlp_layer_input(const mlp_pass *pass, size_t l, size_t *ld) {
         *ld = pass->x_ld;
         return pass->x;
     }
-    *ld = pass->ld[l - 1];
+    *ld = pass->net->layers[l - 1].ld;
     return pass->mask[l - 1] != NULL ? pass->dropped[l - 1] : pass->a[l - 1];
 }
 
@@ -78,16 +78,21 @@ typedef struct {
 static void end_layer(void *context, size_t row, size_t n_rows, size_t column, size_t n_columns) {
     const layer_end *end = context;
     const mlp_network *net = end->pass->net;
-    size_t ld = end->pass->ld[end->layer], at = row * ld + column;
+    size_t ld = end->pass->net->layers[end->layer].ld, at = row * ld + column;
     void *d = end->activation == MLP_ACT_identity ? NULL : end->pass->d[end->layer];
     net->kernels->forward[end->activation](mlp_at(net, end->z, at), d == NULL ? NULL : mlp_at(net, d, at),
                                            end->bias == NULL ? NULL : mlp_at(net, end->bias, column), n_rows, n_columns,
                                            ld);
 }
 
-/* Whether a product is waiting for its rows rather than computing: those of X in memory, for one panel. */
-static bool streams(const mlp_pass *pass, size_t l) {
-    return l == 1 && pass->x != pass->a[0] && pass->net->layers[1].n_out <= pass->net->kernels->panel;
+/* Where the rows after this block's lie, for a layer that would wait for them rather than compute: they are read in place,
+ * each once, by a product of one panel. */
+static const void *next_rows(const mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first) {
+    const mlp_network *net = pass->net;
+    size_t width = net->kernels->panel, depth = MLP_PANEL_BYTES / (width * net->item);
+    bool streams = order == NULL && pass->x != pass->a[0] && first + pass->n < x->n_rows;
+    bool one_panel = net->layers[1].n_out <= width && net->layers[1].n_in <= depth;
+    return streams && one_panel ? mlp_at(net, pass->x, pass->n * pass->x_ld) : NULL;
 }
 
 /* z (block, n[l]) = A[l-1] W[l] + b[l], and through `activation`. */
@@ -111,19 +116,20 @@ static bool multiply_layer(mlp_pass *pass, size_t l, void *z, size_t activation)
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * pass->n));
     }
     layer_end end = {.pass = pass, .layer = l, .activation = activation, .z = z, .bias = padded_biases(pass, l)};
-    return mlp_multiply(&(mlp_product){.kernels = net->kernels,
-                                       .c = z,
-                                       .ldc = pass->ld[l],
-                                       .padded = true,
-                                       .a = {a, ld, 1},
-                                       .b = {.data = w, .ld = layer->n_out},
-                                       .m = pass->n,
-                                       .n = layer->n_out,
-                                       .k = layer->n_in,
-                                       .next = streams(pass, l) ? mlp_at(net, a, pass->n * ld) : NULL,
-                                       .done = end_layer,
-                                       .context = &end},
-                        &pass->team);
+    return mlp_multiply(
+        &(mlp_product){.kernels = net->kernels,
+                       .c = z,
+                       .ldc = pass->net->layers[l].ld,
+                       .padded = true,
+                       .a = {a, ld, 1},
+                       .b = {.data = w, .ld = layer->n_out, .padded = pass->parameters == net->parameters},
+                       .m = pass->n,
+                       .n = layer->n_out,
+                       .k = layer->n_in,
+                       .next = l == 1 ? pass->next : NULL,
+                       .done = end_layer,
+                       .context = &end},
+        &pass->team);
 }
 
 static uint64_t dropout_key(const mlp_network *net, size_t l) {
@@ -149,6 +155,7 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
     if (!read_inputs(pass, x, order, first)) {
         return MLP_BAD_X;
     }
+    pass->next = next_rows(pass, x, order, first);
     for (size_t l = 1; l <= net->n_layers; l++) {
         const mlp_layer *layer = &net->layers[l];
         bool output = l == net->n_layers && !pass->plan.by_rows; /* else the last layer is like the others */
@@ -211,7 +218,7 @@ static mlp_status predict_block(mlp_pass *pass, void *const *activations, const 
         if (output) {
             mlp_activate_output(pass, false);
         }
-        mlp_copy_out(pass, output ? pass->z : pass->a[l], lanes, lanes ? pass->stride : pass->ld[l],
+        mlp_copy_out(pass, output ? pass->z : pass->a[l], lanes, lanes ? pass->stride : pass->net->layers[l].ld,
                      net->layers[l].n_out, activations[l - 1], first);
     }
     return status;
@@ -232,7 +239,9 @@ static void predict_task(void *context, size_t t, size_t thread) {
 }
 
 mlp_status mlp_forward(const mlp_network *network, void *const *activations, const mlp_rows *x, mlp_call *call) {
-    mlp_crew *crew = mlp_crew_create(network, x->n_rows, PREDICTS, call);
+    mlp_room room;
+    room.used = 0;
+    mlp_crew *crew = mlp_crew_create(network, x->n_rows, PREDICTS, call, &room);
     if (crew == NULL) {
         return MLP_NO_MEMORY;
     }

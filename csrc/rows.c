@@ -8,7 +8,8 @@
 
 static const size_t type_size[] = {[MLP_BOOL] = 1,   [MLP_INT8] = 1,    [MLP_UINT8] = 1,   [MLP_INT16] = 2,
                                    [MLP_UINT16] = 2, [MLP_INT32] = 4,   [MLP_UINT32] = 4,  [MLP_INT64] = 8,
-                                   [MLP_UINT64] = 8, [MLP_FLOAT16] = 2, [MLP_FLOAT32] = 4, [MLP_FLOAT64] = 8};
+                                   [MLP_UINT64] = 8, [MLP_FLOAT16] = 2, [MLP_FLOAT32] = 4, [MLP_FLOAT64] = 8,
+                                   [MLP_CSR] = 0};
 
 /* ---- One element, in this machine's byte order, as double. */
 static inline double half_to_double(uint16_t half) {

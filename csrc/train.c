@@ -111,7 +111,7 @@ static bool prepare(training *t) {
     if (shuffled) {
         t->order = malloc(n * sizeof *t->order);
     }
-    t->crew = mlp_crew_create(net, t->batch, TRAINS, t->call);
+    t->crew = mlp_crew_create(net, t->batch, TRAINS, t->call, NULL);
     t->gradient = mlp_reserve(net->n_parameters, net->item);
     if ((shuffled && t->order == NULL) || t->crew == NULL || t->gradient == NULL ||
         !make_snapshot(&t->epoch_start, net) || !settle(t, &t->data, t->settled)) {
@@ -124,7 +124,7 @@ static bool prepare(training *t) {
         }
     }
     if (t->settings->validation != NULL) {
-        t->validation_crew = mlp_crew_create(net, t->validation.x.n_rows, EVALUATES, t->call);
+        t->validation_crew = mlp_crew_create(net, t->validation.x.n_rows, EVALUATES, t->call, NULL);
         if (t->validation_crew == NULL || !settle(t, &t->validation, t->settled + 3)) {
             return false;
         }

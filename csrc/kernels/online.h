@@ -30,9 +30,11 @@ ALWAYS_INLINE void online_backward(real *da, const real *dz, const mlp_online_la
     }
 }
 
+/* p -= rate factor x. A gradient is a sum that begins at 0 elsewhere: it is never -0. */
 ALWAYS_INLINE void descend(real *p, vec factor, const real *x, size_t n, vec rate) {
     for (size_t v = 0; v < n; v += LANES) {
-        v_store(p + v, v_nfma(rate, v_mul(factor, v_load(x + v)), v_load(p + v)));
+        vec gradient = v_add(v_mul(factor, v_load(x + v)), v_zero());
+        v_store(p + v, v_nfma(rate, gradient, v_load(p + v)));
     }
 }
 
