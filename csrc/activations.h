@@ -56,51 +56,65 @@ static inline vec d_softsign(vec a) {
 }
 
 /* gelu and silu are z F(z) with F(z) + F(-z) = 1. So, with a = |z|, g(z) = max(z, 0) - a F(-a), and g' is t = F(-a) -
- * a F'(-a) for negative z, 1 - t for positive z. In both F(-a) is a factor times exp, split as functions.h says. */
+ * a F'(-a) for negative z, 1 - t for positive z. In both F(-a) is a factor times exp: exp_times. */
 static inline vec reflected(vec z, vec t) { return v_select(v_lt(z, v_zero()), t, v_sub(v_set1(1), t)); }
 
 static inline vec g_gelu(vec z) { /* z Phi(z): the exact one */
     vec h, l, n, a = v_min(v_set1(NORMAL_HIGHEST), v_abs(z));
     normal_split(a, &h, &l);
-    vec p = normal_parts(a, h, l, &n);
-    return v_sub(v_max(z, v_zero()), v_scale(v_mul(p, v_mul(a, normal_ratio(a, h, l))), n));
+    vec m = normal_parts(a, h, l, &n);
+    return v_sub(v_max(z, v_zero()), exp_times(v_mul(a, normal_ratio(a, h, l)), m, n));
 }
 static inline vec d_gelu(vec z) {
     vec h, l, n, a = v_min(v_set1(NORMAL_HIGHEST), v_abs(z));
     normal_split(a, &h, &l);
-    vec p = normal_parts(a, h, l, &n), factor = v_nfma(v_set1((real)ROOT_1_2PI), a, normal_ratio(a, h, l));
-    return reflected(z, v_scale(v_mul(p, factor), n));
+    vec m = normal_parts(a, h, l, &n);
+    return reflected(z, exp_times(v_nfma(v_set1((real)ROOT_1_2PI), a, normal_ratio(a, h, l)), m, n));
 }
 
+/* For silu and mish: m and n of exp(-a), the whole of it as e; a = |z| kept finite. */
+static inline vec decay_of(vec z, vec *n, vec *e, vec *a) {
+    *a = v_min(v_set1(DECAY_HIGHEST), v_abs(z));
+    vec x = v_neg(*a);
+    *n = exp_exponent(x);
+    vec m = expm1_of_rest(exp_rest(x, *n));
+    *e = v_scale_down(v_add(v_set1(1), m), *n);
+    return m;
+}
+
+static inline vec sigmoid_of_size(vec e) { /* sigmoid(a) = 1 - e / (1 + e) */
+    vec one = v_set1(1);
+    return v_sub(one, v_div(e, v_add(one, e)));
+}
 static inline vec g_silu(vec z) { /* z sigmoid(z) */
-    vec n, a = v_min(v_set1(DECAY_HIGHEST), v_abs(z)), p = exp_parts(v_neg(a), &n);
-    vec over = v_add(v_set1(1), v_scale(p, n));
-    return v_sub(v_max(z, v_zero()), v_scale(v_mul(p, v_div(a, over)), n));
+    vec n, e, a, m = decay_of(z, &n, &e, &a);
+    return v_sub(v_max(z, v_zero()), exp_times(v_mul(a, sigmoid_of_size(e)), m, n));
 }
 static inline vec d_silu(vec z) {
-    vec n, a = v_min(v_set1(DECAY_HIGHEST), v_abs(z)), p = exp_parts(v_neg(a), &n);
-    vec over = v_add(v_set1(1), v_scale(p, n));
-    return reflected(z, v_scale(v_mul(p, v_div(v_sub(v_set1(1), v_div(a, over)), over)), n));
+    vec n, e, a, m = decay_of(z, &n, &e, &a), s = sigmoid_of_size(e);
+    return reflected(z, exp_times(v_mul(s, v_nfma(a, s, v_set1(1))), m, n));
 }
 
-/* mish is z tanh(softplus(z)). With e = exp(-|z|) the tanh is e (2 + e) / (e (2 + e) + 2) for negative z, (1 + 2 e) /
- * (1 + 2 e + 2 e^2) for positive z, and its slope 4 e (1 + e) / d^2 and 4 e^2 (1 + e) / d^2, d the denominator. */
+/* mish is z t, t = tanh(softplus(z)). With e = exp(-a), a = |z|, b = 1 + e, and d = 1 + b^2 for negative z, e^2 + b^2 for
+ * positive z, it is -a e (1 - e b / d) and a (1 - 2 e^2 / d). Its slope is e (1 - a - e (b d - a (4 b^2 + e^3)) / d^2) and
+ * 1 + 2 e^2 (2 a b - d) / d^2. The corrections shrink as e does, and their roundings with them. */
+static inline vec mish_denominator(vec z, vec e, vec b) {
+    return v_fma(b, b, v_select(v_lt(z, v_zero()), v_set1(1), v_mul(e, e)));
+}
 static inline vec g_mish(vec z) {
-    vec one = v_set1(1), two = v_set1(2);
-    vec n, a = v_min(v_set1(DECAY_HIGHEST), v_abs(z)), p = exp_parts(v_neg(a), &n), e = v_scale(p, n);
-    vec above = v_fma(two, e, one); /* 1 + 2 e */
-    vec positive = v_div(v_mul(z, above), v_fma(v_add(e, e), e, above));
-    vec negative = v_div(v_mul(v_neg(a), v_add(two, e)), v_fma(e, v_add(two, e), two));
-    return v_select(v_lt(z, v_zero()), v_scale(v_mul(p, negative), n), positive);
+    vec n, e, a, m = decay_of(z, &n, &e, &a), one = v_set1(1), b = v_add(one, e);
+    mask negative = v_lt(z, v_zero());
+    vec part = v_mul(v_mul(e, v_select(negative, b, v_add(e, e))), v_div(one, mish_denominator(z, e, b)));
+    return v_sub(v_max(z, v_zero()), v_select(negative, exp_times(v_nfma(a, part, a), m, n), v_mul(a, part)));
 }
 static inline vec d_mish(vec z) {
-    vec one = v_set1(1), two = v_set1(2), four = v_set1(4);
-    vec n, a = v_min(v_set1(DECAY_HIGHEST), v_abs(z)), p = exp_parts(v_neg(a), &n), e = v_scale(p, n);
-    vec above = v_fma(two, e, one), slope = v_mul(v_mul(four, a), v_add(one, e)); /* times e or e^2, over d^2 */
-    vec d_positive = v_fma(v_add(e, e), e, above), d_negative = v_fma(e, v_add(two, e), two);
-    vec positive = v_div(v_add(above, v_div(v_mul(v_mul(e, e), slope), d_positive)), d_positive);
-    vec negative = v_div(v_sub(v_add(two, e), v_div(slope, d_negative)), d_negative);
-    return v_select(v_lt(z, v_zero()), v_scale(v_mul(p, negative), n), positive);
+    vec n, e, a, m = decay_of(z, &n, &e, &a), one = v_set1(1), b = v_add(one, e);
+    mask negative = v_lt(z, v_zero());
+    vec d = mish_denominator(z, e, b), inverse = v_div(one, d);
+    vec below = v_nfma(a, v_fma(v_mul(e, e), e, v_mul(v_set1(4), v_mul(b, b))), v_mul(b, d));
+    vec above = v_mul(v_add(e, e), v_sub(v_mul(v_add(a, a), b), d));
+    vec part = v_mul(v_mul(v_mul(e, inverse), inverse), v_select(negative, below, above));
+    return v_select(negative, exp_times(v_sub(v_sub(one, a), part), m, n), v_add(one, part));
 }
 
 #endif /* LANES */

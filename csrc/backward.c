@@ -331,7 +331,9 @@ static void clip_losses(mlp_pass *pass) {
     bool binary = net->loss == MLP_LOSS_binary_cross_entropy;
     if (binary || net->loss == MLP_LOSS_categorical_cross_entropy) {
         mlp_targets targets = {.n_outputs = mlp_outputs(net), .n = pass->n, .stride = pass->stride, .y = pass->y};
-        mlp_activate_output(pass, false);
+        if (!binary) {
+            mlp_activate_output(pass, false);
+        }
         net->kernels->clipped_entropy(pass->losses, pass->z, &targets, binary);
     }
 }

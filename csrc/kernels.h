@@ -114,7 +114,7 @@ typedef struct {
     void (*scale_of)(void *scale, const double *weights, double factor, size_t n);
     /* dA = derivative by the output activations, for the records of a backward pass. */
     void (*output_gradient[MLP_N_LOSSES])(void *da, const void *a, const mlp_targets *targets);
-    void (*clipped_entropy)(double *losses, const void *a, const mlp_targets *t, bool binary); /* of outputs a */
+    void (*clipped_entropy)(double *losses, const void *a_or_z, const mlp_targets *t, bool binary); /* binary: z */
     void (*softmax)(void *a, size_t n_outputs, size_t n, size_t stride); /* in place, lanes layout */
 
     /* ---- Layers of few units, samples in the lanes: one row per unit. n samples = whole virtual vectors. */

@@ -87,7 +87,7 @@ static inline void softmax_sums(const real *z, size_t n_outputs, size_t stride, 
         top = v_max(top, v_load(z + k * stride));
     }
     for (size_t k = 0; k < n_outputs; k++) {
-        total = v_add(total, f_exp(v_sub(v_load(z + k * stride), top)));
+        total = v_add(total, f_decay(v_sub(v_load(z + k * stride), top)));
     }
     *largest = top;
     *sum = total;
@@ -113,7 +113,7 @@ static void loss_categorical(double *losses, void *derivative, const void *logit
         vec factor = v_load(scale + s);
         for (size_t k = 0; k < t->n_outputs; k++) {
             size_t at = k * t->stride + s;
-            vec a = v_div(f_exp(v_sub(v_load(z + at), largest)), sum);
+            vec a = v_div(f_decay(v_sub(v_load(z + at), largest)), sum);
             v_store(dz + at, scaled(v_sub(v_mul(y_sum, a), v_load(y + at)), factor));
         }
     }
@@ -126,20 +126,25 @@ static void softmax(void *outputs, size_t n_outputs, size_t n, size_t stride) {
         softmax_sums(a + s, n_outputs, stride, &largest, &log_of_sum, &sum);
         for (size_t k = 0; k < n_outputs; k++) {
             size_t at = k * stride + s;
-            v_store(a + at, v_div(f_exp(v_sub(v_load(a + at), largest)), sum));
+            v_store(a + at, v_div(f_decay(v_sub(v_load(a + at), largest)), sum));
         }
     }
 }
 
-/* Cross-entropies from the outputs, as scikit-learn reports them: probabilities in [epsilon, 1 - epsilon]. */
+/* Cross-entropies as scikit-learn reports them: of probabilities in [epsilon, 1 - epsilon], where log(1 - p) shows the
+ * last bit of p. So binary ones are given z: p must be rounded like the plain formula, which f_sigmoid improves on. */
 static void clipped_entropy(double *losses, const void *outputs, const mlp_targets *t, bool binary) {
-    const real *a = outputs, *y = t->y;
+    const real *a_or_z = outputs, *y = t->y;
     const real epsilon = (real)(REAL_IS_DOUBLE ? 0x1p-52 : 0x1p-23);
     vec one = v_set1(1), least = v_set1(epsilon), most = v_set1(1 - epsilon);
     for (size_t s = 0; s < t->n; s += LANES) {
         for (size_t k = 0; k < t->n_outputs; k++) {
             size_t at = k * t->stride + s;
-            vec p = v_min(most, v_max(least, v_load(a + at))), target = v_load(y + at);
+            vec p = v_load(a_or_z + at), target = v_load(y + at);
+            if (binary) {
+                p = v_div(one, v_add(one, f_exp(v_neg(p))));
+            }
+            p = v_min(most, v_max(least, p));
             vec likelihood = v_mul(target, f_log(p));
             if (binary) {
                 likelihood = v_add(likelihood, v_mul(v_sub(one, target), f_log(v_sub(one, p))));

@@ -20,6 +20,8 @@ typedef __m256d vec;
 #define MANTISSA_BITS 52
 #define EXPONENT_BIAS 1023
 #define SMALLEST_NORMAL 0x1p-1022
+#define SCALE_UP 768
+#define SCALED_BACK 0x1p-768
 #define SQRT_HALF_BITS 0x3fe6a09e667f3bcdLL
 #define TWO_TO_MANTISSA 0x1p52
 #else
@@ -34,6 +36,8 @@ typedef __m256 vec;
 #define MANTISSA_BITS 23
 #define EXPONENT_BIAS 127
 #define SMALLEST_NORMAL 0x1p-126f
+#define SCALE_UP 96
+#define SCALED_BACK 0x1p-96f
 #define SQRT_HALF_BITS 0x3f3504f3
 #define TWO_TO_MANTISSA 0x1p23f
 #endif
@@ -110,6 +114,11 @@ static inline vec v_pow2(vec n) {
 static inline vec v_scale(vec x, vec n) {
     vec half = v_round(V(mul)(n, V(set1)((real)0.5)));
     return V(mul)(V(mul)(x, v_pow2(half)), v_pow2(V(sub)(n, half)));
+}
+static inline vec v_scale_down(vec x, vec n) {
+    vec shifter = V(set1)((real)1.5 * TWO_TO_MANTISSA + (EXPONENT_BIAS + SCALE_UP));
+    vec power = V_FROM_BITS(VI(slli)(V_BITS(V(add)(n, shifter)), MANTISSA_BITS));
+    return V(mul)(V(mul)(x, power), V(set1)(SCALED_BACK));
 }
 static inline void v_split(vec x, vec *m, vec *e) {
     mask subnormal = v_lt(x, V(set1)(SMALLEST_NORMAL));

@@ -19,6 +19,8 @@ typedef uint64_t real_bits;
 #define MANTISSA_BITS 52
 #define EXPONENT_BIAS 1023
 #define SMALLEST_NORMAL 0x1p-1022
+#define SCALE_UP 768
+#define SCALED_BACK 0x1p-768
 #define SQRT_HALF_BITS 0x3fe6a09e667f3bcdu
 #else
 typedef float real;
@@ -26,6 +28,8 @@ typedef uint32_t real_bits;
 #define MANTISSA_BITS 23
 #define EXPONENT_BIAS 127
 #define SMALLEST_NORMAL 0x1p-126f
+#define SCALE_UP 96
+#define SCALED_BACK 0x1p-96f
 #define SQRT_HALF_BITS 0x3f3504f3u
 #endif
 
@@ -113,6 +117,11 @@ static inline vec v_pow2(vec n) {
 static inline vec v_scale(vec x, vec n) {
     vec half = v_round(n * (real)0.5);
     return x * v_pow2(half) * v_pow2(n - half);
+}
+/* The same in fewer steps for n from -3/2 EXPONENT_BIAS to 0: by way of a product that is normal. */
+static inline vec v_scale_down(vec x, vec n) {
+    const vec shifter = (real)1.5 * TWO_TO_MANTISSA + (EXPONENT_BIAS + SCALE_UP);
+    return x * v_from_bits(v_bits(n + shifter) << MANTISSA_BITS) * SCALED_BACK;
 }
 /* x = m 2^e with m from sqrt(1/2) to sqrt(2), for positive finite x, subnormal ones included. */
 static inline void v_split(vec x, vec *m, vec *e) {
