@@ -60,6 +60,9 @@ typedef struct {
     mlp_update update;
 } step;
 
+/* What the update of a parameter takes, in operations of a product: Adam waits for the divider, the others for memory. */
+#define UPDATE_WORK 20.0
+
 enum { RANGE = 1 << 15 }; /* parameters a task: what they and their state take fits the L2 cache */
 
 static void update_range(void *context, size_t t, size_t thread) {
@@ -106,7 +109,7 @@ void mlp_step(mlp_network *net, const void *gradient, double rate, const mlp_cal
         decay_weights(net, 1.0 - rate * o->weight_decay);
     }
     size_t n_tasks = (net->n_parameters + RANGE - 1) / RANGE;
-    mlp_parallel(call->pool, mlp_threads_for(call, 4.0 * (double)net->n_parameters), n_tasks, update_range, &s);
+    mlp_parallel(call->pool, mlp_threads_for(call, UPDATE_WORK * (double)net->n_parameters), n_tasks, update_range, &s);
 }
 
 /* ---- Settings. */

@@ -17,7 +17,7 @@ enum { CHUNK_ROWS = 1024 };
 enum { MANY_OUTPUTS = 16 };
 
 /* A region of less work is faster on one thread. */
-static const double shared_work = 8e6;
+static const double shared_work = 1e6;
 
 size_t mlp_whole_vectors(const mlp_network *net, size_t n) {
     size_t vector = MLP_VECTOR_BYTES / net->item;
