@@ -36,6 +36,14 @@ typedef enum { OUTPUT_ELEMENTWISE, OUTPUT_EXP, OUTPUT_SOFTMAX } mlp_output;
 
 typedef struct mlp_rule mlp_rule;
 
+/* Blocks that training needs and the next call will need again: taking them from the system anew costs a wide network as
+ * much as a third of a step. NULL while a call has them, or there are none. */
+typedef struct {
+    void *gradient, *parameters; /* real [N] */
+    void *state;                 /* real [n_state] of the optimizer's */
+} mlp_spare;
+void mlp_free_spare(mlp_spare *spare);
+
 struct mlp_network {
     const mlp_kernels *kernels;
     mlp_dtype dtype;
@@ -60,6 +68,7 @@ struct mlp_network {
     uint64_t evaluations;
     mlp_history history;
     size_t history_capacity;
+    mlp_spare spare;
 };
 
 /* What a loss line of losses.h says besides its formulas. */

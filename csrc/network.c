@@ -148,6 +148,13 @@ static void lay_out(mlp_network *net, const mlp_spec *spec) {
     }
 }
 
+void mlp_free_spare(mlp_spare *spare) {
+    free(spare->gradient);
+    free(spare->parameters);
+    free(spare->state);
+    *spare = (mlp_spare){0};
+}
+
 mlp_network *mlp_create(const mlp_spec *spec) {
     mlp_network *net = calloc(1, sizeof *net);
     if (net == NULL) {
@@ -197,6 +204,7 @@ void mlp_destroy(mlp_network *network) {
     free(network->loss_parameters);
     free(network->parameters);
     free(network->state);
+    mlp_free_spare(&network->spare);
     free(network->history.loss);
     free(network->history.validation_loss);
     free(network->history.learning_rate);

@@ -167,6 +167,8 @@ static const char *renew_state(mlp_network *net, const mlp_rule *rule, const mlp
         }
     }
     free(net->state);
+    free(net->spare.state); /* it was of the old size */
+    net->spare.state = NULL;
     net->state = state;
     net->n_state = n;
     return NULL;

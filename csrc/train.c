@@ -40,9 +40,22 @@ typedef struct {
 /* ---- Snapshots. */
 enum { SLICE_BYTES = 1 << 24 };
 
-static bool make_snapshot(snapshot *s, const mlp_network *net) {
-    s->parameters = mlp_reserve(net->n_parameters, net->item);
-    s->state = mlp_reserve(net->n_state, net->item);
+/* A block that the last call has left, or a new one. */
+static void *take_block(void **spare, size_t n, size_t item) {
+    void *block = *spare != NULL ? *spare : mlp_reserve(n, item);
+    *spare = NULL;
+    return block;
+}
+
+static void leave_block(void **spare, void *block) {
+    if (block != NULL) { /* else it has not been taken */
+        *spare = block;
+    }
+}
+
+static bool make_snapshot(snapshot *s, const mlp_network *net, mlp_spare *spare) {
+    s->parameters = take_block(&spare->parameters, net->n_parameters, net->item);
+    s->state = take_block(&spare->state, net->n_state, net->item);
     return s->parameters != NULL && s->state != NULL;
 }
 
@@ -112,9 +125,9 @@ static bool prepare(training *t) {
         t->order = malloc(n * sizeof *t->order);
     }
     t->crew = mlp_crew_create(net, t->batch, TRAINS, t->call, NULL);
-    t->gradient = mlp_reserve(net->n_parameters, net->item);
+    t->gradient = take_block(&net->spare.gradient, net->n_parameters, net->item);
     if ((shuffled && t->order == NULL) || t->crew == NULL || t->gradient == NULL ||
-        !make_snapshot(&t->epoch_start, net) || !settle(t, &t->data, t->settled)) {
+        !make_snapshot(&t->epoch_start, net, &net->spare) || !settle(t, &t->data, t->settled)) {
         return false;
     }
     if (net->rule->update == NULL) {
@@ -131,19 +144,20 @@ static bool prepare(training *t) {
     }
     t->online = mlp_is_online(net, &t->data, t->settings, t->batch);
     const mlp_stopping *stopping = &t->settings->stopping;
-    return stopping->patience == 0 || !stopping->restore_best || make_snapshot(&t->best, net);
+    return stopping->patience == 0 || !stopping->restore_best || make_snapshot(&t->best, net, &(mlp_spare){0});
 }
 
 static void clean_up(training *t) {
     mlp_search_destroy(t->search);
     mlp_crew_destroy(t->crew);
     mlp_crew_destroy(t->validation_crew);
-    free_snapshot(&t->epoch_start);
+    leave_block(&t->net->spare.gradient, t->gradient);
+    leave_block(&t->net->spare.parameters, t->epoch_start.parameters);
+    leave_block(&t->net->spare.state, t->epoch_start.state);
     free_snapshot(&t->best);
     for (size_t i = 0; i < sizeof t->settled / sizeof *t->settled; i++) {
         free(t->settled[i]);
     }
-    free(t->gradient);
     free(t->order);
 }
 
