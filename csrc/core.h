@@ -308,6 +308,11 @@ mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t 
 /* anew: of 0..n-1, else of what order holds; false: the call is to end */
 bool mlp_permute(int64_t *order, size_t n, bool anew, const mlp_random *random, mlp_call *call);
 
+/* ---- powers.c: the same bits with every C library */
+double mlp_whole_power(double x, uint64_t n);
+double mlp_power(double x, double p); /* x >= 1; 0 below 10^-304 */
+double mlp_half_cosine(double t);     /* from 1 to 0 as t goes from 0 to 1 */
+
 /* ---- schedules.c */
 void mlp_plateau_step(mlp_progress *progress, const mlp_schedule *schedule, double value);
 

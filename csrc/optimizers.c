@@ -82,7 +82,7 @@ static void decay_weights(const mlp_network *net, double factor) {
 
 void mlp_step(mlp_network *net, const void *gradient, double rate, const mlp_call *call) {
     const mlp_optimizer *o = &net->optimizer;
-    double t = (double)net->progress.optimizer_step + 1;
+    uint64_t t = net->progress.optimizer_step + 1;
     step s = {.net = net,
               .gradient = gradient,
               .update = {.rate = rate,
@@ -97,8 +97,8 @@ void mlp_step(mlp_network *net, const void *gradient, double rate, const mlp_cal
                          .eta_plus = o->eta_plus,
                          .step_min = o->step_min,
                          .step_max = o->step_max,
-                         .correction_1 = o->beta_1 > 0 ? 1.0 - pow(o->beta_1, t) : 1.0,
-                         .correction_2 = o->beta_2 > 0 ? sqrt(1.0 - pow(o->beta_2, t)) : 1.0}};
+                         .correction_1 = o->beta_1 > 0 ? 1.0 - mlp_whole_power(o->beta_1, t) : 1.0,
+                         .correction_2 = o->beta_2 > 0 ? sqrt(1.0 - mlp_whole_power(o->beta_2, t)) : 1.0}};
     if (o->classic && net->rule->update == sgd_update) {
         s.update.gradient_rate = rate;
         s.update.rate = 1.0;

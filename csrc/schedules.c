@@ -3,18 +3,16 @@
 
 #include <math.h>
 
-static const double pi = 3.14159265358979323846;
-
 /* From `from` to `to` along half a cosine as t goes from 0 to 1 (Loshchilov and Hutter, 2017). */
 static double anneal(double from, double to, double t) {
-    return to + (from - to) * 0.5 * (1.0 + cos(pi * fmin(fmax(t, 0.0), 1.0)));
+    return to + (from - to) * mlp_half_cosine(fmin(fmax(t, 0.0), 1.0));
 }
 
 double mlp_multiplier(const mlp_schedule *s, double epochs, double step) {
     switch (s->kind) {
-    case MLP_STEP_DECAY: return pow(s->factor, floor(epochs / s->epochs));
-    case MLP_EXPONENTIAL_DECAY: return pow(s->factor, floor(epochs));
-    case MLP_INVERSE_SCALING: return pow(floor(epochs) + 1.0, -s->power);
+    case MLP_STEP_DECAY: return mlp_whole_power(s->factor, (uint64_t)(epochs / s->epochs));
+    case MLP_EXPONENTIAL_DECAY: return mlp_whole_power(s->factor, (uint64_t)epochs);
+    case MLP_INVERSE_SCALING: return mlp_power(floor(epochs) + 1.0, -s->power);
     case MLP_COSINE_DECAY:
         if (epochs < s->warmup) {
             return fmin((epochs + step) / s->warmup, 1.0);
