@@ -1,0 +1,184 @@
+"""Odd sizes of everything at once: widths, batches, dtypes, activations and losses against the NumPy twin, and the same
+bits over threads and instruction sets.
+
+The cases are drawn once, from a fixed seed; every regime and every edge of a tile is met by several.
+"""
+
+import itertools
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import make_data
+from reference import ACTIVATIONS, LOSSES, Twin
+
+import mlpc
+from mlpc import _core
+
+SIZES = (1, 2, 3, 5, 7, 17, 31, 33, 63, 65, 127, 129, 1000)
+MOST_PRODUCTS = 4e6  # of one forward pass: the twin's time
+
+
+def cases(n, seed, most=MOST_PRODUCTS, least=0.0):
+    """Layer sizes, rows, activations of the hidden layers and a loss, n of each."""
+    rng, found = np.random.default_rng(seed), []
+    while len(found) < n:
+        sizes = [int(width) for width in rng.choice(SIZES, rng.integers(2, 5))]
+        rows = int(rng.choice(SIZES))
+        products = rows * sum(a * b for a, b in itertools.pairwise(sizes))
+        hidden = [str(name) for name in rng.choice(list(ACTIVATIONS), len(sizes) - 2)]
+        loss = list(LOSSES)[len(found) % len(LOSSES)]
+        if loss == "categorical_cross_entropy":
+            sizes[-1] = max(2, sizes[-1])
+        if least <= products <= most:
+            found.append((sizes, rows, hidden, loss))
+    return found
+
+
+def build(case, dtype, **settings):
+    """A network with parameters that keep its activations of order 1, and data for it in its dtype."""
+    sizes, rows, hidden, loss = case
+    rng = np.random.default_rng([rows, *sizes])
+    net = mlpc.Network(sizes, loss=loss, hidden_activation=hidden, dtype=dtype, seed=0, **settings)
+    vector = rng.normal(size=net.n_parameters)
+    for weight in Twin(sizes).unpack(vector)[0]:
+        weight *= 1.0 / math.sqrt(len(weight))
+    net.parameters = vector
+    X, y = make_data(rng, rows, sizes[0], sizes[-1], loss)
+    return net, X.astype(dtype), y if y.dtype == np.int64 else y.astype(dtype)
+
+
+def apart(got, expected):
+    """The distance, relative to the expected array and never to less than 1e-3 an element."""
+    expected = np.asarray(expected, dtype=np.float64)
+    assert np.shape(got) == expected.shape
+    return np.linalg.norm(got - expected) / (np.linalg.norm(expected) + 1e-3 * math.sqrt(expected.size))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_twin(dtype):
+    tolerance = 1e-4 if dtype == "float32" else 1e-11
+    for case in cases(600, seed=1):
+        net, X, y = build(case, dtype)
+        sizes, _, hidden, loss = case
+        twin = Twin(sizes, hidden, loss)
+        expected = twin.evaluate(net.parameters, X, y)
+        objective, gradient = net.objective_and_gradient(X, y)
+        assert apart(net.forward(X), expected.A[-1]) < tolerance, case
+        assert apart(objective, expected.objective) < tolerance, case
+        assert apart(net.input_gradient(X, y), expected.input_gradient) < tolerance, case
+        for got, wanted in zip(net.unpack(gradient), twin.unpack(expected.gradient), strict=True):
+            for a, b in zip(got, wanted, strict=True):  # each weight matrix and bias by itself
+                assert apart(a, b) < tolerance, (case, a.shape)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_step_is_the_gradient_times_the_rate(dtype):
+    """Training has kernels of its own where the update is fused into the products."""
+    for case in cases(300, seed=2):
+        net, X, y = build(case, dtype, optimizer=mlpc.SGD(0.125))
+        before, gradient = net.parameters.copy(), net.gradient(X, y)
+        net.fit(X, y, epochs=1, batch_size=None)
+        assert apart((before - net.parameters) / 0.125, gradient) < (1e-4 if dtype == "float32" else 1e-12), case
+
+
+def trained(case, dtype, optimizer, n_threads, dropout):
+    net, X, y = build(case, dtype, optimizer=optimizer, dropout=dropout)
+    net.parameters *= 0.3  # none of them diverges
+    full = isinstance(optimizer, mlpc.LBFGS | mlpc.Rprop)
+    net.fit(X, y, epochs=2, batch_size=None if full else max(1, 2 * len(X) // 3), n_threads=n_threads)
+    results = [net.parameters, net.history.loss, net.predict_proba(X), net.gradient(X, y), net.sample_losses(X, y)]
+    return b"".join(result.tobytes() for result in results)
+
+
+RULES = [
+    mlpc.SGD(1e-3),
+    mlpc.SGD(1e-3, momentum=0.9, nesterov=True),
+    mlpc.Adam(),
+    mlpc.AdamW(),
+    mlpc.RMSprop(1e-4, momentum=0.5),
+    mlpc.Rprop(1e-3),
+    mlpc.LBFGS(),
+    mlpc.SGD(1e-3, clip_norm=0.1),
+]
+
+
+def settings(i):
+    """Optimizer and dropout of the i-th case."""
+    optimizer = RULES[i % len(RULES)]
+    return optimizer, 0.0 if i % 3 or isinstance(optimizer, mlpc.LBFGS | mlpc.Rprop) else 0.3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_threads_leave_the_bits_alone(dtype):
+    """Steps from a million to a hundred million operations: sharing begins at one million."""
+    for i, case in enumerate(cases(64, seed=3, least=2e5, most=2e7)):
+        optimizer, dropout = settings(i)
+        alone = trained(case, dtype, optimizer, 1, dropout)
+        for n_threads in (2, 3, 16):
+            assert trained(case, dtype, optimizer, n_threads, dropout) == alone, (case, optimizer, n_threads)
+
+
+DIGEST = """
+import hashlib, sys
+sys.path.insert(0, {tests!r})
+import test_sizes
+for dtype in ("float32", "float64"):
+    for i, case in enumerate(test_sizes.cases(96, seed=4, most=1e6)):
+        optimizer, dropout = test_sizes.settings(i)
+        print(hashlib.sha256(test_sizes.trained(case, dtype, optimizer, 2, dropout)).hexdigest())
+"""
+
+
+def test_instruction_sets_leave_the_bits_alone():
+    code, digests = DIGEST.format(tests=str(Path(__file__).parent)), {}
+    for kernels in _core.KERNELS:
+        if kernels == "generic":  # multiplies and adds in two steps
+            continue
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code],
+            env=os.environ | {"MLPC_ISA": kernels},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        digests[kernels] = done.stdout.split()
+        assert len(digests[kernels]) == 192
+    assert len({tuple(digest) for digest in digests.values()}) <= 1, digests
+
+
+LOSSES_OF_A_LOGIT = {  # for the targets 0 and 1
+    "binary_cross_entropy": (lambda z: np.logaddexp(0, z), lambda z: np.logaddexp(0, -z)),
+    "categorical_cross_entropy": (lambda z: np.logaddexp(0, -z), lambda z: np.logaddexp(0, z)),
+    "poisson": (np.exp, lambda z: np.exp(z) - 1 - z),
+    "log_cosh": (lambda z: np.logaddexp(z, -z) - np.log(2), lambda z: np.logaddexp(z - 1, 1 - z) - np.log(2)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("loss", LOSSES_OF_A_LOGIT)
+def test_losses_at_the_edges_of_exp(loss, dtype):
+    """Where exp overflows, and where its result is subnormal or nothing; at zeros and at subnormal numbers."""
+    info, K = np.finfo(dtype), 2 if loss == "categorical_cross_entropy" else 1
+    edges = np.log([float(info.max), float(info.tiny), float(info.smallest_subnormal), float(info.eps)])
+    z = np.concatenate([edges * scale for scale in (1, -1, 0.5, -0.5, 1 - 1e-6, 1 + 1e-6, 1e4, -1e4)])
+    z = np.concatenate([z, [0.0, -0.0, info.smallest_subnormal, -info.tiny, info.tiny]]).astype(dtype)
+    if loss == "poisson":
+        z = z[z < 0.999 * edges[0]]
+    net = mlpc.Network([1, K], loss=loss, dtype=dtype, bias=False, seed=0)
+    net.parameters = np.eye(1, K).ravel()  # the first logit is x, the other one 0
+    for target in (0, 1):
+        y = np.full(len(z), target)
+        with np.errstate(under="ignore"):
+            expected = LOSSES_OF_A_LOGIT[loss][target](z.astype(np.float64))
+        error = np.abs(net.sample_losses(z[:, None], y) - expected)
+        small = float(info.smallest_subnormal) if loss in ("binary_cross_entropy", "poisson") else float(info.eps)
+        slack = 4 * small + 4 * float(info.eps) * (expected + (loss == "poisson") * target)
+        assert (error <= slack).all(), z[error > slack]
+        assert not np.isnan(net.gradient(z[:, None], y)).any()
+        assert not np.isnan(net.input_gradient(z[:, None], y)).any()
