@@ -173,7 +173,7 @@ static inline vec f_decay(vec x) { /* exp(-|x|), as f_exp */
     return v_scale_down(exp_of_rest(exp_rest(within, n)), n);
 }
 
-static inline vec f_expm1(vec x) { /* 1.25 ulp; r as high - low, because the 1 cancels */
+static inline vec f_expm1(vec x) { /* 1.5 ulp; r as high - low, because the 1 cancels */
     vec within = v_min(v_set1(EXP_HIGHEST), v_max(v_set1(EXPM1_LOWEST), x)), n = exp_exponent(within);
     vec high = exp_high(within, n), low = v_mul(n, v_set1(LN2_LOW)), r = v_sub(high, low);
     vec tail = v_fma(v_mul(POLYNOMIAL(r, exp_coefficients), r), r, v_neg(low)); /* exp(r) - 1 - high */

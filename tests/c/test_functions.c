@@ -289,7 +289,7 @@ static vec log1p_unit_of_size(vec x) { return log1p_unit(v_min(v_set1(1), v_abs(
 static const function functions[] = {
     {"exp", f_exp, ref_exp, -(double)DECAY_HIGHEST, (double)EXP_HIGHEST, 1.25},
     {"decay", f_decay, ref_decay, 0, (double)DECAY_HIGHEST, 1.25},
-    {"expm1", f_expm1, ref_expm1, -50, (double)EXP_HIGHEST, 1.25},
+    {"expm1", f_expm1, ref_expm1, -50, (double)EXP_HIGHEST, 1.5},
     {"log", f_log, ref_log, 0, 4, 1},
     {"log1p_unit", log1p_unit_of_size, ref_log1p_unit, 0, 1, 1.5},
 #define FUNCTION(name, low, high, bound) {"g_" #name, g_##name, ref_##name, low, high, bound}
@@ -301,7 +301,7 @@ static const function functions[] = {
     FUNCTION(identity, -9, 9, 0),
     FUNCTION(relu, -9, 9, 0),
     FUNCTION(leaky_relu, -9, 9, 0.5),
-    FUNCTION(elu, -50, 9, 1.25),
+    FUNCTION(elu, -50, 9, 1.5),
     FUNCTION(selu, -50, 9, 3),
     FUNCTION(softplus, -(double)DECAY_HIGHEST, 40, 2),
     FUNCTION(softsign, -9, 9, 1.5),
