@@ -328,7 +328,7 @@ def interrupt(seconds, call):
 @pytest.mark.parametrize("batch_size", [0, 50])
 def test_interrupt_leaves_the_last_completed_step(batch_size):
     delays = []
-    for _ in range(3):
+    while len(delays) < 8 and min(delays, default=1.0) >= 0.05:  # another process may have the processor
         net, X, y = large()
         delays.append(interrupt(0.2, partial(fit, net, X, y, epochs=300, batch_size=batch_size)))
         per_epoch = 1 if batch_size == 0 else len(X) // batch_size
