@@ -123,7 +123,7 @@ def check_dtype(dtype: DTypeLike) -> str:
         raise TypeError(f"{expected}, got None")
     try:
         found = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):  # NumPy evaluates texts with commas
         raise ValueError(f"{expected}, got {dtype!r}") from None
     if found not in (np.float32, np.float64):
         raise ValueError(f"{expected}, got {found}")

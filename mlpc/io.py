@@ -254,6 +254,7 @@ def _spec_to_json(spec: _spec.Spec) -> dict[str, Any]:
 
 def _spec_from_json(fields: dict[str, Any]) -> _spec.Spec:
     fields = dict(fields)
+    _check.choice("dtype", fields["dtype"], ("float32", "float64"))
     if isinstance(fields["loss"], dict):
         fields["loss"] = _settings_from_json(fields["loss"], losses)
     if fields["initializer"] is not None:

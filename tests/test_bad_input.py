@@ -98,6 +98,7 @@ NETWORKS = {
     "bias": ({"bias": "no"}, TypeError, "bias"),
     "dtype": ({"dtype": "float16"}, ValueError, "dtype|float16|float32"),
     "dtype text": ({"dtype": "double precision"}, ValueError, "dtype"),
+    "dtype with a comma": ({"dtype": ",loat64"}, ValueError, "dtype"),
     "seed": ({"seed": -1}, ValueError, "seed|-1"),
     "seed text": ({"seed": "0"}, TypeError, "seed"),
     "seed fraction": ({"seed": 0.5}, TypeError, "seed"),

@@ -35,9 +35,12 @@ def model(tmp_path_factory):
     )
     net.fit(X, Y, epochs=2, batch_size=4, callbacks=lambda net, epoch, logs: logs.update(score=1.0))
     net.save(path)
-    whole = path.read_bytes()
-    (size,) = struct.unpack("<Q", whole[:8])
-    entries = json.loads(whole[8 : 8 + size])
+    saved = path.read_bytes()
+    (size,) = struct.unpack("<Q", saved[:8])
+    entries = json.loads(saved[8 : 8 + size])
+    # safetensors writes the metadata in another order every time; the mutations are to be the same ones.
+    entries["__metadata__"] = dict(sorted(entries["__metadata__"].items()))
+    whole = saved[:8] + json.dumps(entries, separators=(",", ":")).encode().ljust(size) + saved[8 + size :]
     metadata = entries.pop("__metadata__")
     types = {"F64": np.float64}
     tensors = {
