@@ -22,8 +22,10 @@ static void add_columns(void *context, size_t row, size_t n_rows, size_t column,
     }
 }
 
-/* dW[l] and db[l] (+)= of this block: dW = A[l-1]^T dZ, db = the column sums of dZ. */
-static bool layer_gradient(mlp_pass *pass, size_t l, const void *dz, void *gradient, bool accumulate) {
+/* dW[l] and db[l] (+)= of this block: dW = A[l-1]^T dZ, db = the column sums of dZ. With an update dW goes into the
+ * weights. */
+static bool layer_gradient(mlp_pass *pass, size_t l, const void *dz, void *gradient, bool accumulate,
+                           const mlp_update *update) {
     const mlp_network *net = pass->net;
     const mlp_layer *layer = &net->layers[l];
     size_t ld;
@@ -37,10 +39,22 @@ static bool layer_gradient(mlp_pass *pass, size_t l, const void *dz, void *gradi
         void *db = net->bias ? mlp_at(net, gradient, layer->biases) : NULL;
         net->kernels->single_gradient(mlp_at(net, gradient, layer->weights), db, a, ld, dz, pass->n, layer->n_in,
                                       accumulate);
+        if (update != NULL) {
+            void *dw = mlp_at(net, gradient, layer->weights);
+            mlp_adam to = mlp_adam_at(net, layer->weights, update);
+            net->kernels->add_penalty(dw, to.p, 0.0, update->l2, layer->n_in);
+            net->kernels->scale(to.p, update->decay, layer->n_in);
+            net->kernels->update_adam(to.p, dw, to.m, to.v, layer->n_in, update);
+        }
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * pass->n));
     }
     backward_end end = {
         .pass = pass, .layer = l, .db = mlp_at(net, gradient, layer->biases), .dz = dz, .accumulate = accumulate};
+    mlp_adam adam;
+    if (update != NULL) {
+        adam = mlp_adam_at(net, layer->weights, update);
+        adam.ld = layer->n_out;
+    }
     return mlp_multiply(&(mlp_product){.kernels = net->kernels,
                                        .c = mlp_at(net, gradient, layer->weights),
                                        .ldc = layer->n_out,
@@ -50,6 +64,7 @@ static bool layer_gradient(mlp_pass *pass, size_t l, const void *dz, void *gradi
                                        .n = layer->n_out,
                                        .k = pass->n,
                                        .accumulate = accumulate,
+                                       .adam = update != NULL ? &adam : NULL,
                                        .done = net->bias ? add_columns : NULL,
                                        .context = &end},
                         &pass->team);
@@ -118,19 +133,19 @@ static bool backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wante
         if (wanted->records != NULL) {
             mlp_copy_out(pass, dz, lanes, ld, layer->n_out, wanted->records[l - 1].dz, first);
         }
-        if (gradient != NULL && !layer_gradient(pass, l, dz, gradient, accumulate)) {
-            return false;
-        }
-        if (l == 1 && wanted->input_gradient == NULL) {
-            break;
-        }
         /* Records want dA by itself. */
         bool through = l > 1 && wanted->records == NULL;
-        if (!layer_input_gradient(pass, l, dz, da, through)) {
+        if ((l > 1 || wanted->input_gradient != NULL) && !layer_input_gradient(pass, l, dz, da, through)) {
+            return false;
+        }
+        /* After dA: it may go into the weights. */
+        if (gradient != NULL && !layer_gradient(pass, l, dz, gradient, accumulate, wanted->update)) {
             return false;
         }
         if (l == 1) {
-            mlp_copy_out(pass, da, below, ld_in, layer->n_in, wanted->input_gradient, first);
+            if (wanted->input_gradient != NULL) {
+                mlp_copy_out(pass, da, below, ld_in, layer->n_in, wanted->input_gradient, first);
+            }
             break;
         }
         if (wanted->records != NULL) {

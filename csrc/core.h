@@ -159,7 +159,8 @@ typedef struct {
     mlp_right b;
     size_t m, n, k;
     bool accumulate;
-    const void *next; /* where the rows after A's lie: they are fetched meanwhile; NULL: they need not be */
+    const mlp_adam *adam; /* C goes through Adam's step in place of being kept, k in one part; or NULL */
+    const void *next;     /* where the rows after A's lie: they are fetched meanwhile; NULL: they need not be */
     /* Called with each part of C when it is complete, from any thread; NULL: nothing is to be done. */
     void (*done)(void *context, size_t row, size_t n_rows, size_t column, size_t n_columns);
     void *context;
@@ -271,11 +272,14 @@ typedef struct {
     void *input_gradient; /* real (n, n[0]) or NULL */
     double *sample_losses;
     const mlp_record *records;
-    bool clipped; /* losses of cross-entropies from probabilities kept off 0 and 1; derivatives as ever */
+    const mlp_update *update; /* the gradient of weights goes through Adam's step at once, that of biases is kept: for a
+                               * batch of one block; or NULL */
+    bool clipped;             /* losses of cross-entropies from probabilities kept off 0 and 1; derivatives as ever */
 } mlp_outputs_wanted;
 /* Losses and derivatives of a batch, by blocks and chunks; penalties are the caller's. */
 mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outputs_wanted *wanted, mlp_sums *sums);
 double mlp_data_term(const mlp_network *net, const mlp_sums *sums);
+double mlp_penalty_factor(const mlp_network *net, const mlp_sums *sums); /* of both penalties, for a batch */
 double mlp_penalty(const mlp_network *net, const mlp_sums *sums, const void *parameters);
 void mlp_add_penalty_gradient(const mlp_network *net, const mlp_sums *sums, const void *parameters, void *gradient);
 
@@ -286,9 +290,15 @@ struct mlp_rule {
     /* Parameters first..first+n, by their gradient and state alone; NULL: lbfgs, which is a search. */
     void (*update)(mlp_network *net, const void *gradient, size_t first, size_t n, const mlp_update *update);
     bool full_batch;
+    bool fuses; /* it is Adam's */
 };
 
-void mlp_step(mlp_network *net, const void *gradient, double rate, const mlp_call *call);
+/* What the next step's update needs. */
+mlp_update mlp_make_update(const mlp_network *net, double rate);
+/* Parameters from `first` on, as a product's target. */
+mlp_adam mlp_adam_at(const mlp_network *net, size_t first, const mlp_update *update);
+/* fused: the weights are done, biases are left. */
+void mlp_step(mlp_network *net, const void *gradient, const mlp_update *update, bool fused, const mlp_call *call);
 
 typedef struct mlp_search mlp_search;
 typedef mlp_status (*mlp_objective)(void *context, double *value, void *gradient); /* at the network's parameters */

@@ -3,8 +3,7 @@
 
 #include <stdlib.h>
 
-/* What penalties are multiplied by, for a batch. */
-static double penalty_factor(const mlp_network *net, const mlp_sums *sums) {
+double mlp_penalty_factor(const mlp_network *net, const mlp_sums *sums) {
     return !net->penalty_in_mean ? 1.0 : sums->weight > 0 ? 1.0 / sums->weight : 0.0;
 }
 
@@ -16,11 +15,11 @@ double mlp_penalty(const mlp_network *net, const mlp_sums *sums, const void *par
         first += net->l1 > 0 ? net->kernels->sum_abs(w, layer->n_in * layer->n_out) : 0.0;
         second += net->l2 > 0 ? net->kernels->dot(w, w, layer->n_in * layer->n_out) : 0.0;
     }
-    return (net->l1 * first + 0.5 * net->l2 * second) * penalty_factor(net, sums);
+    return (net->l1 * first + 0.5 * net->l2 * second) * mlp_penalty_factor(net, sums);
 }
 
 void mlp_add_penalty_gradient(const mlp_network *net, const mlp_sums *sums, const void *parameters, void *gradient) {
-    double factor = penalty_factor(net, sums);
+    double factor = mlp_penalty_factor(net, sums);
     for (size_t l = 1; l <= net->n_layers && (net->l1 > 0 || net->l2 > 0); l++) {
         const mlp_layer *layer = &net->layers[l];
         net->kernels->add_penalty(mlp_at(net, gradient, layer->weights), mlp_at(net, parameters, layer->weights),

@@ -38,8 +38,17 @@ typedef struct {
     double rate, momentum, beta_1, beta_2, epsilon, rho, eta_minus, eta_plus, step_min, step_max;
     double correction_1, correction_2; /* adam: 1 - beta_1^t, sqrt(1 - beta_2^t) */
     double gradient_rate;              /* sgd: multiplies the gradient before the velocity takes it */
+    double l2,
+        decay; /* of weights, in a fused update: the gradient takes l2 times them, then they are multiplied by decay */
     bool nesterov;
 } mlp_update;
+
+/* Where a product's elements go as gradients: parameters and their two means, in rows ld apart. */
+typedef struct {
+    void *p, *m, *v;
+    size_t ld;
+    const mlp_update *update;
+} mlp_adam;
 
 /* One block of targets for a loss: K outputs by `n` samples, lanes layout. */
 typedef struct {
@@ -82,12 +91,16 @@ typedef struct {
     const char *name;
     size_t item;  /* sizeof(real) */
     size_t lanes; /* elements of a vector */
+    size_t edge;  /* and of the shortest one that a product writes */
     size_t panel; /* columns of B that a product takes at a time */
 
     /* ---- Products. C (m, n), n <= panel, +=/= A (m, k) B (k, n); A's elements lie at a[i*a_row + p*a_k], B's rows at
      * b + p*ldb, whole vectors readable. C is written exactly n wide. */
     void (*product)(void *c, size_t ldc, const void *a, size_t a_row, size_t a_k, const void *b, size_t ldb, size_t m,
                     size_t n, size_t k, bool accumulate);
+    /* The same product, whose elements go through update_adam and are not kept; or NULL: do one after the other. */
+    void (*product_adam)(const mlp_adam *to, const void *a, size_t a_row, size_t a_k, const void *b, size_t ldb,
+                         size_t m, size_t n, size_t k);
     /* panel (k, panel), zeros past n up to a whole vector, from b (k, n); or from the rows of b (n, k). */
     void (*pack)(void *panel, const void *b, size_t ldb, size_t k, size_t n);
     void (*pack_transposed)(void *panel, const void *b, size_t ldb, size_t k, size_t n);

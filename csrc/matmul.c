@@ -16,11 +16,11 @@ enum { FETCH_ROWS = 12 };
 
 bool mlp_pause(mlp_call *call, double work) {
     call->work += work;
-    if (call->work < 1e7) {
+    if (call->poll == NULL || call->work < 1e7) {
         return false;
     }
     call->work = 0;
-    return call->poll != NULL && call->poll(call->context) != 0;
+    return call->poll(call->context) != 0;
 }
 
 /* A product cut into tasks: panels of columns, and where they are too few for the threads, parts of the rows. */
@@ -53,8 +53,9 @@ static void run_task(void *context, size_t t, size_t thread) {
     }
     size_t item = kernels->item, width = kernels->panel, j = t % c->n_panels * width, i = t / c->n_panels * c->rows;
     size_t columns = p->n - j < width ? p->n - j : width, rows = p->m - i < c->rows ? p->m - i : c->rows;
-    size_t whole = (columns + kernels->lanes - 1) / kernels->lanes * kernels->lanes;
-    bool pack = p->b.transposed || c->far_apart || (whole != columns && !p->b.padded);
+    bool whole = columns % kernels->lanes == 0;
+    size_t written = p->padded ? (columns + kernels->edge - 1) / kernels->edge * kernels->edge : columns;
+    bool pack = p->b.transposed || c->far_apart || !(whole || p->b.padded);
     size_t depth = MLP_PANEL_BYTES / (width * item);
     for (size_t q = 0; q < p->k; q += depth) { /* C takes up its chains where the last part of k left them */
         size_t k = p->k - q < depth ? p->k - q : depth, ld = p->b.ld;
@@ -67,15 +68,24 @@ static void run_task(void *context, size_t t, size_t thread) {
         }
         /* What follows the last part is done group by group, while the group is still in the L1 cache. */
         bool last = p->done != NULL && q + k == p->k;
-        size_t group = p->next != NULL ? FETCH_ROWS : last ? GROUP_ROWS : rows;
+        size_t group = p->next != NULL ? FETCH_ROWS : last && p->adam == NULL ? GROUP_ROWS : rows;
         for (size_t g = 0, n; g < rows; g += n) {
             n = rows - g >= 3 * group / 2 ? group : rows - g;
             if (p->next != NULL) {
                 fetch(p, i + g, n);
             }
-            kernels->product((char *)p->c + ((i + g) * p->ldc + j) * item, p->ldc,
-                             (const char *)p->a.data + ((i + g) * p->a.row + q * p->a.step) * item, p->a.row, p->a.step,
-                             right, ld, n, p->padded ? whole : columns, k, p->accumulate || q > 0);
+            const void *left = (const char *)p->a.data + ((i + g) * p->a.row + q * p->a.step) * item;
+            size_t at = (i + g) * p->ldc + j;
+            if (p->adam != NULL) {
+                mlp_adam to = *p->adam;
+                to.p = (char *)to.p + at * item;
+                to.m = (char *)to.m + at * item;
+                to.v = (char *)to.v + at * item;
+                kernels->product_adam(&to, left, p->a.row, p->a.step, right, ld, n, columns, k);
+            } else {
+                kernels->product((char *)p->c + at * item, p->ldc, left, p->a.row, p->a.step, right, ld, n, written, k,
+                                 p->accumulate || q > 0);
+            }
             if (last) {
                 p->done(p->context, i + g, n, j, columns);
             }

@@ -27,6 +27,13 @@ static void adam_update(mlp_network *net, const void *g, size_t first, size_t n,
                               state_vector(net, 1, first), n, u);
 }
 
+mlp_adam mlp_adam_at(const mlp_network *net, size_t first, const mlp_update *update) {
+    return (mlp_adam){.p = mlp_at(net, net->parameters, first),
+                      .m = state_vector(net, 0, first),
+                      .v = state_vector(net, 1, first),
+                      .update = update};
+}
+
 static size_t rmsprop_vectors(const mlp_optimizer *o) { return o->momentum > 0 ? 2 : 1; }
 
 static void rmsprop_update(mlp_network *net, const void *g, size_t first, size_t n, const mlp_update *u) {
@@ -48,9 +55,9 @@ static void rprop_update(mlp_network *net, const void *g, size_t first, size_t n
 static size_t lbfgs_vectors(const mlp_optimizer *o) { return 2 + 2 * o->history_size; }
 
 static const mlp_rule rules[] = {
-    {"sgd", sgd_vectors, sgd_update, false},    {"adam", two_vectors, adam_update, false},
-    {"adamw", two_vectors, adam_update, false}, {"rmsprop", rmsprop_vectors, rmsprop_update, false},
-    {"rprop", two_vectors, rprop_update, true}, {"lbfgs", lbfgs_vectors, NULL, true},
+    {"sgd", sgd_vectors, sgd_update, false, false},    {"adam", two_vectors, adam_update, false, true},
+    {"adamw", two_vectors, adam_update, false, true},  {"rmsprop", rmsprop_vectors, rmsprop_update, false, false},
+    {"rprop", two_vectors, rprop_update, true, false}, {"lbfgs", lbfgs_vectors, NULL, true, false},
 };
 
 /* ---- A step. */
@@ -80,34 +87,45 @@ static void decay_weights(const mlp_network *net, double factor) {
     }
 }
 
-void mlp_step(mlp_network *net, const void *gradient, double rate, const mlp_call *call) {
+mlp_update mlp_make_update(const mlp_network *net, double rate) {
     const mlp_optimizer *o = &net->optimizer;
     uint64_t t = net->progress.optimizer_step + 1;
-    step s = {.net = net,
-              .gradient = gradient,
-              .update = {.rate = rate,
-                         .gradient_rate = 1.0,
-                         .momentum = o->momentum,
-                         .nesterov = o->nesterov,
-                         .beta_1 = o->beta_1,
-                         .beta_2 = o->beta_2,
-                         .epsilon = o->epsilon,
-                         .rho = o->rho,
-                         .eta_minus = o->eta_minus,
-                         .eta_plus = o->eta_plus,
-                         .step_min = o->step_min,
-                         .step_max = o->step_max,
-                         .correction_1 = o->beta_1 > 0 ? 1.0 - mlp_whole_power(o->beta_1, t) : 1.0,
-                         .correction_2 = o->beta_2 > 0 ? sqrt(1.0 - mlp_whole_power(o->beta_2, t)) : 1.0}};
+    mlp_update u = {.rate = rate,
+                    .gradient_rate = 1.0,
+                    .momentum = o->momentum,
+                    .nesterov = o->nesterov,
+                    .beta_1 = o->beta_1,
+                    .beta_2 = o->beta_2,
+                    .epsilon = o->epsilon,
+                    .rho = o->rho,
+                    .eta_minus = o->eta_minus,
+                    .eta_plus = o->eta_plus,
+                    .step_min = o->step_min,
+                    .step_max = o->step_max,
+                    .decay = 1.0 - rate * o->weight_decay,
+                    .correction_1 = o->beta_1 > 0 ? 1.0 - mlp_whole_power(o->beta_1, t) : 1.0,
+                    .correction_2 = o->beta_2 > 0 ? sqrt(1.0 - mlp_whole_power(o->beta_2, t)) : 1.0};
     if (o->classic && net->rule->update == sgd_update) {
-        s.update.gradient_rate = rate;
-        s.update.rate = 1.0;
+        u.gradient_rate = rate;
+        u.rate = 1.0;
     } else if (o->classic) {
-        s.update.epsilon /= s.update.correction_2;
+        u.epsilon /= u.correction_2;
     }
-    if (o->weight_decay > 0) {
-        decay_weights(net, 1.0 - rate * o->weight_decay);
+    return u;
+}
+
+void mlp_step(mlp_network *net, const void *gradient, const mlp_update *update, bool fused, const mlp_call *call) {
+    if (fused) {
+        for (size_t l = 1; l <= net->n_layers && net->bias; l++) {
+            const mlp_layer *layer = &net->layers[l];
+            net->rule->update(net, gradient, layer->biases, layer->n_out, update);
+        }
+        return;
     }
+    if (net->optimizer.weight_decay > 0) {
+        decay_weights(net, update->decay);
+    }
+    step s = {.net = net, .gradient = gradient, .update = *update};
     size_t n_tasks = (net->n_parameters + RANGE - 1) / RANGE;
     mlp_parallel(call->pool, mlp_threads_for(call, UPDATE_WORK * (double)net->n_parameters), n_tasks, update_range, &s);
 }

@@ -23,6 +23,7 @@ typedef struct {
     void *gradient;     /* real [N] */
     int64_t *order;     /* [n] where epochs are shuffled */
     bool online;        /* the steps are online.c's */
+    bool fused;         /* a weight goes through its update as soon as its gradient is known */
     bool ordered;       /* it holds the order of an epoch of this call */
     mlp_search *search; /* lbfgs */
     snapshot epoch_start, best;
@@ -116,6 +117,18 @@ static mlp_status full_objective(void *context, double *value, void *gradient) {
     return status;
 }
 
+/* Steps of more operations are not fused: their caller would wait. */
+static const double longest_step = 3e8;
+
+static bool fuses(const training *t) {
+    const mlp_network *net = t->net;
+    const mlp_plan *plan = &t->crew->members[0].pass->plan;
+    bool weighted = t->data.weight.data != NULL || t->data.class_weight != NULL;
+    bool plain = net->optimizer.clip_norm == 0 && net->l1 == 0 && !(net->l2 > 0 && weighted);
+    return net->rule->fuses && net->kernels->product_adam != NULL && plain && !plan->lanes && t->batch <= plan->block &&
+           mlp_work(net, t->batch, true) <= longest_step;
+}
+
 static bool prepare(training *t) {
     mlp_network *net = t->net;
     size_t n = t->data.x.n_rows, batch = t->settings->batch_size;
@@ -142,6 +155,7 @@ static bool prepare(training *t) {
             return false;
         }
     }
+    t->fused = fuses(t);
     t->online = mlp_is_online(net, &t->data, t->settings, t->batch);
     const mlp_stopping *stopping = &t->settings->stopping;
     return stopping->patience == 0 || !stopping->restore_best || make_snapshot(&t->best, net, &(mlp_spare){0});
@@ -174,6 +188,22 @@ static mlp_status look_at_batch(training *t, size_t first, size_t n, mlp_sums *s
         mlp_add_penalty_gradient(net, sums, net->parameters, t->gradient);
         net->evaluations++;
     }
+    return status;
+}
+
+/* The same, and the weights' step: all or nothing, so the caller is not asked meanwhile. */
+static mlp_status fuse_batch(training *t, size_t first, size_t n, mlp_update *update, mlp_sums *sums, double *penalty) {
+    mlp_network *net = t->net;
+    mlp_batch batch = {.data = &t->data, .order = t->order, .first = first, .n = n};
+    mlp_outputs_wanted wanted = {.gradient = t->gradient, .clipped = t->settings->as_sklearn, .update = update};
+    mlp_sums all = {.weight = (double)n};
+    *penalty = mlp_penalty(net, &all, net->parameters);
+    update->l2 = net->l2 * mlp_penalty_factor(net, &all);
+    int (*poll)(void *) = t->call->poll;
+    t->call->poll = NULL;
+    mlp_status status = mlp_run_batch(t->crew, &batch, &wanted, sums);
+    t->call->poll = poll;
+    net->evaluations += status == MLP_OK;
     return status;
 }
 
@@ -229,7 +259,11 @@ static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
         size_t first = s * t->batch, rows = n - first < t->batch ? n - first : t->batch;
         mlp_sums sums;
         double penalty;
-        mlp_status status = look_at_batch(t, first, rows, &sums, &penalty);
+        double part = t->settings->partial ? 0.0 : (double)s * fraction;
+        double rate = net->optimizer.learning_rate * multiplier_at(t, hooked, part, fraction);
+        mlp_update update = mlp_make_update(net, rate);
+        mlp_status status = t->fused ? fuse_batch(t, first, rows, &update, &sums, &penalty)
+                                     : look_at_batch(t, first, rows, &sums, &penalty);
         if (status != MLP_OK) {
             return status;
         }
@@ -246,13 +280,11 @@ static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
             weight += sums.weight;
         }
         penalties += penalty;
-        double part = t->settings->partial ? 0.0 : (double)s * fraction;
-        double rate = net->optimizer.learning_rate * multiplier_at(t, hooked, part, fraction);
         if (s == 0) {
             report->learning_rate = rate;
         }
         clip(t);
-        mlp_step(net, t->gradient, rate, t->call);
+        mlp_step(net, t->gradient, &update, t->fused, t->call);
         net->progress.step++;
         net->progress.optimizer_step++;
         if (mlp_pause(t->call, 10.0 * (double)net->n_parameters)) {

@@ -86,8 +86,8 @@ def test_a_step_is_the_gradient_times_the_rate(dtype):
         assert apart((before - net.parameters) / 0.125, gradient) < (1e-4 if dtype == "float32" else 1e-12), case
 
 
-def trained(case, dtype, optimizer, n_threads, dropout):
-    net, X, y = build(case, dtype, optimizer=optimizer, dropout=dropout)
+def trained(case, dtype, optimizer, n_threads, dropout, **more):
+    net, X, y = build(case, dtype, optimizer=optimizer, dropout=dropout, **more)
     net.parameters *= 0.3  # none of them diverges
     full = isinstance(optimizer, mlpc.LBFGS | mlpc.Rprop)
     net.fit(X, y, epochs=2, batch_size=None if full else max(1, 2 * len(X) // 3), n_threads=n_threads)
@@ -121,6 +121,16 @@ def test_threads_leave_the_bits_alone(dtype):
         alone = trained(case, dtype, optimizer, 1, dropout)
         for n_threads in (2, 3, 16):
             assert trained(case, dtype, optimizer, n_threads, dropout) == alone, (case, optimizer, n_threads)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rule", [mlpc.Adam, mlpc.AdamW])
+def test_an_update_within_the_products_leaves_the_bits_alone(rule, dtype):
+    """The norm of a gradient is known when all of it is: its limit keeps the update out of the products."""
+    for i, case in enumerate(cases(150, seed=5)):
+        n_threads, more = 1 + i % 3, {"l2": 0.01, "reduction": "penalized_mean"} if i % 2 else {}
+        apart_from_them = trained(case, dtype, rule(clip_norm=1e30), n_threads, 0.0, **more)
+        assert trained(case, dtype, rule(), n_threads, 0.0, **more) == apart_from_them, case
 
 
 DIGEST = """

@@ -6,57 +6,99 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
+/* The columns of a tile: whole vectors, and perhaps a half one at the edge, where such exist and are enough. */
+#ifdef HALF_LANES
+#define HAS_HALF 1
+#else
+#define HAS_HALF 0
+#define HALF_LANES LANES
+typedef vec half_vec;
+#define h_zero v_zero
+#define h_low(v) (v)
+#define h_load v_load
+#define h_load_n v_load_n
+#define h_store_n v_store_n
+#define h_fma v_fma
+#endif
+
+typedef struct {
+    vec whole[12][TILE_VECTORS];
+    half_vec half[12];
+} tile_sums;
+
+/* sum += one column of A times one row of B. */
+ALWAYS_INLINE void multiply_step(tile_sums *sum, const real *a, size_t a_row, const real *b, const int rows,
+                                 const int vectors, const int half) {
+    vec left[12], right[TILE_VECTORS];
+    half_vec edge = half ? h_load(b + vectors * LANES) : h_zero();
+#pragma GCC unroll 16
+    for (int i = 0; i < rows && rows <= vectors; i++) { /* the shorter side is held, the other comes one by one */
+        left[i] = v_set1(a[(size_t)i * a_row]);
+    }
+#pragma GCC unroll 16
+    for (int j = 0; j < vectors; j++) {
+        right[j] = v_load(b + (size_t)j * LANES);
+#pragma GCC unroll 16
+        for (int i = 0; i < rows && rows <= vectors; i++) {
+            sum->whole[i][j] = v_fma(left[i], right[j], sum->whole[i][j]);
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+        if (rows > vectors) {
+            left[i] = v_set1(a[(size_t)i * a_row]);
+        }
+#pragma GCC unroll 16
+        for (int j = 0; j < vectors && rows > vectors; j++) {
+            sum->whole[i][j] = v_fma(left[i], right[j], sum->whole[i][j]);
+        }
+        if (half) {
+            sum->half[i] = h_fma(h_low(left[i]), edge, sum->half[i]);
+        }
+    }
+}
+
+/* C's part of the tile, of which `last` columns are in the last vector. */
+ALWAYS_INLINE void load_tile(tile_sums *sum, const real *c, size_t ldc, size_t last, bool accumulate, const int rows,
+                             const int vectors, const int half) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++, c += ldc) {
+#pragma GCC unroll 16
+        for (int j = 0; j < vectors; j++) {
+            bool whole = j + 1 < vectors + half;
+            sum->whole[i][j] = !accumulate ? v_zero() : whole ? v_load(c + j * LANES) : v_load_n(c + j * LANES, last);
+        }
+        sum->half[i] = half && accumulate ? h_load_n(c + vectors * LANES, last) : h_zero();
+    }
+}
+
+ALWAYS_INLINE void store_tile(const tile_sums *sum, real *c, size_t ldc, size_t last, const int rows, const int vectors,
+                              const int half) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++, c += ldc) {
+#pragma GCC unroll 16
+        for (int j = 0; j < vectors; j++) {
+            if (j + 1 < vectors + half) {
+                v_store(c + j * LANES, sum->whole[i][j]);
+            } else {
+                v_store_n(c + j * LANES, sum->whole[i][j], last);
+            }
+        }
+        if (half) {
+            h_store_n(c + vectors * LANES, sum->half[i], last);
+        }
+    }
+}
+
 ALWAYS_INLINE void product_tile(real *c, size_t ldc, const real *a, size_t a_row, size_t a_k, const real *b, size_t ldb,
-                                size_t n, size_t k, bool accumulate, const int rows, const int vectors) {
-    vec sum[12][TILE_VECTORS];
-    size_t last = n - (size_t)(vectors - 1) * LANES; /* columns of the last vector */
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) {
-#pragma GCC unroll 16
-        for (int j = 0; j < vectors; j++) {
-            const real *from = c + (size_t)i * ldc + (size_t)j * LANES;
-            if (!accumulate) {
-                sum[i][j] = v_zero();
-            } else {
-                sum[i][j] = j + 1 < vectors ? v_load(from) : v_load_n(from, last);
-            }
-        }
-    }
+                                size_t last, size_t k, bool accumulate, const int rows, const int vectors,
+                                const int half) {
+    tile_sums sum;
+    load_tile(&sum, c, ldc, last, accumulate, rows, vectors, half);
     for (size_t p = 0; p < k; p++, a += a_k, b += ldb) {
-        vec left[12], right[TILE_VECTORS];
-#pragma GCC unroll 16
-        for (int i = 0; i < rows && rows <= vectors; i++) { /* the shorter side is held, the other comes one by one */
-            left[i] = v_set1(a[(size_t)i * a_row]);
-        }
-#pragma GCC unroll 16
-        for (int j = 0; j < vectors; j++) {
-            right[j] = v_load(b + (size_t)j * LANES);
-#pragma GCC unroll 16
-            for (int i = 0; i < rows && rows <= vectors; i++) {
-                sum[i][j] = v_fma(left[i], right[j], sum[i][j]);
-            }
-        }
-#pragma GCC unroll 16
-        for (int i = 0; i < rows && rows > vectors; i++) {
-            left[i] = v_set1(a[(size_t)i * a_row]);
-#pragma GCC unroll 16
-            for (int j = 0; j < vectors; j++) {
-                sum[i][j] = v_fma(left[i], right[j], sum[i][j]);
-            }
-        }
+        multiply_step(&sum, a, a_row, b, rows, vectors, half);
     }
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) {
-#pragma GCC unroll 16
-        for (int j = 0; j < vectors; j++) {
-            real *to = c + (size_t)i * ldc + (size_t)j * LANES;
-            if (j + 1 < vectors) {
-                v_store(to, sum[i][j]);
-            } else {
-                v_store_n(to, sum[i][j], last);
-            }
-        }
-    }
+    store_tile(&sum, c, ldc, last, rows, vectors, half);
 }
 
 /* Rows of a tile that is `vectors` wide: narrower ones are higher, so that as many chains are under way. */
@@ -64,17 +106,17 @@ ALWAYS_INLINE void product_tile(real *c, size_t ldc, const real *a, size_t a_row
 
 /* The rows of one panel, cut into tiles as even as can be: m = 13 with tiles of 6 is 5 + 4 + 4. */
 ALWAYS_INLINE void product_rows(real *c, size_t ldc, const real *a, size_t a_row, size_t a_k, const real *b, size_t ldb,
-                                size_t m, size_t n, size_t k, bool accumulate, const int vectors) {
-    const size_t most = TILE_HEIGHT((size_t)vectors);
+                                size_t m, size_t n, size_t k, bool accumulate, const int vectors, const int half) {
+    const size_t most = TILE_HEIGHT((size_t)(vectors + half)), last = n - (size_t)(vectors + half - 1) * LANES;
     size_t tiles = (m + most - 1) / most, height = m / tiles, higher = m % tiles;
     for (size_t t = 0; t < tiles; t++) {
         size_t rows = height + (t < higher);
         switch (rows) {
-#define HEIGHT(r)                                                                      \
-    case r:                                                                            \
-        if (r <= TILE_HEIGHT(vectors)) {                                               \
-            product_tile(c, ldc, a, a_row, a_k, b, ldb, n, k, accumulate, r, vectors); \
-        }                                                                              \
+#define HEIGHT(r)                                                                               \
+    case r:                                                                                     \
+        if (r <= TILE_HEIGHT(vectors + half)) {                                                 \
+            product_tile(c, ldc, a, a_row, a_k, b, ldb, last, k, accumulate, r, vectors, half); \
+        }                                                                                       \
         break;
             HEIGHT(1)
             HEIGHT(2)
@@ -96,18 +138,35 @@ ALWAYS_INLINE void product_rows(real *c, size_t ldc, const real *a, size_t a_row
     }
 }
 
+/* f(arguments, whole vectors, half vectors) for n columns. */
+#define WHOLE_WIDTH(f, vectors, ...) \
+    case 2 * (vectors): f(__VA_ARGS__, vectors, 0); break;
+#if HAS_HALF
+#define HALF_WIDTH(f, vectors, ...) \
+    case 2 * (vectors) + 1: f(__VA_ARGS__, vectors, 1); break;
+#else
+#define HALF_WIDTH(f, vectors, ...)
+#endif
+#define FOR_WIDTH(n, f, ...)                                         \
+    do {                                                             \
+        size_t rest = (n) % LANES;                                   \
+        bool half = HAS_HALF && rest > 0 && rest <= HALF_LANES;      \
+        switch (2 * ((n) / LANES) + (half ? 1 : rest > 0 ? 2 : 0)) { \
+            HALF_WIDTH(f, 0, __VA_ARGS__)                            \
+            WHOLE_WIDTH(f, 1, __VA_ARGS__)                           \
+            HALF_WIDTH(f, 1, __VA_ARGS__)                            \
+            WHOLE_WIDTH(f, 2, __VA_ARGS__)                           \
+            HALF_WIDTH(f, 2, __VA_ARGS__)                            \
+            WHOLE_WIDTH(f, 3, __VA_ARGS__)                           \
+            HALF_WIDTH(f, 3, __VA_ARGS__)                            \
+            WHOLE_WIDTH(f, 4, __VA_ARGS__)                           \
+        default: break;                                              \
+        }                                                            \
+    } while (0)
+
 static void product(void *c, size_t ldc, const void *a, size_t a_row, size_t a_k, const void *b, size_t ldb, size_t m,
                     size_t n, size_t k, bool accumulate) {
-    switch ((n + LANES - 1) / LANES) {
-#define WIDTH(v) \
-    case v: product_rows(c, ldc, a, a_row, a_k, b, ldb, m, n, k, accumulate, v); break;
-        WIDTH(1)
-        WIDTH(2)
-        WIDTH(3)
-        WIDTH(4)
-#undef WIDTH
-    default: break;
-    }
+    FOR_WIDTH(n, product_rows, c, ldc, a, a_row, a_k, b, ldb, m, n, k, accumulate);
 }
 
 static void pack(void *to, const void *from, size_t ldb, size_t k, size_t n) {

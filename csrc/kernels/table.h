@@ -30,13 +30,17 @@
 
 #include "update.h"
 
+#include "fused.h"
+
 extern const mlp_kernels TABLE;
 const mlp_kernels TABLE = {
     .name = KERNELS_NAME,
     .item = sizeof(real),
     .lanes = LANES,
+    .edge = HALF_LANES,
     .panel = PANEL,
     .product = product,
+    .product_adam = FUSED_PRODUCT,
     .pack = pack,
     .pack_transposed = pack_transposed,
     .transpose = transpose,

@@ -23,21 +23,35 @@ static void update_sgd(void *parameters, const void *gradient, void *velocity, s
 
 /* Adam (Kingma and Ba, 2015): with corrections c1 and c2 of the means, rate (m / c1) / (sqrt(v) / c2 + epsilon) is
  * (rate c2 / c1) m / (sqrt(v) + epsilon c2), one division less; the divider is what this loop waits for. */
+typedef struct {
+    vec keep_2, take_1, take_2, epsilon, rate;
+} adam_factors;
+
+static inline adam_factors factors_of(const mlp_update *u) {
+    return (adam_factors){.keep_2 = v_set1((real)u->beta_2),
+                          .take_1 = v_set1((real)(1.0 - u->beta_1)),
+                          .take_2 = v_set1((real)(1.0 - u->beta_2)),
+                          .epsilon = v_set1((real)(u->epsilon * u->correction_2)),
+                          .rate = v_set1((real)(u->rate * u->correction_2 / u->correction_1))};
+}
+
+/* The first n elements of a vector, by their gradient x. */
+ALWAYS_INLINE void adam_vector(real *p, real *m, real *v, vec x, size_t n, const adam_factors *f) {
+    vec mean = v_load_n(m, n), square = v_load_n(v, n);
+    mean = v_fma(f->take_1, v_sub(x, mean), mean);
+    square = v_fma(v_mul(f->take_2, x), x, v_mul(f->keep_2, square));
+    v_store_n(m, mean, n);
+    v_store_n(v, square, n);
+    vec size = v_add(v_sqrt(square), f->epsilon);
+    v_store_n(p, v_nfma(f->rate, v_div(mean, size), v_load_n(p, n)), n);
+}
+
 static void update_adam(void *parameters, const void *gradient, void *first, void *second, size_t n,
                         const mlp_update *u) {
-    real *p = parameters, *m = first, *v = second;
-    const real *g = gradient;
-    vec keep_2 = v_set1((real)u->beta_2), take_1 = v_set1((real)(1.0 - u->beta_1));
-    vec take_2 = v_set1((real)(1.0 - u->beta_2)), epsilon = v_set1((real)(u->epsilon * u->correction_2));
-    vec rate = v_set1((real)(u->rate * u->correction_2 / u->correction_1));
+    adam_factors f = factors_of(u);
     for EACH_VECTOR (i, n) {
-        vec x = v_load_n(g + i, n - i), mean = v_load_n(m + i, n - i), square = v_load_n(v + i, n - i);
-        mean = v_fma(take_1, v_sub(x, mean), mean);
-        square = v_fma(v_mul(take_2, x), x, v_mul(keep_2, square));
-        v_store_n(m + i, mean, n - i);
-        v_store_n(v + i, square, n - i);
-        vec size = v_add(v_sqrt(square), epsilon);
-        v_store_n(p + i, v_nfma(rate, v_div(mean, size), v_load_n(p + i, n - i)), n - i);
+        adam_vector((real *)parameters + i, (real *)first + i, (real *)second + i,
+                    v_load_n((const real *)gradient + i, n - i), n - i, &f);
     }
 }
 

@@ -45,6 +45,22 @@ static inline void v_store_n(real *p, vec v, size_t n) {
     }
 }
 
+#define HALF_LANES (LANES / 2)
+#if REAL_IS_DOUBLE
+typedef __m256d half_vec;
+#define H(operation) _mm256_##operation##_pd
+static inline half_vec h_low(vec v) { return _mm512_castpd512_pd256(v); }
+#else
+typedef __m256 half_vec;
+#define H(operation) _mm256_##operation##_ps
+static inline half_vec h_low(vec v) { return _mm512_castps512_ps256(v); }
+#endif
+static inline half_vec h_zero(void) { return H(setzero)(); }
+static inline half_vec h_load(const real *p) { return H(loadu)(p); }
+static inline half_vec h_load_n(const real *p, size_t n) { return H(maskz_loadu)((__mmask8)v_first(n), p); }
+static inline void h_store_n(real *p, half_vec v, size_t n) { H(mask_storeu)(p, (__mmask8)v_first(n), v); }
+static inline half_vec h_fma(half_vec a, half_vec b, half_vec c) { return H(fmadd)(a, b, c); }
+
 static inline void v_to_double(vec x, double *out) {
 #if REAL_IS_DOUBLE
     _mm512_storeu_pd(out, x);

@@ -407,7 +407,7 @@ static void test_stopping(void) {
 
 /* Interrupted anywhere, the network is where some whole number of steps left it. */
 static void test_interrupting(void) {
-    enum { ROWS = 32, WIDTH = 40, STEPS = 4 };
+    enum { ROWS = 32, WIDTH = 40, STEPS = 12 };
     mlp_spec spec = small_spec;
     spec.n_layers = 3;
     spec.layer_sizes = (size_t[]){WIDTH, 600, 600, 1};
@@ -426,7 +426,7 @@ static void test_interrupting(void) {
             mlp_call call = {.poll = poll_once, .context = &w}, quiet = {0};
             mlp_fit_result result;
             mlp_status status =
-                mlp_fit(net, &p->data, &(mlp_fit_settings){.epochs = 2, .batch_size = ROWS / 2}, &result, &call);
+                mlp_fit(net, &p->data, &(mlp_fit_settings){.epochs = STEPS / 2, .batch_size = ROWS / 2}, &result, &call);
             CHECK(status == MLP_INTERRUPTED, "%s: %d", optimizers[o].rule, status);
             bool found = memcmp(mlp_parameters(net), mlp_parameters(twin), bytes) == 0;
             for (int s = 0; s < STEPS && !found; s++) { /* half an epoch at a time */

@@ -1,0 +1,108 @@
+/* fused.h: Adam's step inside the product that its gradient comes from. The step waits for the divider, which a product
+ * leaves idle: each tile of dW stays in a scratch and goes through the step while the next one is computed, one vector
+ * of it beside each k. Same operations as product and update_adam: same bits. */
+
+#ifdef TILE_FILLS_REGISTERS
+#define FUSED_PRODUCT NULL
+#else
+#define FUSED_PRODUCT product_adam
+
+/* The tiles are less high than a product's own: the step needs registers too. */
+#define FUSED_HEIGHT(vectors) (TILE_HEIGHT(vectors) * 5 / 6)
+
+/* A tile of gradients and where it goes: vectors of p, m and v in rows ld apart. */
+typedef struct {
+    real gradient[12 * PANEL];
+    real *p, *m, *v;
+    size_t ld, rows;
+} waiting_tile;
+
+ALWAYS_INLINE void step_vector(const waiting_tile *w, const adam_factors *f, size_t i, int j, int vectors,
+                               size_t last) {
+    size_t at = i * w->ld + (size_t)j * LANES;
+    adam_vector(w->p + at, w->m + at, w->v + at, v_load(w->gradient + i * PANEL + (size_t)j * LANES),
+                j + 1 < vectors ? LANES : last, f);
+}
+
+ALWAYS_INLINE void step_rows(const waiting_tile *w, const adam_factors *f, size_t first, int vectors, size_t last) {
+    for (size_t i = first; i < w->rows; i++) {
+#pragma GCC unroll 4
+        for (int j = 0; j < vectors; j++) {
+            step_vector(w, f, i, j, vectors, last);
+        }
+    }
+}
+
+/* Penalty and decay of the weights that a tile goes to. */
+static void penalize(waiting_tile *w, const mlp_update *u, size_t n) {
+    if (u->l2 == 0 && u->decay == 1) {
+        return;
+    }
+    vec l2 = v_set1((real)u->l2), decay = v_set1((real)u->decay);
+    for (size_t i = 0; i < w->rows; i++) {
+        for EACH_VECTOR (j, n) {
+            real *gradient = w->gradient + i * PANEL + j, *p = w->p + i * w->ld + j;
+            vec weight = v_load_n(p, n - j);
+            v_store(gradient, v_fma(l2, weight, v_load(gradient)));
+            v_store_n(p, v_mul(weight, decay), n - j);
+        }
+    }
+}
+
+static void advance(waiting_tile *w, size_t rows) {
+    size_t done = w->rows * w->ld;
+    w->p += done;
+    w->m += done;
+    w->v += done;
+    w->rows = rows;
+}
+
+/* A whole tile into w->gradient, once what lay there has been through its step. */
+ALWAYS_INLINE void fused_tile(waiting_tile *w, const adam_factors *f, const real *a, size_t a_row, size_t a_k,
+                              const real *b, size_t ldb, size_t last, size_t k, const int rows, const int vectors,
+                              const int half) {
+    tile_sums sum;
+    load_tile(&sum, NULL, 0, 0, false, rows, vectors, half);
+    const int pieces = vectors + half;
+    size_t p = 0, beside = 0;
+    for (; beside < w->rows && p + (size_t)pieces <= k; beside++, p += (size_t)pieces) {
+#pragma GCC unroll 4
+        for (int j = 0; j < pieces; j++, a += a_k, b += ldb) {
+            multiply_step(&sum, a, a_row, b, rows, vectors, half);
+            step_vector(w, f, beside, j, pieces, last);
+        }
+    }
+    for (; p < k; p++, a += a_k, b += ldb) {
+        multiply_step(&sum, a, a_row, b, rows, vectors, half);
+    }
+    step_rows(w, f, beside, pieces, last);
+    store_tile(&sum, w->gradient, PANEL, half ? HALF_LANES : LANES, rows, vectors, half);
+}
+
+ALWAYS_INLINE void fused_rows(const mlp_adam *to, const real *a, size_t a_row, size_t a_k, const real *b, size_t ldb,
+                              size_t m, size_t n, size_t k, const int vectors, const int half) {
+    const int pieces = vectors + half, height = FUSED_HEIGHT(pieces);
+    adam_factors f = factors_of(to->update);
+    size_t last = n - (size_t)(pieces - 1) * LANES;
+    waiting_tile w = {.p = to->p, .m = to->m, .v = to->v, .ld = to->ld};
+    for (; m >= (size_t)height; m -= (size_t)height) {
+        fused_tile(&w, &f, a, a_row, a_k, b, ldb, last, k, height, vectors, half);
+        advance(&w, (size_t)height);
+        penalize(&w, to->update, n);
+        a += (size_t)height * a_row;
+    }
+    step_rows(&w, &f, 0, pieces, last);
+    if (m > 0) {
+        advance(&w, m);
+        product(w.gradient, PANEL, a, a_row, a_k, b, ldb, m, n, k, false);
+        penalize(&w, to->update, n);
+        step_rows(&w, &f, 0, pieces, last);
+    }
+}
+
+static void product_adam(const mlp_adam *to, const void *a, size_t a_row, size_t a_k, const void *b, size_t ldb,
+                         size_t m, size_t n, size_t k) {
+    FOR_WIDTH(n, fused_rows, to, a, a_row, a_k, b, ldb, m, n, k);
+}
+
+#endif
