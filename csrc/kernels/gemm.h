@@ -172,8 +172,10 @@ static void product(void *c, size_t ldc, const void *a, size_t a_row, size_t a_k
 static void pack(void *to, const void *from, size_t ldb, size_t k, size_t n) {
     real *panel = to;
     const real *b = from;
+    enum { AHEAD = 16 }; /* rows far apart are strangers to the processor's own prefetching */
     for (size_t p = 0; p < k; p++, panel += PANEL, b += ldb) {
         for (size_t j = 0; j < n; j += LANES) {
+            __builtin_prefetch(b + AHEAD * ldb + j);
             v_store(panel + j, v_load_n(b + j, n - j));
         }
     }
