@@ -126,7 +126,8 @@ mlp_status mlp_check_data(const mlp_network *net, const mlp_data *data, mlp_call
 /* ---- plan.c */
 typedef struct {
     bool lanes;   /* samples in the lanes, for layers of a few units; else a vector over units */
-    bool single;  /* else: the output layer has one unit, its products are by vectors, z and dZ in lanes layout */
+    bool dots;    /* else: the outputs are few, each z is a dot product, in lanes layout */
+    bool single;  /* and where there is one, the products of the way back are by vectors too, its dZ in lanes layout */
     bool by_rows; /* else: losses of many outputs are taken where they are, row-major; else in lanes layout */
     size_t block; /* samples driven through all layers together; divides chunk */
     size_t chunk; /* samples whose gradients are one chain of sums; chunks are added in order */
@@ -216,6 +217,7 @@ typedef struct {
     void *scale;              /* real [block] */
     void *rows;               /* row-major targets (block, K), or labels, as they are read */
     void *cells;              /* one sparse row (n[0],), 8 bytes each */
+    void *columns;            /* dots: those of the last W, where there are several */
     void *bias;               /* padded copy of the biases at hand */
     mlp_team team;
     void *sums;    /* lanes: a virtual vector for every parameter */

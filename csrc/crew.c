@@ -52,6 +52,9 @@ static void cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d) {
     }
     pass->cells = mlp_cut(c, mlp_inputs(net) * sizeof(double));
     pass->bias = mlp_cut(c, width * item);
+    if (pass->plan.dots && outputs > 1) {
+        pass->columns = mlp_cut(c, outputs * mlp_whole_vectors(net, net->layers[net->n_layers].n_in) * item);
+    }
     pass->z = pass->plan.by_rows ? NULL : mlp_cut(c, outputs * block * item);
     if (!d->losses) {
         return;

@@ -95,9 +95,10 @@ typedef struct {
     size_t panel; /* columns of B that a product takes at a time */
 
     /* ---- Products. C (m, n), n <= panel, +=/= A (m, k) B (k, n); A's elements lie at a[i*a_row + p*a_k], B's rows at
-     * b + p*ldb, whole vectors readable. C is written exactly n wide. */
+     * b + p*ldb, whole vectors readable. C is written exactly n wide. ahead: A's next rows, which are fetched meanwhile
+     * where they lie without gaps; or NULL. */
     void (*product)(void *c, size_t ldc, const void *a, size_t a_row, size_t a_k, const void *b, size_t ldb, size_t m,
-                    size_t n, size_t k, bool accumulate);
+                    size_t n, size_t k, bool accumulate, const void *ahead);
     /* The same product, whose elements go through update_adam and are not kept; or NULL: do one after the other. */
     void (*product_adam)(const mlp_adam *to, const void *a, size_t a_row, size_t a_k, const void *b, size_t ldb,
                          size_t m, size_t n, size_t k);

@@ -10,9 +10,6 @@ enum { FAR_APART_BYTES = 2048 };
 /* Rows of C that are completed together: whole tiles of every height there is, and with a panel's columns a good part of
  * the L1 cache. */
 enum { GROUP_ROWS = 60 };
-/* The same where the next rows are fetched meanwhile: the lowest number that makes whole tiles. Fetching more of them at a
- * time would stall, since only some twenty lines can be under way. */
-enum { FETCH_ROWS = 12 };
 
 bool mlp_pause(mlp_call *call, double work) {
     call->work += work;
@@ -32,17 +29,6 @@ typedef struct {
     double work; /* of a task */
     atomic_bool stop;
 } cut_product;
-
-/* The rows of the next block that lie where these do in this one, into L2: a block is more than L1 holds. */
-static void fetch(const mlp_product *p, size_t row, size_t n_rows) {
-    size_t item = p->kernels->item;
-    for (size_t i = row; i < row + n_rows; i++) {
-        const char *from = (const char *)p->next + i * p->a.row * item;
-        for (size_t at = 0; at < p->k * item; at += MLP_VECTOR_BYTES) {
-            __builtin_prefetch(from + at, 0, 2);
-        }
-    }
-}
 
 static void run_task(void *context, size_t t, size_t thread) {
     cut_product *c = context;
@@ -68,12 +54,9 @@ static void run_task(void *context, size_t t, size_t thread) {
         }
         /* What follows the last part is done group by group, while the group is still in the L1 cache. */
         bool last = p->done != NULL && q + k == p->k;
-        size_t group = p->next != NULL ? FETCH_ROWS : last && p->adam == NULL ? GROUP_ROWS : rows;
+        size_t group = last && p->adam == NULL ? GROUP_ROWS : rows;
         for (size_t g = 0, n; g < rows; g += n) {
             n = rows - g >= 3 * group / 2 ? group : rows - g;
-            if (p->next != NULL) {
-                fetch(p, i + g, n);
-            }
             const void *left = (const char *)p->a.data + ((i + g) * p->a.row + q * p->a.step) * item;
             size_t at = (i + g) * p->ldc + j;
             if (p->adam != NULL) {
@@ -83,8 +66,10 @@ static void run_task(void *context, size_t t, size_t thread) {
                 to.v = (char *)to.v + at * item;
                 kernels->product_adam(&to, left, p->a.row, p->a.step, right, ld, n, columns, k);
             } else {
+                bool fetch = p->next != NULL && q == 0 && j + width >= p->n;
+                const void *ahead = fetch ? (const char *)p->next + (i + g) * p->a.row * item : NULL;
                 kernels->product((char *)p->c + at * item, p->ldc, left, p->a.row, p->a.step, right, ld, n, written, k,
-                                 p->accumulate || q > 0);
+                                 p->accumulate || q > 0, ahead);
             }
             if (last) {
                 p->done(p->context, i + g, n, j, columns);

@@ -85,14 +85,11 @@ static void end_layer(void *context, size_t row, size_t n_rows, size_t column, s
                                            ld);
 }
 
-/* Where the rows after this block's lie, for a layer that would wait for them rather than compute: they are read in place,
- * each once, by a product of one panel. */
+/* Where the rows after this block's lie, for the first layer to fetch them meanwhile: they are read in place, each once. */
 static const void *next_rows(const mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first) {
     const mlp_network *net = pass->net;
-    size_t width = net->kernels->panel, depth = MLP_PANEL_BYTES / (width * net->item);
-    bool streams = order == NULL && pass->x != pass->a[0] && first + pass->n < x->n_rows;
-    bool one_panel = net->layers[1].n_out <= width && net->layers[1].n_in <= depth;
-    return streams && one_panel ? mlp_at(net, pass->x, pass->n * pass->x_ld) : NULL;
+    bool in_place = order == NULL && pass->x != pass->a[0] && pass->x_ld == mlp_inputs(net);
+    return in_place && first + pass->n < x->n_rows ? mlp_at(net, pass->x, pass->n * pass->x_ld) : NULL;
 }
 
 /* z (block, n[l]) = A[l-1] W[l] + b[l], and through `activation`. */
@@ -110,10 +107,18 @@ static bool multiply_layer(mlp_pass *pass, size_t l, void *z, size_t activation)
         }
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
     }
-    if (pass->plan.single && l == net->n_layers) {
-        const void *b = net->bias ? mlp_at(net, pass->parameters, layer->biases) : NULL;
-        net->kernels->single_forward(z, a, ld, w, b, pass->n, layer->n_in);
-        return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * pass->n));
+    if (pass->plan.dots && l == net->n_layers) {
+        size_t outputs = layer->n_out, ld_columns = mlp_whole_vectors(net, layer->n_in);
+        if (outputs > 1) {
+            net->kernels->transpose(pass->columns, ld_columns, w, outputs, layer->n_in, outputs);
+        }
+        const void *columns = outputs > 1 ? pass->columns : w;
+        for (size_t k = 0; k < outputs; k++) {
+            const void *b = net->bias ? mlp_at(net, pass->parameters, layer->biases + k) : NULL;
+            net->kernels->single_forward(mlp_at(net, z, k * pass->stride), a, ld, mlp_at(net, columns, k * ld_columns),
+                                         b, pass->n, layer->n_in);
+        }
+        return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * outputs * pass->n));
     }
     layer_end end = {.pass = pass, .layer = l, .activation = activation, .z = z, .bias = padded_biases(pass, l)};
     return mlp_multiply(
@@ -159,7 +164,7 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
     for (size_t l = 1; l <= net->n_layers; l++) {
         const mlp_layer *layer = &net->layers[l];
         bool output = l == net->n_layers && !pass->plan.by_rows; /* else the last layer is like the others */
-        bool lanes = pass->plan.lanes || (output && pass->plan.single);
+        bool lanes = pass->plan.lanes || (output && pass->plan.dots);
         void *z = output && lanes ? pass->z : pass->a[l];
         /* Outputs stop at z, for the loss; so do the others where z itself is wanted. */
         bool at_z = output || records != NULL;

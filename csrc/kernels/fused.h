@@ -94,7 +94,7 @@ ALWAYS_INLINE void fused_rows(const mlp_adam *to, const real *a, size_t a_row, s
     step_rows(&w, &f, 0, pieces, last);
     if (m > 0) {
         advance(&w, m);
-        product(w.gradient, PANEL, a, a_row, a_k, b, ldb, m, n, k, false);
+        product(w.gradient, PANEL, a, a_row, a_k, b, ldb, m, n, k, false, NULL);
         penalize(&w, to->update, n);
         step_rows(&w, &f, 0, pieces, last);
     }

@@ -15,6 +15,7 @@
 typedef vec half_vec;
 #define h_zero v_zero
 #define h_low(v) (v)
+#define h_set1 v_set1
 #define h_load v_load
 #define h_load_n v_load_n
 #define h_store_n v_store_n
@@ -45,15 +46,15 @@ ALWAYS_INLINE void multiply_step(tile_sums *sum, const real *a, size_t a_row, co
     }
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) {
-        if (rows > vectors) {
+        if (rows > vectors && vectors > 0) {
             left[i] = v_set1(a[(size_t)i * a_row]);
         }
 #pragma GCC unroll 16
         for (int j = 0; j < vectors && rows > vectors; j++) {
             sum->whole[i][j] = v_fma(left[i], right[j], sum->whole[i][j]);
         }
-        if (half) {
-            sum->half[i] = h_fma(h_low(left[i]), edge, sum->half[i]);
+        if (half) { /* by itself it takes half a load */
+            sum->half[i] = h_fma(vectors > 0 ? h_low(left[i]) : h_set1(a[(size_t)i * a_row]), edge, sum->half[i]);
         }
     }
 }
@@ -90,13 +91,20 @@ ALWAYS_INLINE void store_tile(const tile_sums *sum, real *c, size_t ldc, size_t 
     }
 }
 
+/* Beside each step 16 elements from `ahead` on are fetched into L2; where that is NULL, always the same ones of A. */
 ALWAYS_INLINE void product_tile(real *c, size_t ldc, const real *a, size_t a_row, size_t a_k, const real *b, size_t ldb,
-                                size_t last, size_t k, bool accumulate, const int rows, const int vectors,
-                                const int half) {
+                                size_t last, size_t k, bool accumulate, const real *ahead, const int rows,
+                                const int vectors, const int half) {
     tile_sums sum;
     load_tile(&sum, c, ldc, last, accumulate, rows, vectors, half);
-    for (size_t p = 0; p < k; p++, a += a_k, b += ldb) {
+    size_t stride = ahead == NULL ? 0 : 16;
+    const real *fetched = ahead == NULL ? a : ahead;
+    for (size_t p = 0; p < k; p++, a += a_k, b += ldb, fetched += stride) {
         multiply_step(&sum, a, a_row, b, rows, vectors, half);
+        __builtin_prefetch(fetched, 0, 2);
+        if (REAL_IS_DOUBLE) {
+            __builtin_prefetch(fetched + 8, 0, 2);
+        }
     }
     store_tile(&sum, c, ldc, last, rows, vectors, half);
 }
@@ -106,17 +114,18 @@ ALWAYS_INLINE void product_tile(real *c, size_t ldc, const real *a, size_t a_row
 
 /* The rows of one panel, cut into tiles as even as can be: m = 13 with tiles of 6 is 5 + 4 + 4. */
 ALWAYS_INLINE void product_rows(real *c, size_t ldc, const real *a, size_t a_row, size_t a_k, const real *b, size_t ldb,
-                                size_t m, size_t n, size_t k, bool accumulate, const int vectors, const int half) {
+                                size_t m, size_t n, size_t k, bool accumulate, const real *ahead, const int vectors,
+                                const int half) {
     const size_t most = TILE_HEIGHT((size_t)(vectors + half)), last = n - (size_t)(vectors + half - 1) * LANES;
     size_t tiles = (m + most - 1) / most, height = m / tiles, higher = m % tiles;
     for (size_t t = 0; t < tiles; t++) {
         size_t rows = height + (t < higher);
         switch (rows) {
-#define HEIGHT(r)                                                                               \
-    case r:                                                                                     \
-        if (r <= TILE_HEIGHT(vectors + half)) {                                                 \
-            product_tile(c, ldc, a, a_row, a_k, b, ldb, last, k, accumulate, r, vectors, half); \
-        }                                                                                       \
+#define HEIGHT(r)                                                                                      \
+    case r:                                                                                            \
+        if (r <= TILE_HEIGHT(vectors + half)) {                                                        \
+            product_tile(c, ldc, a, a_row, a_k, b, ldb, last, k, accumulate, ahead, r, vectors, half); \
+        }                                                                                              \
         break;
             HEIGHT(1)
             HEIGHT(2)
@@ -135,6 +144,7 @@ ALWAYS_INLINE void product_rows(real *c, size_t ldc, const real *a, size_t a_row
         }
         c += rows * ldc;
         a += rows * a_row;
+        ahead = ahead == NULL ? NULL : ahead + rows * a_row;
     }
 }
 
@@ -165,8 +175,8 @@ ALWAYS_INLINE void product_rows(real *c, size_t ldc, const real *a, size_t a_row
     } while (0)
 
 static void product(void *c, size_t ldc, const void *a, size_t a_row, size_t a_k, const void *b, size_t ldb, size_t m,
-                    size_t n, size_t k, bool accumulate) {
-    FOR_WIDTH(n, product_rows, c, ldc, a, a_row, a_k, b, ldb, m, n, k, accumulate);
+                    size_t n, size_t k, bool accumulate, const void *ahead) {
+    FOR_WIDTH(n, product_rows, c, ldc, a, a_row, a_k, b, ldb, m, n, k, accumulate, ahead);
 }
 
 static void pack(void *to, const void *from, size_t ldb, size_t k, size_t n) {

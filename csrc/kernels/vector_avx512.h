@@ -56,6 +56,7 @@ typedef __m256 half_vec;
 static inline half_vec h_low(vec v) { return _mm512_castps512_ps256(v); }
 #endif
 static inline half_vec h_zero(void) { return H(setzero)(); }
+static inline half_vec h_set1(real x) { return H(set1)(x); }
 static inline half_vec h_load(const real *p) { return H(loadu)(p); }
 static inline half_vec h_load_n(const real *p, size_t n) { return H(maskz_loadu)((__mmask8)v_first(n), p); }
 static inline void h_store_n(real *p, half_vec v, size_t n) { H(mask_storeu)(p, (__mmask8)v_first(n), v); }
