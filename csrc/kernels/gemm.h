@@ -112,14 +112,19 @@ ALWAYS_INLINE void product_tile(real *c, size_t ldc, const real *a, size_t a_row
 /* Rows of a tile that is `vectors` wide: narrower ones are higher, so that as many chains are under way. */
 #define TILE_HEIGHT(vectors) (TILE_ROWS * TILE_VECTORS / (vectors) < 12 ? TILE_ROWS * TILE_VECTORS / (vectors) : 12)
 
-/* The rows of one panel, cut into tiles as even as can be: m = 13 with tiles of 6 is 5 + 4 + 4. */
+/* The rows of the next tile where `left` are: two tiles share the last rows evenly, 7, 9 and 11 are two tiles as well. */
+static inline size_t tile_rows(size_t left, size_t most) {
+    static const unsigned char heights[13] = {0, 1, 2, 3, 4, 5, 6, 4, 8, 5, 10, 6, 12};
+    return left >= 2 * most ? most : heights[left > most ? (left + 1) / 2 : left];
+}
+
+/* The rows of one panel. */
 ALWAYS_INLINE void product_rows(real *c, size_t ldc, const real *a, size_t a_row, size_t a_k, const real *b, size_t ldb,
                                 size_t m, size_t n, size_t k, bool accumulate, const real *ahead, const int vectors,
                                 const int half) {
     const size_t most = TILE_HEIGHT((size_t)(vectors + half)), last = n - (size_t)(vectors + half - 1) * LANES;
-    size_t tiles = (m + most - 1) / most, height = m / tiles, higher = m % tiles;
-    for (size_t t = 0; t < tiles; t++) {
-        size_t rows = height + (t < higher);
+    for (size_t rows; m > 0; m -= rows) {
+        rows = tile_rows(m, most);
         switch (rows) {
 #define HEIGHT(r)                                                                                      \
     case r:                                                                                            \
@@ -133,11 +138,8 @@ ALWAYS_INLINE void product_rows(real *c, size_t ldc, const real *a, size_t a_row
             HEIGHT(4)
             HEIGHT(5)
             HEIGHT(6)
-            HEIGHT(7)
             HEIGHT(8)
-            HEIGHT(9)
             HEIGHT(10)
-            HEIGHT(11)
             HEIGHT(12)
 #undef HEIGHT
         default: break;

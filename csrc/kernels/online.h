@@ -1,89 +1,152 @@
 /* online.h: gradient descent one sample at a time through layers of a few units, many steps in one call.
  *
- * Everything is a chain of latencies here, so the units of a layer lie in the lanes of one row of ROW elements and the
- * weights stay in rows of their own, once as they are and once transposed. Each element is computed by the same operations
- * as in a batch of one sample elsewhere: the bits are the same. */
+ * Everything is a chain of latencies here, so the units of a layer lie in the lanes of one row of ROW elements, which stays
+ * in a register from product to activation to product where it is one vector (narrow); the weights stay in rows of their
+ * own, once as they are and once transposed. Each element is computed by the same operations as in a batch of one sample
+ * elsewhere: the bits are the same. */
 
 enum { ROW = MLP_ONLINE_ROW };
 
-/* z (n_out) = a W + b */
-ALWAYS_INLINE void online_forward(real *z, const real *a, const mlp_online_layer *layer) {
+typedef struct {
+    vec part[ROW / LANES];
+} online_row;
+
+/* The parts of a row that hold n elements. */
+#define EACH_PART(v, n) (size_t v = 0; v == 0 || (!narrow && v * LANES < (n)); v++)
+
+ALWAYS_INLINE void store_row(real *to, const online_row *row, size_t n, const bool narrow) {
+    for EACH_PART(v, n) {
+        v_store(to + v * LANES, row->part[v]);
+    }
+}
+
+/* Element i of a row that is stored too, in all lanes. */
+ALWAYS_INLINE vec spread(const online_row *row, const real *stored, size_t i, const bool narrow) {
+    return narrow ? v_spread(row->part[0], i) : v_set1(stored[i]);
+}
+
+/* z (n_out) = a W + b; the first layer's inputs are no row. */
+ALWAYS_INLINE void online_forward(online_row *z, const online_row *a, const real *stored, const mlp_online_layer *layer,
+                                  const bool narrow) {
     const real *w = layer->w, *b = layer->b;
-    for (size_t v = 0; v < layer->n_out; v += LANES) {
+    for EACH_PART(v, layer->n_out) {
         vec sum = v_zero();
         for (size_t i = 0; i < layer->n_in; i++) {
-            sum = v_fma(v_set1(a[i]), v_load(w + i * ROW + v), sum);
+            vec input = a == NULL ? v_set1(stored[i]) : spread(a, stored, i, narrow);
+            sum = v_fma(input, v_load(w + i * ROW + v * LANES), sum);
         }
-        v_store(z + v, b == NULL ? sum : v_add(sum, v_load(b + v)));
+        z->part[v] = b == NULL ? sum : v_add(sum, v_load(b + v * LANES));
     }
 }
 
 /* da (n_in) = dz W^T */
-ALWAYS_INLINE void online_backward(real *da, const real *dz, const mlp_online_layer *layer) {
+ALWAYS_INLINE void online_backward(online_row *da, const online_row *dz, const real *stored,
+                                   const mlp_online_layer *layer, const bool narrow) {
     const real *transposed = layer->transposed;
-    for (size_t v = 0; v < layer->n_in; v += LANES) {
+    for EACH_PART(v, layer->n_in) {
         vec sum = v_zero();
         for (size_t j = 0; j < layer->n_out; j++) {
-            sum = v_fma(v_set1(dz[j]), v_load(transposed + j * ROW + v), sum);
+            sum = v_fma(spread(dz, stored, j, narrow), v_load(transposed + j * ROW + v * LANES), sum);
         }
-        v_store(da + v, sum);
+        da->part[v] = sum;
     }
 }
 
-/* p -= rate factor x. A gradient is a sum that begins at 0 elsewhere: it is never -0. */
-ALWAYS_INLINE void descend(real *p, vec factor, const real *x, size_t n, vec rate) {
-    for (size_t v = 0; v < n; v += LANES) {
-        vec gradient = v_add(v_mul(factor, v_load(x + v)), v_zero());
-        v_store(p + v, v_nfma(rate, gradient, v_load(p + v)));
-    }
+/* p -= rate factor x. A gradient is a sum that begins at 0. */
+ALWAYS_INLINE void descend(real *p, vec factor, vec x, vec rate) {
+    v_store(p, v_nfma(rate, v_fma(factor, x, v_zero()), v_load(p)));
 }
 
 /* W -= rate a^T dz, b -= rate dz */
-ALWAYS_INLINE void online_update(const mlp_online_layer *layer, const real *a, const real *dz, vec rate) {
+ALWAYS_INLINE void online_update(const mlp_online_layer *layer, const real *a, const online_row *dz, const real *stored,
+                                 vec rate, const bool narrow) {
     real *w = layer->w, *transposed = layer->transposed, *b = layer->b;
-    for (size_t i = 0; i < layer->n_in; i++) {
-        descend(w + i * ROW, v_set1(a[i]), dz, layer->n_out, rate);
+    for EACH_PART(v, layer->n_out) {
+        for (size_t i = 0; i < layer->n_in; i++) {
+            descend(w + i * ROW + v * LANES, v_set1(a[i]), dz->part[v], rate);
+        }
+        if (b != NULL) {
+            descend(b + v * LANES, v_set1(1), dz->part[v], rate);
+        }
     }
     for (size_t j = 0; transposed != NULL && j < layer->n_out; j++) {
-        descend(transposed + j * ROW, v_set1(dz[j]), a, layer->n_in, rate);
-    }
-    if (b != NULL) {
-        descend(b, v_set1(1), dz, layer->n_out, rate);
+        vec delta = spread(dz, stored, j, narrow);
+        for EACH_PART(v, layer->n_in) {
+            descend(transposed + j * ROW + v * LANES, delta, v_load(a + v * LANES), rate);
+        }
     }
 }
 
-static void (*const online_activations[])(void *, void *, const void *, size_t, size_t, size_t) = {
-#define ENTRY(name, from) [MLP_ACT_##name] = forward_##name,
+/* ---- Activations by their number. */
+typedef struct {
+    vec (*g)(vec), (*d)(vec);
+} online_activation;
+static const online_activation online_activations[] = {
+#define ENTRY(name, from) [MLP_ACT_##name] = {g_##name, d_##name},
     MLP_ACTIVATIONS(ENTRY)
-#undef ENTRY
-};
-static void (*const online_derivatives[])(void *, const void *, size_t, size_t, size_t) = {
-#define ENTRY(name, from) [MLP_ACT_##name] = backward_##name,
-    MLP_ACTIVATIONS(ENTRY)
-#undef ENTRY
-};
-static void (*const online_losses[])(double *, void *, const void *, const mlp_targets *) = {
-#define ENTRY(name, activation, kind, parameter, lowest, highest) [MLP_LOSS_##name] = block_##name,
-    MLP_LOSSES(ENTRY)
 #undef ENTRY
 };
 
-/* The loss of one sample and dz (n_out) by its z (n_out), through the lanes layout of losses: one output a row. A single
- * output is such a row already; whole vectors are written, since a load waits for stores narrower than itself. */
-static double online_loss(const mlp_online *net, real *dz, real *z, const real *y) {
+/* ---- Losses by their number: of one output by itself, whose slope is waited for and returned, and of several in lanes
+ * layout. */
+#define OF_DIFFERENCE(name)                                         \
+    static vec online_loss_##name(vec a, vec y, vec p, vec *loss) { \
+        vec d = v_sub(a, y);                                        \
+        *loss = loss_##name(d, p);                                  \
+        return slope_##name(d, p);                                  \
+    }
+#define OF_LOGIT(name)                                              \
+    static vec online_loss_##name(vec z, vec y, vec p, vec *loss) { \
+        (void)p;                                                    \
+        vec slope;                                                  \
+        *loss = loss_##name(z, y, &slope);                          \
+        return slope;                                               \
+    }
+#define OF_LOGITS(name)
+#define ENTRY(name, activation, kind, parameter, lowest, highest) kind(name)
+MLP_LOSSES(ENTRY)
+#undef ENTRY
+#undef OF_DIFFERENCE
+#undef OF_LOGIT
+#undef OF_LOGITS
+typedef struct {
+    vec (*one)(vec a_or_z, vec y, vec p, vec *loss); /* NULL where there are several always */
+    void (*several)(double *losses, void *dz, const void *a_or_z, const mlp_targets *targets);
+} online_loss;
+static const online_loss online_losses[] = {
+#define OF_DIFFERENCE(name) online_loss_##name
+#define OF_LOGIT(name) online_loss_##name
+#define OF_LOGITS(name) NULL
+#define ENTRY(name, activation, kind, parameter, lowest, highest) [MLP_LOSS_##name] = {kind(name), block_##name},
+    MLP_LOSSES(ENTRY)
+#undef ENTRY
+#undef OF_DIFFERENCE
+#undef OF_LOGIT
+#undef OF_LOGITS
+};
+
+/* The loss of a sample of one output and its dz, by its z. */
+ALWAYS_INLINE double loss_of_one(const mlp_online *net, vec *dz, vec z, const real *y) {
+    const online_activation *output = &online_activations[net->output];
+    vec p = v_set1((real)net->loss_parameters[0]), a = net->of_output ? output->g(z) : z, loss;
+    vec slope = online_losses[net->loss].one(a, v_set1(y[0]), p, &loss);
+    *dz = !net->of_output ? slope : v_mul(slope, output->d(net->output_from_input ? z : a));
+    double losses[LANES];
+    v_to_double(loss, losses);
+    return losses[0];
+}
+
+/* The same for several, whose z and dz (n_out) are stored: through the lanes layout of losses, one output a row. */
+static double loss_of_several(const mlp_online *net, real *dz, const real *z, const real *y) {
+    const online_activation *output = &online_activations[net->output];
     size_t outputs = net->layers[net->n_layers - 1].n_out, block = outputs * WIDE;
-    bool single = outputs == 1;
-    real *wide_y = net->lanes, *wide_d = wide_y + block, *wide_z = single ? z : wide_d + block;
-    real *wide_dz = single ? dz : wide_d + 2 * block;
+    real *wide_y = net->lanes, *wide_z = wide_y + block, *wide_dz = wide_z + block, *wide_d = wide_dz + block;
     double losses[LANES];
     for (size_t k = 0; k < outputs; k++) {
+        vec input = v_set1(z[k]), a = net->of_output ? output->g(input) : input;
         v_store(wide_y + k * WIDE, v_set1(y[k]));
-        if (!single) {
-            v_store(wide_z + k * WIDE, v_set1(z[k]));
-        }
-    }
-    if (net->of_output) {
-        online_activations[net->output](wide_z, net->output_from_input ? wide_d : NULL, NULL, outputs, LANES, WIDE);
+        v_store(wide_z + k * WIDE, a);
+        v_store(wide_d + k * WIDE, net->of_output ? output->d(net->output_from_input ? input : a) : a);
     }
     const mlp_targets targets = {.n_outputs = outputs,
                                  .n = 1,
@@ -91,47 +154,77 @@ static double online_loss(const mlp_online *net, real *dz, real *z, const real *
                                  .y = wide_y,
                                  .scale = net->scale,
                                  .parameters = net->loss_parameters};
-    online_losses[net->loss](losses, wide_dz, wide_z, &targets);
-    if (net->of_output) {
-        online_derivatives[net->output](wide_dz, net->output_from_input ? wide_d : wide_z, outputs, LANES, WIDE);
-    }
-    for (size_t k = 0; k < outputs && !single; k++) {
-        dz[k] = wide_dz[k * WIDE];
+    online_losses[net->loss].several(losses, wide_dz, wide_z, &targets);
+    for (size_t k = 0; k < outputs; k++) {
+        vec slope = v_load(wide_dz + k * WIDE);
+        real lanes[LANES];
+        v_store(lanes, net->of_output ? v_mul(slope, v_load(wide_d + k * WIDE)) : slope);
+        dz[k] = lanes[0];
     }
     return losses[0];
 }
 
 /* Steps on samples x (n, n[0]), y (n, K); returns how many were made: fewer than n where a loss is not finite. */
-static size_t online(const mlp_online *net, double *loss, const void *samples, size_t ldx, const void *targets,
-                     size_t ldy, size_t n) {
+ALWAYS_INLINE size_t online_steps(const mlp_online *net, double *loss, const real *samples, size_t ldx,
+                                  const real *targets, size_t ldy, size_t n, const bool narrow) {
     vec rate = v_set1((real)net->rate);
+    size_t last = net->n_layers - 1, outputs = net->layers[last].n_out;
+    bool one = outputs == 1 && online_losses[net->loss].one != NULL;
+    real *stored = net->dz;
     for (size_t s = 0; s < n; s++) {
-        const real *x = (const real *)samples + s * ldx, *a = x, *y = (const real *)targets + s * ldy;
-        for (size_t l = 0; l < net->n_layers; l++) {
+        const real *x = samples + s * ldx, *y = targets + s * ldy;
+        online_row row, below;
+        for (size_t l = 0; l <= last; l++) {
             const mlp_online_layer *layer = &net->layers[l];
-            online_forward(layer->a, a, layer);
-            if (l + 1 < net->n_layers) {
-                online_activations[layer->activation](layer->a, layer->d, NULL, 1, layer->n_out, ROW);
+            online_forward(&row, l == 0 ? NULL : &below, l == 0 ? x : net->layers[l - 1].a, layer, narrow);
+            const online_activation *activation = &online_activations[layer->activation];
+            for EACH_PART(v, layer->n_out) {
+                if (l < last && layer->d != NULL) {
+                    v_store((real *)layer->d + v * LANES, activation->d(row.part[v]));
+                }
+                below.part[v] = l < last ? activation->g(row.part[v]) : row.part[v];
             }
-            a = layer->a;
+            store_row(layer->a, &below, layer->n_out, narrow);
         }
-        real *dz = net->dz, *da = net->da;
-        double value = online_loss(net, dz, net->layers[net->n_layers - 1].a, y);
+        double value;
+        if (one) {
+            value = loss_of_one(net, &row.part[0], row.part[0], y);
+            v_store(stored, row.part[0]);
+        } else {
+            value = loss_of_several(net, stored, net->layers[last].a, y);
+            for EACH_PART(v, outputs) {
+                row.part[v] = v_load(stored + v * LANES);
+            }
+        }
         if (!(value - value == 0)) {
             return s;
         }
         *loss += value;
-        for (size_t l = net->n_layers; l-- > 0;) {
-            const mlp_online_layer *layer = &net->layers[l], *below = layer - 1;
-            if (l > 0) {
-                online_backward(da, dz, layer);
-                online_derivatives[below->activation](da, below->d != NULL ? below->d : below->a, 1, below->n_out, ROW);
+        for (size_t l = last; l > 0; l--) {
+            const mlp_online_layer *layer = &net->layers[l], *under = layer - 1;
+            const real *a = under->a, *d = under->d;
+            online_row delta;
+            online_backward(&delta, &row, stored, layer, narrow);
+            for EACH_PART(v, layer->n_in) {
+                vec slope =
+                    d != NULL ? v_load(d + v * LANES) : online_activations[under->activation].d(v_load(a + v * LANES));
+                delta.part[v] = v_mul(delta.part[v], slope);
             }
-            online_update(layer, l > 0 ? below->a : x, dz, rate);
-            real *next = da;
-            da = dz;
-            dz = next;
+            online_update(layer, a, &row, stored, rate, narrow);
+            row = delta;
+            store_row(stored, &row, layer->n_in, narrow);
         }
+        online_update(&net->layers[0], x, &row, stored, rate, narrow);
     }
     return n;
+}
+
+static size_t online(const mlp_online *net, double *loss, const void *samples, size_t ldx, const void *targets,
+                     size_t ldy, size_t n) {
+    size_t widest = 0;
+    for (size_t l = 0; l < net->n_layers; l++) {
+        widest = net->layers[l].n_out > widest ? net->layers[l].n_out : widest;
+    }
+    return widest <= LANES ? online_steps(net, loss, samples, ldx, targets, ldy, n, true)
+                           : online_steps(net, loss, samples, ldx, targets, ldy, n, false);
 }

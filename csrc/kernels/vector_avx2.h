@@ -70,6 +70,16 @@ static inline void v_store_n(real *p, vec v, size_t n) {
     }
 }
 
+/* Lane i in all lanes. */
+static inline vec v_spread(vec v, size_t i) {
+#if REAL_IS_DOUBLE
+    __m256i half = _mm256_add_epi32(_mm256_set1_epi32(2 * (int)i), _mm256_set1_epi64x((long long)1 << 32));
+    return _mm256_castps_pd(_mm256_permutevar8x32_ps(_mm256_castpd_ps(v), half));
+#else
+    return _mm256_permutevar8x32_ps(v, _mm256_set1_epi32((int)i));
+#endif
+}
+
 static inline void v_to_double(vec x, double *out) {
 #if REAL_IS_DOUBLE
     _mm256_storeu_pd(out, x);

@@ -62,6 +62,15 @@ static inline half_vec h_load_n(const real *p, size_t n) { return H(maskz_loadu)
 static inline void h_store_n(real *p, half_vec v, size_t n) { H(mask_storeu)(p, (__mmask8)v_first(n), v); }
 static inline half_vec h_fma(half_vec a, half_vec b, half_vec c) { return H(fmadd)(a, b, c); }
 
+/* Lane i in all lanes. */
+static inline vec v_spread(vec v, size_t i) {
+#if REAL_IS_DOUBLE
+    return _mm512_permutexvar_pd(_mm512_set1_epi64((long long)i), v);
+#else
+    return _mm512_permutexvar_ps(_mm512_set1_epi32((int)i), v);
+#endif
+}
+
 static inline void v_to_double(vec x, double *out) {
 #if REAL_IS_DOUBLE
     _mm512_storeu_pd(out, x);

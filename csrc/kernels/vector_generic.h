@@ -68,6 +68,10 @@ static inline void v_store_n(real *p, vec v, size_t n) {
 }
 static inline vec v_set1(real x) { return x; }
 static inline vec v_zero(void) { return 0; }
+static inline vec v_spread(vec v, size_t i) { /* lane i in all lanes */
+    (void)i;
+    return v;
+}
 static inline void v_to_double(vec x, double *out) { *out = (double)x; } /* LANES doubles */
 
 static inline vec v_add(vec a, vec b) { return a + b; }

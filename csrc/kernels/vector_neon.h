@@ -80,6 +80,13 @@ static inline void v_store_n(real *p, vec v, size_t n) {
 #endif
 }
 
+/* Lane i in all lanes. */
+static inline vec v_spread(vec v, size_t i) {
+    real lanes[LANES];
+    v_store(lanes, v);
+    return v_set1(lanes[i]);
+}
+
 static inline void v_to_double(vec x, double *out) {
 #if REAL_IS_DOUBLE
     vst1q_f64(out, x);
