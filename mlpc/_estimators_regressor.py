@@ -69,7 +69,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     warm_start : bool, default=False
         Whether `fit` goes on from the weights there are.
     momentum : float, default=0.9
-        Of "sgd", in [0, 1).
+        Of "sgd", in [0, 1].
     nesterovs_momentum : bool, default=True
         Whether the momentum of "sgd" is Nesterov's.
     early_stopping : bool, default=False

@@ -52,6 +52,8 @@ CASES = {
 SGD_CASES = {
     "no momentum": ("MLPClassifier", *IRIS, {"momentum": 0.0, "learning_rate_init": 0.1}),
     "plain momentum": ("MLPClassifier", *DIGITS, {"nesterovs_momentum": False, "momentum": 0.5}),
+    "whole momentum": ("MLPClassifier", *DIGITS, {"momentum": 1.0}),
+    "whole plain momentum": ("MLPRegressor", TABLE, CURVE, {"momentum": 1, "nesterovs_momentum": False}),
     "invscaling": (
         "MLPClassifier",
         *DIGITS,
