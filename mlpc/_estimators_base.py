@@ -18,12 +18,11 @@ from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from mlpc._epochs import as_callbacks
 from mlpc._estimators_epochs import Epochs, orders_from
-from mlpc._progress import ProgressBar
+from mlpc._estimators_lbfgs import descend
 from mlpc._spec import HIDDEN_ACTIVATIONS, check_spec
 from mlpc.initializers import NAMES as INITIALIZERS
 from mlpc.network import Network
@@ -198,8 +197,9 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
 
         random_state = check_random_state(self.random_state)
         self._prepare_network(X, y, hidden, random_state, first=first)
+        self._limit_threads()
         if self._is_lbfgs():
-            self._fit_lbfgs(X, y, sample_weight)
+            self._fit_lbfgs(X, y, sample_weight, validation)
         else:
             self._fit_epochs(X, y, sample_weight, validation, random_state, incremental=incremental)
         return self
@@ -222,6 +222,10 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         return X, y, sample_weight
 
     # ---- The network.
+
+    def _limit_threads(self) -> None:
+        """Tell the network what `n_threads` is now; it is not kept by model files and pickle."""
+        self.network_._n_threads = 0 if self.n_threads is None else int(self.n_threads)
 
     def _is_lbfgs(self) -> bool:
         return isinstance(self.solver, str) and self.solver == "lbfgs"
@@ -327,7 +331,6 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
                     callbacks=(epochs, *as_callbacks(self.callbacks)),
                     progress=bool(self.progress),
                     on_divergence="raise",
-                    n_threads=None if self.n_threads is None else int(self.n_threads),
                 )
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=5)
@@ -359,15 +362,19 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         self.n_iter_ = 0
         if not hasattr(self, "loss_curve_"):
             self.loss_curve_: list[float] = []
+            self.best_loss_: Any = None
+        if not self.early_stopping and self.best_loss_ is None:
+            self.best_loss_ = np.inf
+        self._start_scores()
+
+    def _start_scores(self) -> None:
+        if not hasattr(self, "validation_scores_"):
             self.validation_scores_: list[float] | None = None
             self.best_validation_score_: Any = None
-            self.best_loss_: Any = None
             self._no_improvement_count = 0
-        if not self.early_stopping:
-            self.best_loss_ = np.inf if self.best_loss_ is None else self.best_loss_
-        elif self.best_validation_score_ is None:
+        if self.early_stopping and self.best_validation_score_ is None:
             self.best_validation_score_ = -np.inf
-            self._best_parameters = network.parameters.copy()
+            self._best_parameters = self.network_.parameters.copy()
 
     def _split(self, X: Any, y: Any, sample_weight: Any, random_state: np.random.RandomState) -> tuple[Any, ...]:
         """Set rows aside for validation, those that scikit-learn takes: stratified for one binary output."""
@@ -427,45 +434,14 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
 
     # ---- By scipy's L-BFGS.
 
-    def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any) -> None:
-        from scipy.optimize import minimize
-
-        network, dtype = self.network_, self.network_.dtype
-        callbacks = as_callbacks(self.callbacks)
-        bar = ProgressBar(self.max_iter, network.epoch) if self.progress else None
-
-        def objective(vector: np.ndarray[Any, Any]) -> tuple[float, Any]:
-            value, gradient = network.objective_and_gradient(
-                X, y, sample_weight=sample_weight, parameters=vector.astype(dtype)
-            )
-            return value, gradient.astype(np.float64)
-
-        def end_iteration(intermediate_result: Any) -> None:
-            logs = {"loss": float(intermediate_result.fun)}
-            network.parameters = intermediate_result.x
-            network.end_epoch()
-            if bar:
-                bar.update(network.epoch, logs["loss"], np.nan, 1.0)
-            answers = [callback(network, network.epoch, logs) for callback in callbacks]
-            if any(answers):
-                raise StopIteration
-
-        result = minimize(
-            objective,
-            network.parameters.astype(np.float64),
-            method="L-BFGS-B",
-            jac=True,
-            options={"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol},
-            callback=end_iteration if callbacks or bar else None,
-        )
-        self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
-        self.loss_ = result.fun
-        if not np.isfinite(result.x).all():
-            self._answer_divergence()
-        network.parameters = result.x
-        for callback in callbacks:
-            if hasattr(callback, "fit_ended"):
-                callback.fit_ended(network)
+    def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any]) -> None:
+        self.n_iter_ = 0
+        score = self._score_of_epoch(*validation)
+        if score is not None:
+            self._start_scores()
+        descend(self, X, y, sample_weight, validation, Epochs(self, 0, score))
+        if self.early_stopping and score is not None:
+            self.network_.parameters = self._best_parameters
 
     # ---- The fitted model.
 
@@ -529,6 +505,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         return self.network_.transform(self._check_rows(X))
 
     def _check_rows(self, X: Any) -> Any:
+        self._limit_threads()
         return validate_data(self, X, accept_sparse="csr", reset=False)
 
     def _is_stochastic(self) -> bool:

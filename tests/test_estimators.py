@@ -250,12 +250,40 @@ def test_refusals_are_scikit_learns(name):
         assert messages[0].partition(" must be ")[0] == messages[1].partition(" must be ")[0]
 
 
-def test_training_that_diverges():
-    X = np.full((20, 2), 1e200)
-    with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):
-        mlpc.estimators.MLPRegressor().fit(X, np.ones(20))
-    with pytest.warns(ConvergenceWarning, match="lbfgs failed to converge"):
-        assert np.isnan(mlpc.estimators.MLPRegressor(solver="lbfgs").fit(X, np.ones(20)).loss_)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of scikit-learn, which goes on with infinities
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("MLPRegressor", np.full((20, 2), 1e200), np.ones(20), {"solver": "adam"}),
+        ("MLPRegressor", TABLE, CURVE, {"solver": "sgd", "activation": "identity", "learning_rate_init": 1e100}),
+        ("MLPClassifier", TABLE * 1e200, CURVE > 0, {"solver": "sgd", "max_iter": 2}),
+        ("MLPClassifier", TABLE, CURVE > 0, {"solver": "adam", "learning_rate_init": 1e300}),
+    ],
+    ids=lambda case: "-".join((case[0], case[3]["solver"])),
+)
+def test_training_that_diverges(case, method):
+    kind, X, y, parameters = case
+    arguments = {"classes": [False, True]} if (kind, method) == ("MLPClassifier", "partial_fit") else {}
+    messages = []
+    for model in both(kind, random_state=0, **({"max_iter": 5} | parameters)):
+        with pytest.raises(ValueError, match="Solver produced non-finite parameter weights") as caught:
+            [getattr(model, method)(X, y, **arguments) for _ in range(3)]
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+    assert np.isfinite(model.network_.parameters).all()
+    assert np.isnan(model.loss_)
+
+
+def test_lbfgs_that_cannot_begin():
+    losses = []
+    for model in both("MLPRegressor", solver="lbfgs"):
+        with np.errstate(all="ignore"), pytest.warns(ConvergenceWarning, match="lbfgs failed to converge"):
+            losses.append(model.fit(np.full((20, 2), 1e200), np.ones(20)).loss_)
+    assert np.isnan(losses).all()
+
+
+def test_early_stopping_of_training_that_diverges():
     model = mlpc.estimators.MLPRegressor(
         solver="sgd", activation="identity", learning_rate_init=1.0, early_stopping=True, random_state=0
     )
