@@ -420,7 +420,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         return lambda logs: float(scorer(judge, X, y, **weight))
 
     def _answer_divergence(self) -> None:
-        if not self.early_stopping:
+        if not self.early_stopping or self.best_validation_score_ == -np.inf:  # no epoch to go back to
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be"
                 " preprocessed."
