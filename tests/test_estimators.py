@@ -63,7 +63,7 @@ SGD_CASES = {
     "adaptive": ("MLPClassifier", *DIGITS, {"learning_rate": "adaptive", "tol": 1.0, "n_iter_no_change": 2}),
 }
 ADAM_CASES = {"moments": ("MLPRegressor", TABLE, CURVE, {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3})}
-if parse_version(sklearn.__version__) > parse_version("1.6.0"):  # which cannot score labels of text
+if parse_version(sklearn.__version__) >= parse_version("1.9"):  # earlier ones cannot score labels of text
     text = np.array(["no", "yes"])[(CURVE > 0) * 1]
     CASES["labels of text"] = ("MLPClassifier", TABLE, text, {"early_stopping": True})
 if WITH_WEIGHTS:
