@@ -12,7 +12,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, is_classifier
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, is_classifier, is_regressor
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
@@ -187,13 +187,15 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         hidden = list(hidden) if hasattr(hidden, "__iter__") else [hidden]
         if np.any(np.array(hidden) <= 0):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
+        if not all(hasattr(size, "__index__") for size in hidden):
+            raise TypeError(f"hidden_layer_sizes must be integers, got {hidden}")
         first = not hasattr(self, "network_") or (not self.warm_start and not incremental)
         X, y, class_weight = self._encode(X, y, incremental=incremental, reset=first)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         if class_weight is not None:
             sample_weight = class_weight if sample_weight is None else sample_weight * class_weight
-        validation = self._check_validation(*validation)
+        validation = self._check_validation(*validation, n_columns=y.shape[1])
 
         random_state = check_random_state(self.random_state)
         self._prepare_network(X, y, hidden, random_state, first=first)
@@ -204,7 +206,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             self._fit_epochs(X, y, sample_weight, validation, random_state, incremental=incremental)
         return self
 
-    def _check_validation(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    def _check_validation(self, X: Any, y: Any, sample_weight: Any, *, n_columns: int) -> tuple[Any, Any, Any]:
         if X is None and y is None:
             if sample_weight is not None:
                 raise ValueError("sample_weight_val is provided, but X_val and y_val were not provided.")
@@ -214,6 +216,9 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         if X is None:
             raise ValueError("y_val is provided, but X_val was not provided.")
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+        shape = y.shape if hasattr(y, "shape") else np.shape(y)
+        if shape[1:] != (n_columns,) and (shape[1:] or n_columns > 1):
+            raise ValueError(f"y_val must have as many columns as y, {n_columns}, got shape {shape}")
         y = self._encode_validation(y)
         if y.shape[0] != X.shape[0]:
             raise ValueError(f"X_val and y_val must have as many rows, got {X.shape[0]} and {y.shape[0]}")
@@ -408,10 +413,11 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         """What judges an epoch, a function of its logs; None: nothing to judge by."""
         if X is None:
             return None
+        several_quantiles = is_regressor(self) and self.n_outputs_ != y.shape[1]  # of one target: R² takes one
+        if (several_quantiles and self.scoring is None) or (isinstance(self.scoring, str) and self.scoring == "loss"):
+            return lambda logs: -logs["validation_loss"]
         if self.scoring is None:
             return lambda logs: self._default_score(X, y, sample_weight)
-        if isinstance(self.scoring, str) and self.scoring == "loss":
-            return lambda logs: -logs["validation_loss"]
         scorer = check_scoring(self, self.scoring)
         y = self._decode(y)
         weight = {} if sample_weight is None else {"sample_weight": sample_weight}

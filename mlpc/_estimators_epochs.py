@@ -57,7 +57,7 @@ class Epochs:
         self._record(math.nan, None if self._score is None else math.nan)
 
     def _record(self, loss: float, score: float | None) -> None:
-        estimator = self._estimator
+        estimator, loss = self._estimator, np.float64(loss)  # scikit-learn's type, which has more methods
         estimator.n_iter_ += 1
         estimator.t_ += self._n_samples
         estimator.loss_ = loss

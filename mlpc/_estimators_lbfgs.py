@@ -69,7 +69,7 @@ def descend(
         network.parameters = result.x
         if bar and bar.shown:
             bar.show(network.epoch, *(column[-1] for column in network._history()))
-    estimator.loss_ = result.fun
+    estimator.loss_ = np.float64(result.fun)
     if stopped:
         network._stop_reason = "early_stopping" if iterations.stopped else "callback"
     else:

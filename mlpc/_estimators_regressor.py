@@ -91,7 +91,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         Rate at which hidden units are dropped while training, one or one per hidden layer, in [0, 1); 0 with "lbfgs".
     scoring : str, callable or None, default=None
         What early stopping judges by: a name of scikit-learn's scorers, a scorer, "loss" (the validation loss, lower is
-        better), or None: R².
+        better), or None: R², for several quantiles of one target the loss.
     initializer : str, callable or None, default=None
         Of the first weights. None: scikit-learn's, uniform after Glorot and Bengio (2010), biases too; otherwise as in
         `mlpc.Network`.

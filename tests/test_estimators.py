@@ -92,6 +92,7 @@ def assert_same_run(theirs, ours, tolerance=1e-9):
     assert isinstance(ours.loss_curve_, list)
     for name in ("loss_curve_", "loss_", "best_loss_", "validation_scores_", "best_validation_score_"):
         expected, got = getattr(theirs, name), getattr(ours, name)
+        assert type(got) is type(expected), name
         assert (expected is None) == (got is None), name
         if expected is not None:
             np.testing.assert_allclose(got, expected, rtol=tolerance, err_msg=name)
@@ -252,6 +253,12 @@ def test_refusals_are_scikit_learns(name):
             messages.append(str(caught.value).partition(" instance")[0].replace("'", ""))
         # What may be given instead differs: there is more of it here.
         assert messages[0].partition(" must be ")[0] == messages[1].partition(" must be ")[0]
+
+
+@pytest.mark.parametrize("sizes", [(3.0,), [4, 2.5], np.array([5.0])], ids=str)
+def test_layers_of_broken_units(sizes):
+    with pytest.raises(TypeError, match="hidden_layer_sizes must be integers"):
+        mlpc.estimators.MLPClassifier(sizes).fit(*IRIS)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of scikit-learn, which goes on with infinities

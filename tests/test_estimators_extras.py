@@ -80,6 +80,8 @@ def test_several_quantiles_of_one_target():
     low, high = model.fit(TABLE, SKEWED).predict(TABLE).T
     assert model.n_outputs_ == 2
     assert 0.7 < np.mean((low < SKEWED) & (high > SKEWED)) < 0.9
+    early = clone(model).set_params(early_stopping=True).fit(TABLE, SKEWED)
+    np.testing.assert_array_equal(early.validation_scores_, -early.network_.history.validation_loss)
 
 
 def test_several_outputs_descend_the_sum():
@@ -171,6 +173,8 @@ def test_class_weights():
     )
     with pytest.raises(ValueError, match="class_weight must be a dict or None for partial_fit"):
         MLPClassifier(class_weight="balanced").partial_fit(data, labels, classes=["common", "rare"])
+    with pytest.raises(ValueError, match=r"class_weight must hold numbers >= 0, got \{'rare': -1\}"):
+        MLPClassifier(class_weight={"rare": -1}).fit(data, labels)
     with pytest.raises(ValueError, match="class_weight must be None for multi-label"):
         MLPClassifier(class_weight="balanced").fit(X, X > 0)
 
@@ -206,6 +210,7 @@ BAD_VALIDATION = {
     "weights alone": ({"sample_weight_val": Y}, "sample_weight_val is provided, but"),
     "another length": ({"X_val": X, "y_val": Y[:9]}, "as many rows, got 150 and 9"),
     "other columns": ({"X_val": X[:, :2], "y_val": Y}, "features"),
+    "two columns": ({"X_val": X, "y_val": np.column_stack([Y, Y])}, r"as many columns as y, 1, got shape \(150, 2\)"),
     "unknown class": ({"X_val": X, "y_val": Y + 1}, r"y_val has classes that y has not: \[3\]"),
 }
 
@@ -215,6 +220,14 @@ def test_bad_validation_sets(case):
     arguments, message = BAD_VALIDATION[case]
     with pytest.raises(ValueError, match=message):
         MLPClassifier().fit(X, Y, **arguments)
+
+
+@pytest.mark.parametrize("n_columns", [1, 2, 5])
+def test_validation_targets_of_another_shape(n_columns):
+    with pytest.raises(ValueError, match=r"y_val must have as many columns as y, 4, got shape \(150, \d\)"):
+        MLPClassifier().fit(X, X > 0, X_val=X, y_val=np.ones((150, n_columns), dtype=bool))
+    with pytest.raises(ValueError, match="y_val must have as many columns as y, 4, got shape"):
+        MLPRegressor(solver="lbfgs").fit(X, X, X_val=X, y_val=np.ones((150, n_columns)))
 
 
 @pytest.mark.parametrize(
