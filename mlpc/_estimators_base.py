@@ -92,69 +92,9 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
 
     network_: Network
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Any,
-        activation: Any,
-        solver: Any,
-        alpha: Any,
-        batch_size: Any,
-        learning_rate: Any,
-        learning_rate_init: Any,
-        power_t: Any,
-        max_iter: Any,
-        shuffle: Any,
-        random_state: Any,
-        tol: Any,
-        verbose: Any,
-        warm_start: Any,
-        momentum: Any,
-        nesterovs_momentum: Any,
-        early_stopping: Any,
-        validation_fraction: Any,
-        beta_1: Any,
-        beta_2: Any,
-        epsilon: Any,
-        n_iter_no_change: Any,
-        max_fun: Any,
-        l1: Any,
-        dropout: Any,
-        scoring: Any,
-        initializer: Any,
-        callbacks: Any,
-        progress: Any,
-        n_threads: Any,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.l1 = l1
-        self.dropout = dropout
-        self.scoring = scoring
-        self.initializer = initializer
-        self.callbacks = callbacks
-        self.progress = progress
-        self.n_threads = n_threads
+    def _store(self, parameters: dict[str, Any]) -> None:
+        """Keep what a constructor was called with, its `locals()`, each under its name and nothing else."""
+        self.__dict__.update((name, value) for name, value in parameters.items() if name != "self")
 
     # ---- What the classifier and the regressor say for themselves.
 

@@ -196,39 +196,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         progress: bool = False,
         n_threads: int | None = None,
     ) -> None:
-        super().__init__(
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=activation,
-            solver=solver,
-            alpha=alpha,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init,
-            power_t=power_t,
-            max_iter=max_iter,
-            shuffle=shuffle,
-            random_state=random_state,
-            tol=tol,
-            verbose=verbose,
-            warm_start=warm_start,
-            momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            n_iter_no_change=n_iter_no_change,
-            max_fun=max_fun,
-            l1=l1,
-            dropout=dropout,
-            scoring=scoring,
-            initializer=initializer,
-            callbacks=callbacks,
-            progress=progress,
-            n_threads=n_threads,
-        )
-        self.loss = loss
+        self._store(locals())
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
