@@ -1,8 +1,8 @@
 # Builds, tests and shows mlpc; `make help` lists the targets.
 #
-# Python packages go into .venv, which is made on first use; what the C programs need goes into build/. Nothing is
-# installed elsewhere. PYTHON chooses the interpreter (3.10 to 3.13), CC the compiler of the C programs, BENCH holds
-# arguments of the benchmark: make bench BENCH='--rows circles,256x4 --threads 1 --rounds 3'.
+# Python packages go into .venv, which is made on first use; build/ has the C programs, the site and the packages of
+# test-oldest. Nothing is installed elsewhere. PYTHON chooses the interpreter (3.10 to 3.13), CC the compiler of the C
+# programs, BENCH holds arguments of the benchmark: make bench BENCH='--rows circles,256x4 --threads 1 --rounds 3'.
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 BUILD := build
 Q := $(if $(V),,@)# make V=1 shows the commands of the compiler
 
-.PHONY: help demo test test-peers test-exhaustive test-neon test-c c-programs print-c-programs check format sanitize \
+.PHONY: help demo test test-peers test-oldest test-exhaustive test-neon test-c c-programs print-c-programs check format sanitize \
 	bench bench-estimators bench-tables clean
 .DEFAULT_GOAL := help
 
@@ -23,6 +23,7 @@ help:
 	@echo 'make docs             build the site in build/docs (runs the notebooks)'
 	@echo 'make sanitize         the C programs under AddressSanitizer and UBSan, the threads under ThreadSanitizer'
 	@echo 'make test-peers       compare with PyTorch (installs it)'
+	@echo 'make test-oldest      the estimators with the oldest scikit-learn and NumPy (installs them)'
 	@echo 'make test-exhaustive  the tests that take minutes'
 	@echo 'make test-neon        the C programs for 64-bit Arm under QEMU; the same bits as with AVX2'
 	@echo 'make bench            time against NumPy, scikit-learn, PyTorch, JAX and ONNX Runtime (installs them)'
@@ -62,6 +63,18 @@ test: $(BUILT) $(VENV)/.extra-test c-programs
 
 test-peers: $(BUILT) $(VENV)/.extra-test $(VENV)/.extra-peers
 	$(BIN)/python -m pytest -m peers
+
+# Runs what was built with a newer NumPy, as an installed wheel would.
+OLDEST := $(BUILD)/oldest
+
+$(OLDEST)/.installed: tests/oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip --quiet --disable-pip-version-check install --requirement $<
+	@touch $@
+
+test-oldest: $(BUILT) $(OLDEST)/.installed
+	$(OLDEST)/bin/python -c 'import numpy, sklearn; print("scikit-learn", sklearn.__version__, "NumPy", numpy.__version__)'
+	PYTHONPATH=. $(OLDEST)/bin/python -m pytest tests/test_estimators*.py
 
 test-exhaustive: $(BUILT) $(VENV)/.extra-test c-programs
 	$(BIN)/python -m pytest -m exhaustive

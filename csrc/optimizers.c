@@ -147,8 +147,8 @@ static const char *check(const mlp_optimizer *o, const mlp_rule *rule) {
     if (!positive(o->learning_rate)) {
         return "learning_rate: finite and positive";
     }
-    if (!not_negative(o->clip_norm) || !not_negative(o->momentum) || o->momentum >= 1) {
-        return "clip_norm: finite and not negative; momentum: in [0, 1)";
+    if (!not_negative(o->clip_norm) || !not_negative(o->momentum) || o->momentum > 1) {
+        return "clip_norm: finite and not negative; momentum: in [0, 1]";
     }
     if (o->nesterov && o->momentum <= 0) {
         return "nesterov: needs momentum";

@@ -64,6 +64,9 @@ class Network:
     def _kernels(self) -> str: ...
     @property
     def _evaluations(self) -> int: ...
+    _n_threads: int  # of calls that do not say; 0: N_THREADS
+    def _record_epoch(self, loss: float, validation_loss: float, learning_rate: float, /) -> None:
+        """Count an epoch that somebody else trained, with its row of the history. A writer."""
     def _unpack(self, vector: NDArray[Any]) -> tuple[tuple[NDArray[Any], ...], tuple[NDArray[Any], ...]]:
         """(weights, biases) as views of any vector laid out like the parameters."""
     def _evaluate(

@@ -12,18 +12,17 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, is_classifier
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, is_classifier, is_regressor
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from mlpc._epochs import as_callbacks
 from mlpc._estimators_epochs import Epochs, orders_from
-from mlpc._progress import ProgressBar
+from mlpc._estimators_lbfgs import descend
 from mlpc._spec import HIDDEN_ACTIVATIONS, check_spec
 from mlpc.initializers import NAMES as INITIALIZERS
 from mlpc.network import Network
@@ -93,69 +92,9 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
 
     network_: Network
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Any,
-        activation: Any,
-        solver: Any,
-        alpha: Any,
-        batch_size: Any,
-        learning_rate: Any,
-        learning_rate_init: Any,
-        power_t: Any,
-        max_iter: Any,
-        shuffle: Any,
-        random_state: Any,
-        tol: Any,
-        verbose: Any,
-        warm_start: Any,
-        momentum: Any,
-        nesterovs_momentum: Any,
-        early_stopping: Any,
-        validation_fraction: Any,
-        beta_1: Any,
-        beta_2: Any,
-        epsilon: Any,
-        n_iter_no_change: Any,
-        max_fun: Any,
-        l1: Any,
-        dropout: Any,
-        scoring: Any,
-        initializer: Any,
-        callbacks: Any,
-        progress: Any,
-        n_threads: Any,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.l1 = l1
-        self.dropout = dropout
-        self.scoring = scoring
-        self.initializer = initializer
-        self.callbacks = callbacks
-        self.progress = progress
-        self.n_threads = n_threads
+    def _store(self, parameters: dict[str, Any]) -> None:
+        """Keep what a constructor was called with, its `locals()`, each under its name and nothing else."""
+        self.__dict__.update((name, value) for name, value in parameters.items() if name != "self")
 
     # ---- What the classifier and the regressor say for themselves.
 
@@ -188,23 +127,26 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         hidden = list(hidden) if hasattr(hidden, "__iter__") else [hidden]
         if np.any(np.array(hidden) <= 0):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
+        if not all(hasattr(size, "__index__") for size in hidden):
+            raise TypeError(f"hidden_layer_sizes must be integers, got {hidden}")
         first = not hasattr(self, "network_") or (not self.warm_start and not incremental)
         X, y, class_weight = self._encode(X, y, incremental=incremental, reset=first)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         if class_weight is not None:
             sample_weight = class_weight if sample_weight is None else sample_weight * class_weight
-        validation = self._check_validation(*validation)
+        validation = self._check_validation(*validation, n_columns=y.shape[1])
 
         random_state = check_random_state(self.random_state)
         self._prepare_network(X, y, hidden, random_state, first=first)
+        self._limit_threads()
         if self._is_lbfgs():
-            self._fit_lbfgs(X, y, sample_weight)
+            self._fit_lbfgs(X, y, sample_weight, validation)
         else:
             self._fit_epochs(X, y, sample_weight, validation, random_state, incremental=incremental)
         return self
 
-    def _check_validation(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    def _check_validation(self, X: Any, y: Any, sample_weight: Any, *, n_columns: int) -> tuple[Any, Any, Any]:
         if X is None and y is None:
             if sample_weight is not None:
                 raise ValueError("sample_weight_val is provided, but X_val and y_val were not provided.")
@@ -214,6 +156,9 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         if X is None:
             raise ValueError("y_val is provided, but X_val was not provided.")
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+        shape = y.shape if hasattr(y, "shape") else np.shape(y)
+        if shape[1:] != (n_columns,) and (shape[1:] or n_columns > 1):
+            raise ValueError(f"y_val must have as many columns as y, {n_columns}, got shape {shape}")
         y = self._encode_validation(y)
         if y.shape[0] != X.shape[0]:
             raise ValueError(f"X_val and y_val must have as many rows, got {X.shape[0]} and {y.shape[0]}")
@@ -222,6 +167,10 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         return X, y, sample_weight
 
     # ---- The network.
+
+    def _limit_threads(self) -> None:
+        """Tell the network what `n_threads` is now; it is not kept by model files and pickle."""
+        self.network_._n_threads = 0 if self.n_threads is None else int(self.n_threads)
 
     def _is_lbfgs(self) -> bool:
         return isinstance(self.solver, str) and self.solver == "lbfgs"
@@ -327,7 +276,6 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
                     callbacks=(epochs, *as_callbacks(self.callbacks)),
                     progress=bool(self.progress),
                     on_divergence="raise",
-                    n_threads=None if self.n_threads is None else int(self.n_threads),
                 )
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=5)
@@ -359,15 +307,19 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         self.n_iter_ = 0
         if not hasattr(self, "loss_curve_"):
             self.loss_curve_: list[float] = []
+            self.best_loss_: Any = None
+        if not self.early_stopping and self.best_loss_ is None:
+            self.best_loss_ = np.inf
+        self._start_scores()
+
+    def _start_scores(self) -> None:
+        if not hasattr(self, "validation_scores_"):
             self.validation_scores_: list[float] | None = None
             self.best_validation_score_: Any = None
-            self.best_loss_: Any = None
             self._no_improvement_count = 0
-        if not self.early_stopping:
-            self.best_loss_ = np.inf if self.best_loss_ is None else self.best_loss_
-        elif self.best_validation_score_ is None:
+        if self.early_stopping and self.best_validation_score_ is None:
             self.best_validation_score_ = -np.inf
-            self._best_parameters = network.parameters.copy()
+            self._best_parameters = self.network_.parameters.copy()
 
     def _split(self, X: Any, y: Any, sample_weight: Any, random_state: np.random.RandomState) -> tuple[Any, ...]:
         """Set rows aside for validation, those that scikit-learn takes: stratified for one binary output."""
@@ -401,10 +353,11 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         """What judges an epoch, a function of its logs; None: nothing to judge by."""
         if X is None:
             return None
+        several_quantiles = is_regressor(self) and self.n_outputs_ != y.shape[1]  # of one target: R² takes one
+        if (several_quantiles and self.scoring is None) or (isinstance(self.scoring, str) and self.scoring == "loss"):
+            return lambda logs: -logs["validation_loss"]
         if self.scoring is None:
             return lambda logs: self._default_score(X, y, sample_weight)
-        if isinstance(self.scoring, str) and self.scoring == "loss":
-            return lambda logs: -logs["validation_loss"]
         scorer = check_scoring(self, self.scoring)
         y = self._decode(y)
         weight = {} if sample_weight is None else {"sample_weight": sample_weight}
@@ -413,7 +366,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         return lambda logs: float(scorer(judge, X, y, **weight))
 
     def _answer_divergence(self) -> None:
-        if not self.early_stopping:
+        if not self.early_stopping or self.best_validation_score_ == -np.inf:  # no epoch to go back to
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be"
                 " preprocessed."
@@ -427,45 +380,14 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
 
     # ---- By scipy's L-BFGS.
 
-    def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any) -> None:
-        from scipy.optimize import minimize
-
-        network, dtype = self.network_, self.network_.dtype
-        callbacks = as_callbacks(self.callbacks)
-        bar = ProgressBar(self.max_iter, network.epoch) if self.progress else None
-
-        def objective(vector: np.ndarray[Any, Any]) -> tuple[float, Any]:
-            value, gradient = network.objective_and_gradient(
-                X, y, sample_weight=sample_weight, parameters=vector.astype(dtype)
-            )
-            return value, gradient.astype(np.float64)
-
-        def end_iteration(intermediate_result: Any) -> None:
-            logs = {"loss": float(intermediate_result.fun)}
-            network.parameters = intermediate_result.x
-            network.end_epoch()
-            if bar:
-                bar.update(network.epoch, logs["loss"], np.nan, 1.0)
-            answers = [callback(network, network.epoch, logs) for callback in callbacks]
-            if any(answers):
-                raise StopIteration
-
-        result = minimize(
-            objective,
-            network.parameters.astype(np.float64),
-            method="L-BFGS-B",
-            jac=True,
-            options={"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol},
-            callback=end_iteration if callbacks or bar else None,
-        )
-        self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
-        self.loss_ = result.fun
-        if not np.isfinite(result.x).all():
-            self._answer_divergence()
-        network.parameters = result.x
-        for callback in callbacks:
-            if hasattr(callback, "fit_ended"):
-                callback.fit_ended(network)
+    def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any]) -> None:
+        self.n_iter_ = 0
+        score = self._score_of_epoch(*validation)
+        if score is not None:
+            self._start_scores()
+        descend(self, X, y, sample_weight, validation, Epochs(self, 0, score))
+        if self.early_stopping and score is not None:
+            self.network_.parameters = self._best_parameters
 
     # ---- The fitted model.
 
@@ -529,6 +451,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         return self.network_.transform(self._check_rows(X))
 
     def _check_rows(self, X: Any) -> Any:
+        self._limit_threads()
         return validate_data(self, X, accept_sparse="csr", reset=False)
 
     def _is_stochastic(self) -> bool:

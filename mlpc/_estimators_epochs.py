@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class Epochs:
     """The callback that keeps an estimator's fitted attributes and says when to stop.
 
+    The iterations of L-BFGS have no curve of losses and end by themselves, but for early stopping.
+
     Parameters
     ----------
     estimator : BaseMLP
@@ -40,8 +42,10 @@ class Epochs:
         if self._score is not None:
             score = logs["validation_score"] = self._score(logs)
         self._record(logs["loss"], score)
-        self._count(net, score)
         estimator = self._estimator
+        if estimator._is_lbfgs() and (score is None or not estimator.early_stopping):
+            return False
+        self._count(net, score)
         if estimator._solver_rate() == "invscaling":
             estimator._rate = estimator.learning_rate_init / (estimator.t_ + 1) ** estimator.power_t
         if estimator._no_improvement_count > estimator.n_iter_no_change:
@@ -53,11 +57,12 @@ class Epochs:
         self._record(math.nan, None if self._score is None else math.nan)
 
     def _record(self, loss: float, score: float | None) -> None:
-        estimator = self._estimator
+        estimator, loss = self._estimator, np.float64(loss)  # scikit-learn's type, which has more methods
         estimator.n_iter_ += 1
         estimator.t_ += self._n_samples
         estimator.loss_ = loss
-        estimator.loss_curve_.append(loss)
+        if not estimator._is_lbfgs():
+            estimator.loss_curve_.append(loss)
         if estimator.verbose:
             print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
         if score is not None:
@@ -88,14 +93,14 @@ class Epochs:
         message = f"{what} did not improve more than {patience}"
         adaptive = estimator._solver_rate() == "adaptive"
         stops = not adaptive or estimator._rate <= 1e-6
-        if not stops:
+        if stops:
+            then = "Learning rate too small. Stopping." if adaptive else "Stopping."
+        else:
             estimator._rate /= 5.0
             estimator._no_improvement_count = 0
+            then = f"Setting learning rate to {estimator._rate:f}"
         if estimator.verbose:
-            then = f" Setting learning rate to {estimator._rate:f}"
-            if stops:
-                then = " Learning rate too small. Stopping." if adaptive else " Stopping."
-            print(message + then)
+            print(f"{message} {then}")
         return stops
 
 

@@ -65,16 +65,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     tol : float, default=1e-4
         What counts as an improvement of loss or score; for "lbfgs" the largest element of the gradient at the end.
     verbose : bool or int, default=False
-        Whether to print the loss of each epoch.
+        Whether to print the loss of each epoch (iteration).
     warm_start : bool, default=False
         Whether `fit` goes on from the weights there are.
     momentum : float, default=0.9
-        Of "sgd", in [0, 1).
+        Of "sgd", in [0, 1].
     nesterovs_momentum : bool, default=True
         Whether the momentum of "sgd" is Nesterov's.
     early_stopping : bool, default=False
         Whether to stop when the validation score does not improve, and keep the best weights. Without a validation set
-        of the caller's, a part of the data is set aside.
+        of the caller's, a part of the data is set aside; "lbfgs" goes on to its end then.
     validation_fraction : float, default=0.1
         Share of the data set aside.
     beta_1, beta_2 : float, default=0.9, 0.999
@@ -91,33 +91,33 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         Rate at which hidden units are dropped while training, one or one per hidden layer, in [0, 1); 0 with "lbfgs".
     scoring : str, callable or None, default=None
         What early stopping judges by: a name of scikit-learn's scorers, a scorer, "loss" (the validation loss, lower is
-        better), or None: R².
+        better), or None: R², for several quantiles of one target the loss.
     initializer : str, callable or None, default=None
         Of the first weights. None: scikit-learn's, uniform after Glorot and Bengio (2010), biases too; otherwise as in
         `mlpc.Network`.
     callbacks : callable or sequence of callable, default=()
-        Called as (network, epoch, logs) after each epoch (iteration of L-BFGS); a truthy result stops training. Numbers
-        added to the dict `logs` are kept in `network_.history`.
+        Called as (network, epoch, logs) after each epoch (iteration); a truthy result stops training. Numbers added to
+        the dict `logs` are kept in `network_.history`. What is written to the parameters meanwhile, "lbfgs" ignores.
     progress : bool, default=False
         Whether to show a progress bar (needs tqdm).
     n_threads : int or None, default=None
-        At most so many threads while training by epochs; None: as many as `mlpc.Network` takes. The result does not
-        depend on it.
+        At most so many threads, in training and in prediction; None: as many as `mlpc.Network` takes. The result does
+        not depend on it.
 
     Attributes
     ----------
     loss_ : float
         Loss of the last epoch, penalties included.
     loss_curve_ : list of float
-        Loss of each epoch; goes on over warm starts and partial_fit. Not with "lbfgs", like the next four.
+        Loss of each epoch; goes on over warm starts and partial_fit. Not with "lbfgs", like `best_loss_`.
     best_loss_ : float or None
         Lowest loss; None with early stopping.
     validation_scores_ : list of float or None
-        Score on the validation set after each epoch, where there is one.
+        Score on the validation set after each epoch (iteration), where there is one.
     best_validation_score_ : float or None
         Highest of them; None without early stopping.
     t_ : int
-        Samples seen while training.
+        Samples seen while training by epochs.
     coefs_, intercepts_ : list of ndarray
         Weights (n_in, n_out) and biases (n_out,) of each layer: views of the network's; what is assigned to them or
         their items is copied in.
@@ -196,39 +196,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         progress: bool = False,
         n_threads: int | None = None,
     ) -> None:
-        super().__init__(
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=activation,
-            solver=solver,
-            alpha=alpha,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init,
-            power_t=power_t,
-            max_iter=max_iter,
-            shuffle=shuffle,
-            random_state=random_state,
-            tol=tol,
-            verbose=verbose,
-            warm_start=warm_start,
-            momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            n_iter_no_change=n_iter_no_change,
-            max_fun=max_fun,
-            l1=l1,
-            dropout=dropout,
-            scoring=scoring,
-            initializer=initializer,
-            callbacks=callbacks,
-            progress=progress,
-            n_threads=n_threads,
-        )
-        self.loss = loss
+        self._store(locals())
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -252,7 +220,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the samples, >= 0, not all zero.
         X_val, y_val : array-like, optional
-            A validation set for early stopping, instead of a part of the data.
+            A validation set, scored after each epoch (iteration): for early stopping instead of a part of the data.
         sample_weight_val : array-like of shape (n_validation_samples,), optional
             Its weights.
 

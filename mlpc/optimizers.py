@@ -48,7 +48,7 @@ class SGD(FirstOrder):
     learning_rate : float, default=0.01
         > 0.
     momentum : float, default=0.0
-        In [0, 1).
+        In [0, 1].
     nesterov : bool, default=False
         Nesterov's momentum; needs a momentum > 0.
     schedule : schedule or callable, optional
@@ -79,7 +79,7 @@ class SGD(FirstOrder):
 
     rule: ClassVar[str] = "sgd"
     learning_rate: float = real(0.01, gt=0)
-    momentum: float = real(0.0, ge=0, lt=1)
+    momentum: float = real(0.0, ge=0, le=1)
     nesterov: bool = checked(default=False, check=_check.flag)
     classic: bool = checked(default=False, check=_check.flag, kw_only=True)
 
@@ -187,7 +187,7 @@ class RMSprop(FirstOrder):
     epsilon : float, default=1e-8
         Added to the root; >= 0.
     momentum : float, default=0.0
-        In [0, 1).
+        In [0, 1].
     schedule : schedule or callable, optional
         Multiplies the learning rate; a callable gets the epoch, from 0.
     clip_norm : float, optional
@@ -214,7 +214,7 @@ class RMSprop(FirstOrder):
     learning_rate: float = real(0.001, gt=0)
     rho: float = real(0.9, ge=0, lt=1)
     epsilon: float = real(1e-8, ge=0)
-    momentum: float = real(0.0, ge=0, lt=1)
+    momentum: float = real(0.0, ge=0, le=1)
 
 
 class Rprop(Optimizer):

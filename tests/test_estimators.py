@@ -9,10 +9,12 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse
+import sklearn
 import sklearn.neural_network
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.utils.fixes import parse_version
 
 import mlpc
 import mlpc.estimators
@@ -41,7 +43,6 @@ CASES = {
     ),
     "multi-label": ("MLPClassifier", TABLE, TABLE[:, :3] > 0, {"early_stopping": True}),
     "stratified": ("MLPClassifier", TABLE, CURVE > 1, {"early_stopping": True, "validation_fraction": 0.3}),
-    "labels of text": ("MLPClassifier", TABLE, np.array(["no", "yes"])[(CURVE > 0) * 1], {"early_stopping": True}),
     "not scaled": ("MLPClassifier", *load_breast_cancer(return_X_y=True), {"random_state": 1}),  # saturated sigmoids
     "sparse": ("MLPRegressor", scipy.sparse.csr_matrix(TABLE * (TABLE > 0.5)), CURVE, {"early_stopping": True}),
     "sparse by columns": ("MLPClassifier", scipy.sparse.csc_array(DIGITS[0]), DIGITS[1], {}),
@@ -52,6 +53,8 @@ CASES = {
 SGD_CASES = {
     "no momentum": ("MLPClassifier", *IRIS, {"momentum": 0.0, "learning_rate_init": 0.1}),
     "plain momentum": ("MLPClassifier", *DIGITS, {"nesterovs_momentum": False, "momentum": 0.5}),
+    "whole momentum": ("MLPClassifier", *DIGITS, {"momentum": 1.0}),
+    "whole plain momentum": ("MLPRegressor", TABLE, CURVE, {"momentum": 1, "nesterovs_momentum": False}),
     "invscaling": (
         "MLPClassifier",
         *DIGITS,
@@ -60,6 +63,9 @@ SGD_CASES = {
     "adaptive": ("MLPClassifier", *DIGITS, {"learning_rate": "adaptive", "tol": 1.0, "n_iter_no_change": 2}),
 }
 ADAM_CASES = {"moments": ("MLPRegressor", TABLE, CURVE, {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3})}
+if parse_version(sklearn.__version__) >= parse_version("1.9"):  # earlier ones cannot score labels of text
+    text = np.array(["no", "yes"])[(CURVE > 0) * 1]
+    CASES["labels of text"] = ("MLPClassifier", TABLE, text, {"early_stopping": True})
 if WITH_WEIGHTS:
     CASES["weights"] = ("MLPRegressor", TABLE, CURVE, {"sample_weight": WEIGHTS})
     CASES["weights held out"] = (
@@ -86,6 +92,7 @@ def assert_same_run(theirs, ours, tolerance=1e-9):
     assert isinstance(ours.loss_curve_, list)
     for name in ("loss_curve_", "loss_", "best_loss_", "validation_scores_", "best_validation_score_"):
         expected, got = getattr(theirs, name), getattr(ours, name)
+        assert type(got) is type(expected), name
         assert (expected is None) == (got is None), name
         if expected is not None:
             np.testing.assert_allclose(got, expected, rtol=tolerance, err_msg=name)
@@ -248,12 +255,46 @@ def test_refusals_are_scikit_learns(name):
         assert messages[0].partition(" must be ")[0] == messages[1].partition(" must be ")[0]
 
 
-def test_training_that_diverges():
-    X = np.full((20, 2), 1e200)
-    with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):
-        mlpc.estimators.MLPRegressor().fit(X, np.ones(20))
-    with pytest.warns(ConvergenceWarning, match="lbfgs failed to converge"):
-        assert np.isnan(mlpc.estimators.MLPRegressor(solver="lbfgs").fit(X, np.ones(20)).loss_)
+@pytest.mark.parametrize("sizes", [(3.0,), [4, 2.5], np.array([5.0])], ids=str)
+def test_layers_of_broken_units(sizes):
+    with pytest.raises(TypeError, match="hidden_layer_sizes must be integers"):
+        mlpc.estimators.MLPClassifier(sizes).fit(*IRIS)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of scikit-learn, which goes on with infinities
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("MLPRegressor", np.full((20, 2), 1e200), np.ones(20), {"solver": "adam"}),
+        ("MLPRegressor", TABLE, CURVE, {"solver": "sgd", "activation": "identity", "learning_rate_init": 1e100}),
+        ("MLPClassifier", TABLE * 1e200, CURVE > 0, {"solver": "sgd", "max_iter": 2}),
+        ("MLPClassifier", TABLE, CURVE > 0, {"solver": "adam", "learning_rate_init": 1e300}),
+    ],
+    ids=lambda case: "-".join((case[0], case[3]["solver"])),
+)
+def test_training_that_diverges(case, method):
+    kind, X, y, parameters = case
+    arguments = {"classes": [False, True]} if (kind, method) == ("MLPClassifier", "partial_fit") else {}
+    messages = []
+    for model in both(kind, random_state=0, **({"max_iter": 5} | parameters)):
+        with pytest.raises(ValueError, match="Solver produced non-finite parameter weights") as caught:
+            [getattr(model, method)(X, y, **arguments) for _ in range(3)]
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+    assert np.isfinite(model.network_.parameters).all()
+    assert np.isnan(model.loss_)
+
+
+def test_lbfgs_that_cannot_begin():
+    losses = []
+    for model in both("MLPRegressor", solver="lbfgs"):
+        with np.errstate(all="ignore"), pytest.warns(ConvergenceWarning, match="lbfgs failed to converge"):
+            losses.append(model.fit(np.full((20, 2), 1e200), np.ones(20)).loss_)
+    assert np.isnan(losses).all()
+
+
+def test_early_stopping_of_training_that_diverges():
     model = mlpc.estimators.MLPRegressor(
         solver="sgd", activation="identity", learning_rate_init=1.0, early_stopping=True, random_state=0
     )
@@ -263,6 +304,8 @@ def test_training_that_diverges():
     assert np.isnan(model.loss_curve_[-1])
     assert model.n_iter_ == len(model.loss_curve_) == len(model.validation_scores_)
     assert np.isfinite(model.predict(TABLE)).all()
+    with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):  # there is no best epoch
+        model.set_params(learning_rate_init=1e100).fit(TABLE, CURVE)
 
 
 def test_interruption(monkeypatch):

@@ -5,6 +5,9 @@ import os
 import pickle
 import subprocess
 import sys
+import warnings
+from pathlib import Path
+from time import perf_counter, sleep
 
 import joblib
 import numpy as np
@@ -77,6 +80,8 @@ def test_several_quantiles_of_one_target():
     low, high = model.fit(TABLE, SKEWED).predict(TABLE).T
     assert model.n_outputs_ == 2
     assert 0.7 < np.mean((low < SKEWED) & (high > SKEWED)) < 0.9
+    early = clone(model).set_params(early_stopping=True).fit(TABLE, SKEWED)
+    np.testing.assert_array_equal(early.validation_scores_, -early.network_.history.validation_loss)
 
 
 def test_several_outputs_descend_the_sum():
@@ -168,6 +173,8 @@ def test_class_weights():
     )
     with pytest.raises(ValueError, match="class_weight must be a dict or None for partial_fit"):
         MLPClassifier(class_weight="balanced").partial_fit(data, labels, classes=["common", "rare"])
+    with pytest.raises(ValueError, match=r"class_weight must hold numbers >= 0, got \{'rare': -1\}"):
+        MLPClassifier(class_weight={"rare": -1}).fit(data, labels)
     with pytest.raises(ValueError, match="class_weight must be None for multi-label"):
         MLPClassifier(class_weight="balanced").fit(X, X > 0)
 
@@ -203,6 +210,7 @@ BAD_VALIDATION = {
     "weights alone": ({"sample_weight_val": Y}, "sample_weight_val is provided, but"),
     "another length": ({"X_val": X, "y_val": Y[:9]}, "as many rows, got 150 and 9"),
     "other columns": ({"X_val": X[:, :2], "y_val": Y}, "features"),
+    "two columns": ({"X_val": X, "y_val": np.column_stack([Y, Y])}, r"as many columns as y, 1, got shape \(150, 2\)"),
     "unknown class": ({"X_val": X, "y_val": Y + 1}, r"y_val has classes that y has not: \[3\]"),
 }
 
@@ -212,6 +220,14 @@ def test_bad_validation_sets(case):
     arguments, message = BAD_VALIDATION[case]
     with pytest.raises(ValueError, match=message):
         MLPClassifier().fit(X, Y, **arguments)
+
+
+@pytest.mark.parametrize("n_columns", [1, 2, 5])
+def test_validation_targets_of_another_shape(n_columns):
+    with pytest.raises(ValueError, match=r"y_val must have as many columns as y, 4, got shape \(150, \d\)"):
+        MLPClassifier().fit(X, X > 0, X_val=X, y_val=np.ones((150, n_columns), dtype=bool))
+    with pytest.raises(ValueError, match="y_val must have as many columns as y, 4, got shape"):
+        MLPRegressor(solver="lbfgs").fit(X, X, X_val=X, y_val=np.ones((150, n_columns)))
 
 
 @pytest.mark.parametrize(
@@ -230,42 +246,122 @@ def test_scoring(scoring):
 
 @pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
 def test_callbacks(solver, capsys):
-    seen = []
+    seen, ended = [], []
 
     def watch(net, epoch, logs):
         seen.append((epoch, logs["loss"], float(net.objective(X, Y))))
+        logs["twice"] = 2 * logs["loss"]
+        assert len(net.history) == epoch
+        with pytest.raises(RuntimeError, match="is being trained"):
+            net.fit(X, Y)
         return epoch == 4
 
-    model = MLPClassifier((5,), solver=solver, callbacks=[watch], progress=True, random_state=0).fit(X, Y)
+    watch.fit_ended = ended.append
+    model = MLPClassifier((5,), solver=solver, callbacks=[watch], progress=True, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # who stops it knows that it has not converged
+        model.fit(X, Y)
     assert [epoch for epoch, *_ in seen] == [1, 2, 3, 4]
-    assert model.n_iter_ == 4
-    np.testing.assert_allclose(model.loss_, seen[-1][1])
+    assert model.n_iter_ == model.network_.epoch == 4
+    assert ended == [model.network_]
+    losses = [loss for _, loss, _ in seen]
+    assert model.loss_ == losses[-1]
+    history = model.network_.history
+    assert history.stop_reason == "callback"
+    assert history.loss.tolist() == losses
+    assert history.twice.tolist() == [2 * loss for loss in losses]
     if solver == "lbfgs":
-        np.testing.assert_allclose([loss for _, loss, _ in seen], [objective for *_, objective in seen])
+        np.testing.assert_allclose(losses, [objective for *_, objective in seen])
     assert capsys.readouterr().err == ""  # too short a fit for a bar
 
 
-def test_progress_is_shown(capfd):
-    MLPClassifier((200,), max_iter=10**6, tol=0, progress=True, n_iter_no_change=np.inf, callbacks=after(0.6)).fit(X, Y)
+def test_watching_lbfgs(capsys):
+    data, held = {"X": X[::2], "y": Y[::2]}, {"X_val": X[1::2], "y_val": Y[1::2]}
+    settings = {"hidden_layer_sizes": (9,), "solver": "lbfgs", "random_state": 0}
+    plain = MLPClassifier(early_stopping=True, **settings).fit(**data)  # no effect, as in scikit-learn
+    assert not hasattr(plain, "validation_scores_")
+    watched = MLPClassifier(**settings).fit(**data, **held)
+    np.testing.assert_array_equal(watched.coefs_[0], plain.coefs_[0])
+    history = watched.network_.history
+    assert history.stop_reason == "converged"
+    assert len(history) == watched.n_iter_ == len(watched.validation_scores_)
+    assert watched.validation_scores_[-1] == history.validation_score[-1] == watched.score(X[1::2], Y[1::2])
+    assert watched.best_validation_score_ is None
+    losses = watched.network_.sample_losses(X[1::2], Y[1::2])
+    np.testing.assert_allclose(history.validation_loss[-1], losses.mean(), rtol=1e-12)
+    weight = np.where(Y[1::2] == 2, 1.0, 0.0)
+    early = MLPClassifier(early_stopping=True, n_iter_no_change=3, verbose=True, scoring="loss", **settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        early.fit(**data, **held, sample_weight_val=weight)
+    assert early.network_.history.stop_reason == "early_stopping"
+    best = int(np.argmax(early.validation_scores_)) + 1
+    assert best < early.n_iter_ < watched.n_iter_
+    np.testing.assert_allclose(
+        early.best_validation_score_, -early.network_.sample_losses(X[1::2], Y[1::2])[weight == 1].mean(), rtol=1e-12
+    )
+    again = MLPClassifier(max_iter=best, **settings).fit(**data)  # the weights are those of the best iteration
+    np.testing.assert_array_equal(early.coefs_[0], again.coefs_[0])
+    printed = capsys.readouterr().out
+    assert printed.count("Iteration ") == printed.count("Validation score: ") == early.n_iter_
+    assert f"Iteration 1, loss = {early.network_.history.loss[0]:.8f}\n" in printed
+
+
+def test_warm_starts_of_lbfgs_go_on():
+    model = MLPClassifier((9,), solver="lbfgs", max_iter=3, warm_start=True, random_state=0)
+    losses = [model.fit(X, Y, X_val=X, y_val=Y).loss_ for _ in range(3)]
+    assert losses == sorted(losses, reverse=True)
+    assert model.n_iter_ == 3
+    assert len(model.network_.history) == model.network_.epoch == len(model.validation_scores_) == 9
+    assert model.network_.history.stop_reason == "epochs"
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_progress_is_shown(capfd, solver):
+    endless = {"max_iter": 10**6, "tol": 0, "n_iter_no_change": np.inf}
+    callbacks = [after(0.6), lambda *_: sleep(0.05)]
+    MLPClassifier((200,), solver=solver, progress=True, callbacks=callbacks, **endless).fit(X, Y)
     assert "epoch" in capfd.readouterr().err
 
 
 def after(seconds):
-    from time import perf_counter
-
     end = perf_counter() + seconds
     return lambda net, epoch, logs: perf_counter() > end
 
 
-def test_threads_do_not_change_the_result():
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_threads_do_not_change_the_result(solver):
     wide = np.random.default_rng(0).normal(size=(3000, 60))
-    one, four = (
-        MLPRegressor(hidden_layer_sizes=(200,), max_iter=2, n_threads=n, batch_size=1500, random_state=0).fit(
-            wide, wide[:, 0]
-        )
-        for n in (1, 4)
-    )
+    settings = {"hidden_layer_sizes": (200,), "solver": solver, "max_iter": 2, "batch_size": 1500, "random_state": 0}
+    one, four = (MLPRegressor(n_threads=n, **settings).fit(wide, wide[:, 0]) for n in (1, 4))
     np.testing.assert_array_equal(one.coefs_[0], four.coefs_[0])
+    np.testing.assert_array_equal(one.predict(wide), four.predict(wide))
+
+
+N_THREADS = """
+import os, warnings
+import numpy as np
+from mlpc.estimators import MLPRegressor
+def threads():
+    return len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 0
+warnings.simplefilter("ignore")
+X = np.random.default_rng(0).normal(size=(3000, 60))
+for solver in ("lbfgs", "adam"):
+    model = MLPRegressor(hidden_layer_sizes=(200,), solver=solver, max_iter=2, n_threads=1)
+    model.fit(X, X[:, 0], X_val=X, y_val=X[:, 0])
+    before = threads()
+    model.fit(X, X[:, 0], X_val=X, y_val=X[:, 0]).predict(X)
+    model.transform(X)
+    assert threads() == before
+model.set_params(n_threads=None).predict(X)
+print(threads() - before)
+"""
+
+
+def test_one_thread_is_no_worker():
+    result = run_python(N_THREADS, MLPC_NUM_THREADS="3")
+    assert result.stderr == ""
+    assert int(result.stdout) == (2 if Path("/proc/self/task").is_dir() else 0)
 
 
 # ---- The hidden layer.
@@ -354,8 +450,8 @@ def test_a_random_state_that_others_draw_from_meanwhile():
     assert alone.rand() != drawn[3]
 
 
-def run_python(code):
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+def run_python(code, **settings):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))} | settings
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
 
 

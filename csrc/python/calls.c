@@ -67,10 +67,11 @@ static int poll_signals(void *context) {
 
 bool is_long(double work) { return work >= LONG_WORK; }
 
-void begin_call(call *c, module_state *state, double work, size_t n_threads) {
+void begin_call(call *c, const network_object *self, double work, size_t n_threads) {
     *c = (call){0};
     if (!is_long(work)) return;
-    c->core.n_threads = n_threads == 0 ? state->n_threads : n_threads;
+    module_state *state = self->state;
+    c->core.n_threads = n_threads != 0 ? n_threads : self->n_threads != 0 ? self->n_threads : state->n_threads;
     if (c->core.n_threads > 1) c->core.pool = get_pool(state);
     if (c->core.pool != NULL) {
         c->state = state;

@@ -233,7 +233,7 @@ PyObject *network_fit(network_object *self, PyObject *args, PyObject *kwargs) {
     double work = mlp_work(self->net, data.x.rows.n_rows, true);
     if (settings.validation != NULL) work += mlp_work(self->net, validation.x.rows.n_rows, false);
     if (!lock_write(self, partial ? "partial_fit" : "fit")) goto done;
-    begin_call(&c, self->state, work * (double)epochs, (size_t)n_threads);
+    begin_call(&c, self, work * (double)epochs, (size_t)n_threads);
     mlp_status status = mlp_fit(self->net, &data.data, &settings, &fit_result, &c.core);
     end_call(&c);
     unlock_write(self);

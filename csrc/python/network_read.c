@@ -36,7 +36,7 @@ typedef struct {
 static bool run_forward(network_object *self, const char *method, operand *x, const wanted_outputs *wanted) {
     call c;
     if (!lock_read(self, method)) return false;
-    begin_call(&c, self->state, mlp_work(self->net, x->rows.n_rows, false), 0);
+    begin_call(&c, self, mlp_work(self->net, x->rows.n_rows, false), 0);
     mlp_status status = MLP_OK;
     if (wanted->input != NULL) status = mlp_input(self->net, wanted->input, &x->rows, &c.core);
     if (status == MLP_OK) status = mlp_forward(self->net, wanted->activations, &x->rows, &c.core);
@@ -251,7 +251,7 @@ PyObject *network_evaluate(network_object *self, PyObject *args, PyObject *kwarg
     }
     if (!lock_read(self, "objective or gradient")) goto done;
     call c;
-    begin_call(&c, self->state, mlp_work(self->net, n_rows, gradient != NULL || input_gradient != NULL), 0);
+    begin_call(&c, self, mlp_work(self->net, n_rows, gradient != NULL || input_gradient != NULL), 0);
     mlp_status status =
         mlp_evaluate(self->net, &wanted, vector.array == NULL ? NULL : PyArray_DATA(vector.array), &data.data, &c.core);
     end_call(&c);
@@ -318,7 +318,7 @@ PyObject *network_backpropagate(network_object *self, PyObject *args, PyObject *
     }
     if (!lock_read(self, method)) goto done;
     call c;
-    begin_call(&c, self->state, mlp_work(self->net, data.x.rows.n_rows, true), 0);
+    begin_call(&c, self, mlp_work(self->net, data.x.rows.n_rows, true), 0);
     mlp_status status = mlp_backpropagate(self->net, records, &data.data, &c.core);
     end_call(&c);
     unlock_read(self);

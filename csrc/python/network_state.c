@@ -149,6 +149,18 @@ PyObject *network_end_epoch(network_object *self, PyObject *Py_UNUSED(ignored)) 
     Py_RETURN_NONE;
 }
 
+PyObject *network_record_epoch(network_object *self, PyObject *args) {
+    double loss, validation_loss, learning_rate;
+    if (!ready(self) || !PyArg_ParseTuple(args, "ddd:_record_epoch", &loss, &validation_loss, &learning_rate) ||
+        !lock_write(self, "_record_epoch")) {
+        return NULL;
+    }
+    bool ok = mlp_history_append(self->net, loss, validation_loss, learning_rate);
+    if (ok) mlp_progress_of(self->net)->epoch++;
+    unlock_write(self);
+    return ok ? Py_NewRef(Py_None) : PyErr_NoMemory();
+}
+
 PyObject *network_reset(network_object *self, PyObject *Py_UNUSED(ignored)) {
     if (!ready(self) || !lock_write(self, "reset")) return NULL;
     mlp_reset(self->net);

@@ -298,6 +298,17 @@ static PyObject *get_kernels(network_object *self, void *Py_UNUSED(closure)) {
     return ready(self) ? PyUnicode_FromString(mlp_kernels_name(self->net)) : NULL;
 }
 
+static PyObject *get_n_threads(network_object *self, void *Py_UNUSED(closure)) {
+    return PyLong_FromSize_t(self->n_threads);
+}
+
+static int set_n_threads(network_object *self, PyObject *value, void *Py_UNUSED(closure)) {
+    size_t n_threads = value == NULL ? 0 : PyLong_AsSize_t(value);
+    if (PyErr_Occurred()) return -1;
+    self->n_threads = n_threads;
+    return 0;
+}
+
 static PyGetSetDef attributes[] = {
     {"parameters", (getter)get_parameters, (setter)set_parameters, NULL, NULL},
     {"weights", (getter)get_weights, NULL, NULL, NULL},
@@ -307,6 +318,7 @@ static PyGetSetDef attributes[] = {
     {"step", (getter)get_step, NULL, NULL, NULL},
     {"_kernels", (getter)get_kernels, NULL, NULL, NULL},
     {"_evaluations", (getter)get_evaluations, NULL, NULL, NULL},
+    {"_n_threads", (getter)get_n_threads, (setter)set_n_threads, NULL, NULL},
     {0},
 };
 
@@ -321,6 +333,7 @@ static PyMethodDef methods[] = {
     {"transform", METHOD(network_transform), FAST, NULL},
     {"activations", METHOD(network_activations), FAST, NULL},
     {"end_epoch", METHOD(network_end_epoch), METH_NOARGS, NULL},
+    {"_record_epoch", METHOD(network_record_epoch), METH_VARARGS, NULL},
     {"_unpack", METHOD(unpack), METH_O, NULL},
     {"_evaluate", METHOD(network_evaluate), KEYWORDS, NULL},
     {"_backpropagate", METHOD(network_backpropagate), KEYWORDS, NULL},

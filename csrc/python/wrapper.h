@@ -51,6 +51,7 @@ typedef struct {
     int typenum;                       /* NPY_FLOAT or NPY_DOUBLE */
     prediction predicts;
     bool bias;
+    size_t n_threads;        /* of a call that does not say; 0: the module's */
     bool one_target;         /* several quantiles: one column of y may stand for all K */
     size_t history_size;     /* of lbfgs; 0 under another rule */
     PyObject *bit_generator; /* what owns the random source; NULL: none */
@@ -77,6 +78,7 @@ PyObject *network_evaluate(network_object *, PyObject *args, PyObject *kwargs);
 PyObject *network_backpropagate(network_object *, PyObject *args, PyObject *kwargs);
 PyObject *network_fit(network_object *, PyObject *args, PyObject *kwargs);
 PyObject *network_end_epoch(network_object *, PyObject *);
+PyObject *network_record_epoch(network_object *, PyObject *args);
 PyObject *network_set_optimizer(network_object *, PyObject *settings);
 PyObject *network_set_bit_generator(network_object *, PyObject *bit_generator);
 PyObject *network_set_dropout_key(network_object *, PyObject *key);
@@ -186,7 +188,7 @@ bool in_own_callback(const network_object *self);
 /* Around a call of the core that takes about so many floating-point operations: where they take long, the GIL is
  * released and signals are looked for meanwhile. */
 bool is_long(double work); /* the GIL is released then, and only then */
-void begin_call(call *c, module_state *state, double work, size_t n_threads);
+void begin_call(call *c, const network_object *self, double work, size_t n_threads); /* n_threads 0: the network's */
 void end_call(call *c);
 /* For a hook in between: take_gil says whether it was released, and give_gil restores that. */
 bool take_gil(call *c);
