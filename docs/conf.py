@@ -7,7 +7,8 @@ author = "mlpc contributors"
 project_copyright = "mlpc contributors"
 version = release = mlpc.__version__
 
-extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.mathjax"]
+# The last one puts MathJax into the site: formulas need no network.
+extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx-mathjax-offline"]
 exclude_patterns = ["**/.ipynb_checkpoints"]
 
 # Docstrings name arguments and objects in single backticks: a link where there is such an object, code otherwise.
@@ -35,5 +36,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_sidebars = {"changelog": []}
 html_show_sourcelink = False
