@@ -64,9 +64,18 @@ def as_codes(source: Any, network: Network, y: ArrayLike | None, n_rows: int) ->
     most = np.inf if n_classes is None else n_classes - 1
     wrong = ~((labels >= 0) & (labels <= most) & (labels == np.floor(labels)))
     if wrong.any():
-        expected = "whole numbers from 0" + ("" if n_classes is None else f" to {most}, a class each")
-        raise ValueError(f"y must hold {expected}, got {labels[wrong][0]}")
+        last = "" if n_classes is None else f" to {most}"
+        raise ValueError(f"y must hold classes as whole numbers from 0{last}, got {labels[wrong][0]}")
     return labels.astype(np.int64)
+
+
+def as_targets(source: Any, network: Network, y: ArrayLike) -> ArrayLike:
+    """Return y as the network takes it: an estimator's labels become numbers, all else stays."""
+    classes = getattr(source, "classes_", None)
+    if classes is None or (np.ndim(y) == 2 and np.shape(y)[1] > 1):
+        return y
+    codes = as_codes(source, network, y, len(np.asarray(y)))
+    return y if codes is None else codes
 
 
 def number_of_classes(network: Network) -> int | None:
