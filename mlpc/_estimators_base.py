@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import warnings
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex
 
@@ -450,14 +451,17 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             if any(answers):
                 raise StopIteration
 
-        result = minimize(
-            objective,
-            network.parameters.astype(np.float64),
-            method="L-BFGS-B",
-            jac=True,
-            options={"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol},
-            callback=end_iteration if callbacks or bar else None,
-        )
+        with bar or nullcontext():
+            result = minimize(
+                objective,
+                network.parameters.astype(np.float64),
+                method="L-BFGS-B",
+                jac=True,
+                options={"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol},
+                callback=end_iteration if callbacks or bar else None,
+            )
+            if bar and bar.shown:
+                bar.show(network.epoch, result.fun, np.nan, 1.0)
         self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
         self.loss_ = result.fun
         if not np.isfinite(result.x).all():

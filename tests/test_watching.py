@@ -95,6 +95,21 @@ def test_the_last_epoch_is_shown_though_it_was_not_told(monkeypatch, capsys):
     assert f"loss {net.history.loss[-1]:.4g}, rate" in last
 
 
+def test_a_run_that_stops_early_is_complete_one_that_fails_is_not(monkeypatch, capsys):
+    monkeypatch.setattr(_progress, "_PATIENCE", 0.0)
+    stop = lambda net, epoch, logs: epoch == 3  # noqa: E731
+    make().fit(X, Y, epochs=9, progress=True, callbacks=stop)
+    assert "| 3/3 [" in capsys.readouterr().err.split("\r")[-1]
+
+    def fail(net, epoch, logs):
+        if epoch == 3:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        make().fit(X, Y, epochs=9, progress=True, callbacks=fail)
+    assert "/9 [" in capsys.readouterr().err.split("\r")[-1]
+
+
 def test_updates_take_a_share_of_the_time(monkeypatch):
     bar = _progress.ProgressBar(10, 0)
     shown = []
