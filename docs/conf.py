@@ -25,12 +25,14 @@ nb_execution_mode = "auto"
 nb_execution_timeout = 120
 nb_execution_raise_on_error = True
 nb_output_stderr = "error"
+nb_merge_streams = True  # what a cell prints is one block
 
 html_theme = "pydata_sphinx_theme"
 html_title = "mlpc"
 html_theme_options = {
     "show_prev_next": True,
     "navigation_with_keys": False,
+    "navbar_align": "left",  # so that links and search share a line on a small screen
     "secondary_sidebar_items": ["page-toc"],
     "header_links_before_dropdown": 6,
     "footer_start": ["copyright"],
