@@ -17,9 +17,12 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb, to_rgba
 from mpl_toolkits.mplot3d import proj3d
 from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import mlpc
 from mlpc import plot
+from mlpc.estimators import MLPClassifier
 from mlpc.plot import _style
 from mlpc.plot.hidden_space import class_boundaries, plane_in_box
 
@@ -627,6 +630,15 @@ def test_a_fitted_estimator(net):
     np.testing.assert_array_equal(by_name.path, by_number.path)
     with pytest.raises(ValueError, match=r"^y must hold the estimator's classes .*'other'"):
         plot.DecisionBoundaryDisplay.from_network(estimator, X, np.full(len(X), "other"))
+
+
+def test_the_last_step_of_a_pipeline():
+    pipeline = make_pipeline(StandardScaler(), MLPClassifier((3,), solver="lbfgs", random_state=0)).fit(X, Y)
+    display = plot.DecisionBoundaryDisplay.from_network(pipeline[-1], pipeline[:-1].transform(X), Y, grid_resolution=9)
+    places = pipeline[0].inverse_transform(pixel_centres(display.surface_).reshape(-1, 2))
+    np.testing.assert_allclose(display.surface_.get_array().ravel(), pipeline.predict_proba(places)[:, 1], atol=1e-9)
+    with pytest.raises(TypeError, match=r"^network must be .* got Pipeline: give its last step, pipeline\[-1\]"):
+        plot.DecisionBoundaryDisplay.from_network(pipeline, X)
 
 
 def network(sizes, loss="binary_cross_entropy", **settings):

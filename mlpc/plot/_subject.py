@@ -21,7 +21,10 @@ def as_network(value: Any) -> Network:
     found = getattr(value, "network_", value)
     if not isinstance(found, Network):
         expected = "an mlpc.Network or a fitted estimator of mlpc.estimators"
-        raise TypeError(f"network must be {expected}, got {type(value).__name__}")
+        hint = (
+            ": give its last step, pipeline[-1], and the data that this sees" if hasattr(value, "named_steps") else ""
+        )
+        raise TypeError(f"network must be {expected}, got {type(value).__name__}{hint}")
     return found
 
 
