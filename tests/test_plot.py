@@ -632,6 +632,28 @@ def test_a_fitted_estimator(net):
         plot.DecisionBoundaryDisplay.from_network(estimator, X, np.full(len(X), "other"))
 
 
+@pytest.mark.parametrize("sizes", [[2, 2, 1], [2, 3, 1], [2, 5, 1]], ids=str)
+def test_targets_of_a_regression_are_a_scale(sizes):
+    net = mlpc.Network(sizes, loss="squared_error", hidden_activation="tanh", seed=0)
+    targets = np.round(100.0 * X[:, 0])  # whole numbers, but no classes
+    for display in (
+        plot.HiddenSpaceDisplay.from_network(net, X, targets),
+        plot.HiddenClassifiersDisplay.from_network(net, X, targets[:, None]),
+    ):
+        (points,) = display.points_
+        assert points.get_clim() == (targets.min(), targets.max())
+        assert "y" in display.figure_.axes[-1].get_ylabel()
+        assert np.array_equal(points.get_array(), targets)
+        assert len(points.get_offsets()) == len(X)
+    maps = plot.ActivationMapDisplay.from_network(net, X, targets, grid_resolution=9)
+    assert maps.codes is None
+    assert np.array_equal(maps.axes_[2][0].collections[-1].get_offsets(), X)
+    labels = plot.HiddenClassifiersDisplay.from_network(net, X, Y)
+    assert legend(labels)[:2] == ["class 0", "class 1"]
+    with pytest.raises(ValueError, match="y must be finite"):
+        plot.HiddenClassifiersDisplay.from_network(net, X, np.full(len(X), np.nan))
+
+
 def test_the_last_step_of_a_pipeline():
     pipeline = make_pipeline(StandardScaler(), MLPClassifier((3,), solver="lbfgs", random_state=0)).fit(X, Y)
     display = plot.DecisionBoundaryDisplay.from_network(pipeline[-1], pipeline[:-1].transform(X), Y, grid_resolution=9)

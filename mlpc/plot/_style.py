@@ -65,12 +65,20 @@ def legend(axes: Any, columns: int = 2, below: float = 3.6) -> Any:
 
 
 def scatter(axes: Any, points: NDArray[Any], codes: NDArray[Any] | None, names: Sequence[str]) -> list[Any]:
-    """Draw points in the plane or in space; classes differ in colour and marker. One artist a class."""
+    """Draw points in the plane or in space; classes differ in colour and marker. One artist a class.
+
+    `codes` that are no integers are values, shown by a colour map with its key: one artist for all.
+    """
     style: dict[str, Any] = {"linewidth": 0.6, "s": 28, "zorder": 3}
     if axes.name == "3d":
         style["depthshade"] = False
     if codes is None:
         return [axes.scatter(*points.T, color=FAINT, edgecolor="white", **style)]
+    if codes.dtype.kind == "f":
+        values = axes.scatter(*points.T, c=codes, cmap=VALUES, edgecolor="white", **style)
+        gap = 0.12 if axes.name == "3d" else 0.05  # in space a label stands beside the box
+        axes.figure.colorbar(values, ax=axes, shrink=0.8, pad=gap, label="$y$")
+        return [values]
     drawn = []
     for code, name in enumerate(names):
         color, marker = CLASS_COLORS[code % len(CLASS_COLORS)], CLASS_MARKERS[code % len(CLASS_MARKERS)]

@@ -72,6 +72,21 @@ def as_codes(source: Any, network: Network, y: ArrayLike | None, n_rows: int) ->
     return labels.astype(np.int64)
 
 
+def as_codes_or_values(source: Any, network: Network, y: ArrayLike | None, n_rows: int) -> NDArray[Any] | None:
+    """Return classes as `as_codes` does, or the targets of a regression in float64.
+
+    Whole numbers below ten count as classes there too: a line may be fitted to labels.
+    """
+    if y is None or hasattr(source, "classes_") or network.output_activation in ("sigmoid", "softmax"):
+        return as_codes(source, network, y, n_rows)
+    values = as_array(y, "y").astype(np.float64)
+    if values.shape not in ((n_rows,), (n_rows, 1)) or np.isin(values, np.arange(10.0)).all():
+        return as_codes(source, network, y, n_rows)
+    if not np.isfinite(values).all():
+        raise ValueError("y must be finite to be drawn, got NaN or infinity")
+    return values.reshape(-1)
+
+
 def as_targets(source: Any, network: Network, y: ArrayLike) -> ArrayLike:
     """Return y as the network takes it: an estimator's labels become numbers, all else stays."""
     classes = getattr(source, "classes_", None)
@@ -89,11 +104,9 @@ def number_of_classes(network: Network) -> int | None:
     return 2 if n_outputs == 1 and network.output_activation == "sigmoid" else None
 
 
-def class_labels(
-    source: Any, network: Network, codes: NDArray[np.int64] | None, given: Sequence[str] | None
-) -> list[str]:
+def class_labels(source: Any, network: Network, codes: NDArray[Any] | None, given: Sequence[str] | None) -> list[str]:
     """Return what the classes are called: as given, as the estimator's labels say, or by number."""
-    in_data = 0 if codes is None else int(codes.max()) + 1
+    in_data = 0 if codes is None or codes.dtype.kind == "f" else int(codes.max()) + 1
     n_classes = number_of_classes(network) or in_data
     return output_labels(source, n_classes, given)
 

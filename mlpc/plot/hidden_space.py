@@ -41,8 +41,8 @@ class HiddenSpaceDisplay:
         Of the next layer's lines or planes: normal · point + offset = 0.
     offsets : ndarray of shape (n_planes,)
         Their offsets.
-    codes : ndarray of int, shape (n_samples,), optional
-        The points' classes, from 0.
+    codes : ndarray of int or float, shape (n_samples,), optional
+        The points' classes, from 0, or values.
     limits : tuple of ndarray (low, high)
         Least and largest coordinates shown.
     scores : tuple of ndarray (normals, offsets), optional
@@ -55,7 +55,7 @@ class HiddenSpaceDisplay:
     Attributes
     ----------
     points_ : list of matplotlib.collections.PathCollection
-        One a class.
+        One a class, or one of all values.
     planes_ : list
         Of the lines (`matplotlib.lines.Line2D`) or planes (`Poly3DCollection`) in view.
     surface_ : matplotlib.image.AxesImage or None
@@ -91,7 +91,7 @@ class HiddenSpaceDisplay:
         points: NDArray[Any],
         normals: NDArray[Any],
         offsets: NDArray[Any],
-        codes: NDArray[np.int64] | None = None,
+        codes: NDArray[Any] | None = None,
         limits: tuple[NDArray[Any], NDArray[Any]],
         scores: tuple[NDArray[Any], NDArray[Any]] | None = None,
         cut: bool = False,
@@ -123,7 +123,7 @@ class HiddenSpaceDisplay:
         X : array-like of shape (n_samples, n_features)
             Data.
         y : array-like of shape (n_samples,), optional
-            Their labels.
+            Their labels, or the targets of a regression.
         layer : int, default=-1
             As in `Network.transform`: 1, 2, ... from the first hidden layer, or -1, -2, ... from the last one.
         n_components : {2, 3}, optional
@@ -156,7 +156,7 @@ class HiddenSpaceDisplay:
         """
         net = _subject.as_network(network)
         points = _subject.as_points(net, X)
-        codes = _subject.as_codes(network, net, y, len(points))
+        codes = _subject.as_codes_or_values(network, net, y, len(points))
         hidden = net.transform(points, layer=layer).astype(np.float64)
         number = layer if layer > 0 else len(net.weights) + layer
         n_units = hidden.shape[1]
