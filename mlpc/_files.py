@@ -32,8 +32,10 @@ def write(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is not None:  # the caller does not know that one
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise
     folder = os.open(target.parent, os.O_RDONLY)  # the name is in the folder, which is synchronised by itself
     try:

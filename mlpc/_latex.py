@@ -88,9 +88,9 @@ def _objective(spec: Spec) -> Iterator[Line]:
     last = spec.n_layers
     total = rf"{mean}\sum_{{i,k}} \ell (A^{{({last})}}_{{ik}}, Y_{{ik}})"
     if spec.l1:
-        total += r" + \lambda_{1} \sum_{l,i,j} |W^{(l)}_{ij}|"
+        total += rf" + {_factor(spec, 1)} \sum_{{l,i,j}} |W^{{(l)}}_{{ij}}|"
     if spec.l2:
-        total += r" + \frac{\lambda_{2}}{2} \sum_{l,i,j} (W^{(l)}_{ij})^{2}"
+        total += rf" + \frac{{1}}{{2}} {_factor(spec, 2)} \sum_{{l,i,j}} (W^{{(l)}}_{{ij}})^{{2}}"
     notes = [f"Y: {_shape('n', spec.n_outputs)}"]
     notes += [rf"\lambda_{{{i}}} = {value:g}" for i, value in ((1, spec.l1), (2, spec.l2)) if value]
     yield "E", total, r",\ ".join(notes)
@@ -120,9 +120,9 @@ def _backward(spec: Spec) -> Iterator[Line]:
             yield _at("dZ", i), rf"{_at('dA', i)} \odot {slope}", shape
         gradient = f"{_turned(_input(spec, i))} {_at('dZ', i)}"
         if spec.l1:
-            gradient += rf" + \lambda_{{1}} \operatorname{{sign}} ({_at('W', i)})"
+            gradient += rf" + {_factor(spec, 1)} \operatorname{{sign}} ({_at('W', i)})"
         if spec.l2:
-            gradient += rf" + \lambda_{{2}} {_at('W', i)}"
+            gradient += rf" + {_factor(spec, 2)} {_at('W', i)}"
         yield _at("dW", i), gradient, f"{_shape(n_in, n_out)} = {_shape(n_in, 'n')} {_shape('n', n_out)}"
         if spec.bias:
             yield (
@@ -162,7 +162,14 @@ def _at(name: str, layer: int) -> str:
 
 
 def _turned(matrix: str) -> str:
-    return f"{{{matrix}}}^{{T}}"
+    # In parentheses: TeX takes {\tilde{A}^{(1)}} for \tilde{A}^{(1)}, and refuses its second superscript.
+    return f"({matrix})^{{T}}"
+
+
+def _factor(spec: Spec, penalty: int) -> str:
+    """Of the sum of absolute weights, 1, or half that of their squares, 2."""
+    factor = rf"\lambda_{{{penalty}}}"
+    return rf"\frac{{{factor}}}{{n}}" if spec.reduction == "penalized_mean" else factor
 
 
 def _shape(rows: int | str, columns: int | str) -> str:

@@ -54,8 +54,10 @@ class ProgressBar:
     def __enter__(self) -> "ProgressBar":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, exception: type[BaseException] | None, *_: object) -> None:
         if self._bar is not None:
+            if exception is None:
+                self._bar.total = self._bar.n  # a run that stops early is complete; short of its total a widget is red
             self._bar.close()
 
 

@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import mlpc
-from mlpc import _core
+from mlpc import _core, _progress
 from mlpc.estimators import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -273,6 +273,16 @@ def test_callbacks(solver, capsys):
     if solver == "lbfgs":
         np.testing.assert_allclose(losses, [objective for *_, objective in seen])
     assert capsys.readouterr().err == ""  # too short a fit for a bar
+
+
+def test_the_bar_of_lbfgs_is_closed(monkeypatch, capfd):
+    monkeypatch.setattr(_progress, "_PATIENCE", 0.0)
+    model = MLPClassifier((5,), solver="lbfgs", progress=True, random_state=0).fit(X, Y)
+    shown = capfd.readouterr().err
+    assert shown.endswith("\n")
+    last = shown.split("\r")[-1]
+    assert f"| {model.n_iter_}/{model.n_iter_} [" in last
+    assert f"loss {model.loss_:.4g}, rate 1" in last
 
 
 def test_watching_lbfgs(capsys):

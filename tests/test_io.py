@@ -152,6 +152,17 @@ def test_saving_through_a_link(path):
     assert mlpc.load(target).epoch == 3
 
 
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    net = mlpc.Network([2, 1], loss="binary_cross_entropy", seed=0)
+    (tmp_path / "folder").mkdir()
+    for wrong, error in (("nowhere/net.mlp", FileNotFoundError), ("folder", IsADirectoryError)):
+        for write in (net.save, lambda path: mlpc.export_c(net, path), lambda path: mlpc.export_numpy(net, path)):
+            with pytest.raises(error) as raised:
+                write(tmp_path / wrong)
+            assert str(raised.value).endswith(f": '{tmp_path / wrong}'")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
 def test_functions_are_not_data(path):
     net = trained(optimizer=mlpc.SGD(schedule=lambda epoch: 1.0))
     with pytest.raises(ValueError, match="schedule"):

@@ -17,11 +17,14 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb, to_rgba
 from mpl_toolkits.mplot3d import proj3d
 from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import mlpc
 from mlpc import plot
+from mlpc.estimators import MLPClassifier
 from mlpc.plot import _style
-from mlpc.plot.hidden_space import plane_in_box
+from mlpc.plot.hidden_space import class_boundaries, plane_in_box
 
 X, Y = circles(80)
 RNG = np.random.default_rng(0)
@@ -105,6 +108,7 @@ def test_colours_stay_apart_in_grey():
     assert _style.lightness("#777777") == pytest.approx(50.0, abs=0.5)
     lightness = [_style.lightness(color) for color in _style.CLASS_COLORS]
     assert min(abs(a - b) for a, b in itertools.pairwise(lightness)) > 8.0
+    assert len({*_style.CLASS_COLORS}) == len(_style.CLASS_COLORS) == 10
     assert len({*_style.CLASS_MARKERS}) == len(_style.CLASS_MARKERS) >= 10
     for colors in (_style.SHADES, _style.SIGNS):
         steps = [_style.lightness(mpl.colors.to_hex(c)) for c in _style.color_map("map", colors)(np.linspace(0, 1, 30))]
@@ -301,6 +305,7 @@ def test_corners_of_a_plane_are_in_order():
     sides = np.linalg.norm(np.roll(corners, 1, axis=0) - corners, axis=1)
     np.testing.assert_allclose(sides, np.sqrt(0.5))
     assert len(plane_in_box(np.ones(3), -9.0, low, high)) == 0
+    assert len(plane_in_box(np.ones(3), 1.0, low, high)) == 0  # it touches a corner
 
 
 def test_hidden_space_of_two_units():
@@ -356,6 +361,41 @@ def test_hidden_space_of_a_softmax(three):
     ends = display.planes_[0].get_xydata()
     z = ends @ two.weights[1] + two.biases[1]
     np.testing.assert_allclose(z[:, 0], z[:, 1], atol=1e-9)
+
+
+def crosses(start, end, corners):
+    """Whether the way from start to end goes through a convex polygon, a fan of triangles."""
+    for second, third in itertools.pairwise(corners[1:]):
+        sides = np.column_stack([second - corners[0], third - corners[0], start - end])
+        u, v, t = np.linalg.solve(sides, start - corners[0])
+        if min(u, v, 1.0 - u - v, t, 1.0 - t) >= 0.0:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("units", [3, 8])
+def test_boundaries_of_a_softmax_in_space(units):
+    net = mlpc.Network([2, units, 5], loss="categorical_cross_entropy", hidden_activation="sigmoid", seed=0)
+    net.biases[1][:] = 0.01 * np.arange(5) - net.transform(X4).mean(axis=0) @ net.weights[1]
+    display = plot.HiddenSpaceDisplay.from_network(net, X4, Y4, n_components=3)
+    weights, biases = display.scores
+    if units == 3:
+        assert np.array_equal(weights, net.weights[1].T)
+    low, high = display.limits
+    pieces = class_boundaries(weights, biases, low, high)
+    assert len(display.planes_) == len(pieces) > 2
+    display.figure_.canvas.draw()
+    for corners, plane in zip(pieces, display.planes_, strict=True):
+        drawn = plane.get_paths()[0].vertices[: len(corners)]
+        assert_same_points(drawn, projected(display.ax_, corners))
+        top = np.sort(corners @ weights.T + biases, axis=1)
+        np.testing.assert_allclose(top[:, -1], top[:, -2], atol=1e-9)
+    # A line crosses as many pieces as its points change class: none is missing, none reaches too far.
+    for start, end in RNG.uniform(low, high, (60, 2, 3)):
+        line = start + np.linspace(0.0, 1.0, 4001)[:, None] * (end - start)
+        changes = np.count_nonzero(np.diff((line @ weights.T + biases).argmax(axis=1)))
+        assert sum(crosses(start, end, corners) for corners in pieces) == changes
+    assert legend(display)[-1] == ("boundaries" if units == 3 else "boundaries, cut")
 
 
 # ---- Loss curve.
@@ -551,6 +591,21 @@ def test_a_path_of_ones_own(net):
     assert display.ax_.get_ylim() == (-2.0, 2.0)
 
 
+def test_a_path_far_from_zero_has_readable_labels():
+    X, y = RNG.normal(size=(20, 1)), RNG.normal(size=20)
+    net = mlpc.Network([1, 1], loss="squared_error", seed=0)
+    net.parameters = [123.45678, -0.00123]
+    display = plot.DescentPathDisplay.from_network(net, X, y, learning_rate=1e-6, n_steps=5, grid_resolution=8)
+    display.figure_.canvas.draw()
+    marks = [text.get_text() for text in display.colorbar_.ax.get_yticklabels()]
+    assert len({*marks}) == len(marks) > 4
+    np.testing.assert_allclose([float(mark) for mark in marks], display.surface_.levels[::3], rtol=1e-3)
+    boxes = [text.get_window_extent() for text in display.ax_.get_xticklabels() if text.get_text()]
+    seen = [box for box in boxes if display.ax_.bbox.x0 <= (box.x0 + box.x1) / 2.0 <= display.ax_.bbox.x1]
+    assert len(seen) >= 2
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(seen))
+
+
 def test_flat_objective_is_drawn():
     net = mlpc.Network([1, 1], loss="squared_error", initializer="zeros")
     display = plot.DescentPathDisplay.from_network(net, [[0.0]], [0.0], parameters=(0, 1), n_steps=2, grid_resolution=4)
@@ -570,8 +625,42 @@ def test_a_fitted_estimator(net):
     assert np.array_equal(display.points_[1].get_offsets(), X[Y == 1])
     assert display.colorbar_.ax.get_ylabel() == "probability of outer"
     assert legend(plot.HiddenSpaceDisplay.from_network(estimator, X, names[1 - Y]))[:2] == ["inner", "outer"]
+    by_name = plot.DescentPathDisplay.from_network(estimator, X, names[1 - Y], n_steps=2, grid_resolution=3)
+    by_number = plot.DescentPathDisplay.from_network(net, X, Y, n_steps=2, grid_resolution=3)
+    np.testing.assert_array_equal(by_name.path, by_number.path)
     with pytest.raises(ValueError, match=r"^y must hold the estimator's classes .*'other'"):
         plot.DecisionBoundaryDisplay.from_network(estimator, X, np.full(len(X), "other"))
+
+
+@pytest.mark.parametrize("sizes", [[2, 2, 1], [2, 3, 1], [2, 5, 1]], ids=str)
+def test_targets_of_a_regression_are_a_scale(sizes):
+    net = mlpc.Network(sizes, loss="squared_error", hidden_activation="tanh", seed=0)
+    targets = np.round(100.0 * X[:, 0])  # whole numbers, but no classes
+    for display in (
+        plot.HiddenSpaceDisplay.from_network(net, X, targets),
+        plot.HiddenClassifiersDisplay.from_network(net, X, targets[:, None]),
+    ):
+        (points,) = display.points_
+        assert points.get_clim() == (targets.min(), targets.max())
+        assert "y" in display.figure_.axes[-1].get_ylabel()
+        assert np.array_equal(points.get_array(), targets)
+        assert len(points.get_offsets()) == len(X)
+    maps = plot.ActivationMapDisplay.from_network(net, X, targets, grid_resolution=9)
+    assert maps.codes is None
+    assert np.array_equal(maps.axes_[2][0].collections[-1].get_offsets(), X)
+    labels = plot.HiddenClassifiersDisplay.from_network(net, X, Y)
+    assert legend(labels)[:2] == ["class 0", "class 1"]
+    with pytest.raises(ValueError, match="y must be finite"):
+        plot.HiddenClassifiersDisplay.from_network(net, X, np.full(len(X), np.nan))
+
+
+def test_the_last_step_of_a_pipeline():
+    pipeline = make_pipeline(StandardScaler(), MLPClassifier((3,), solver="lbfgs", random_state=0)).fit(X, Y)
+    display = plot.DecisionBoundaryDisplay.from_network(pipeline[-1], pipeline[:-1].transform(X), Y, grid_resolution=9)
+    places = pipeline[0].inverse_transform(pixel_centres(display.surface_).reshape(-1, 2))
+    np.testing.assert_allclose(display.surface_.get_array().ravel(), pipeline.predict_proba(places)[:, 1], atol=1e-9)
+    with pytest.raises(TypeError, match=r"^network must be .* got Pipeline: give its last step, pipeline\[-1\]"):
+        plot.DecisionBoundaryDisplay.from_network(pipeline, X)
 
 
 def network(sizes, loss="binary_cross_entropy", **settings):

@@ -15,10 +15,12 @@ import pytest
 from conftest import circles, fingerprint
 from matplotlib import pyplot as plt
 from nbclient import NotebookClient
+from sklearn.exceptions import ConvergenceWarning
 
 import mlpc
 from mlpc import _progress
 from mlpc._epochs import EpochEnd
+from mlpc.estimators import MLPClassifier
 from mlpc.plot import LivePlot
 
 X, Y = circles(40)
@@ -95,6 +97,21 @@ def test_the_last_epoch_is_shown_though_it_was_not_told(monkeypatch, capsys):
     assert f"loss {net.history.loss[-1]:.4g}, rate" in last
 
 
+def test_a_run_that_stops_early_is_complete_one_that_fails_is_not(monkeypatch, capsys):
+    monkeypatch.setattr(_progress, "_PATIENCE", 0.0)
+    stop = lambda net, epoch, logs: epoch == 3  # noqa: E731
+    make().fit(X, Y, epochs=9, progress=True, callbacks=stop)
+    assert "| 3/3 [" in capsys.readouterr().err.split("\r")[-1]
+
+    def fail(net, epoch, logs):
+        if epoch == 3:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        make().fit(X, Y, epochs=9, progress=True, callbacks=fail)
+    assert "/9 [" in capsys.readouterr().err.split("\r")[-1]
+
+
 def test_updates_take_a_share_of_the_time(monkeypatch):
     bar = _progress.ProgressBar(10, 0)
     shown = []
@@ -151,6 +168,16 @@ def test_live_plot_draws_loss_and_boundary():
     assert len(live.figure_.axes) == 3  # and the key of the shades
     picture = np.asarray(live.figure_.canvas.buffer_rgba())
     assert len(np.unique(picture.reshape(-1, 4), axis=0)) > 100
+
+
+def test_live_plot_of_an_estimator_with_named_classes():
+    names = np.array(["outer", "inner"])[Y]
+    live = LivePlot(X, names)
+    with pytest.warns(ConvergenceWarning):
+        MLPClassifier((4,), max_iter=3, callbacks=[live], random_state=0).fit(X, names)
+    drawn = live.boundary_
+    assert drawn.colorbar_.ax.get_ylabel() == "probability of outer"
+    assert np.array_equal(drawn.points_[0].get_offsets(), X[names == "inner"])
 
 
 def test_live_plot_keeps_to_its_interval_and_draws_the_end():

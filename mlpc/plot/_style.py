@@ -1,6 +1,7 @@
 """What the pictures share in looks: colours, markers and dashes, axes, legends. Nothing here knows of networks.
 
-The colours are Okabe and Ito's ("Color Universal Design", 2008), in an order in which neighbours differ in lightness.
+The colours are Okabe and Ito's ("Color Universal Design", 2008), in an order in which neighbours differ in lightness,
+with two more for the ninth and tenth class.
 The two colour maps rise in lightness from end to end: printed in grey they still tell low from high.
 """
 
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 INK = "#333333"
 FAINT = "#8C8C8C"
-CLASS_COLORS = ("#0072B2", "#E69F00", "#009E73", "#F0E442", "#CC79A7", "#56B4E9", "#000000", "#D55E00")
+CLASS_COLORS = (
+    *("#0072B2", "#E69F00", "#009E73", "#F0E442", "#CC79A7", "#56B4E9", "#000000", "#D55E00"),
+    *("#332288", "#B5E08C"),
+)
 CLASS_MARKERS = ("o", "^", "s", "D", "v", "P", "X", "p", "<", "*")
 LINE_COLORS = ("#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#E69F00", "#0072B2")
 LINE_STYLES = ("-", "--", "-.", ":", (0, (7, 2)), (0, (3, 1, 1, 1, 1, 1)))
@@ -54,18 +58,27 @@ def bare(axes: Any) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def legend(axes: Any, columns: int = 2, below: float = -0.13) -> Any:
-    """Put a legend under the axes, where it hides no point."""
-    return axes.legend(loc="upper center", bbox_to_anchor=(0.5, below), ncols=columns, frameon=False)
+def legend(axes: Any, columns: int = 2, below: float = 3.6) -> Any:
+    """Put a legend under the axes, where it hides no point: so many heights of its letters, to clear the label."""
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "borderaxespad": below}
+    return axes.legend(ncols=columns, frameon=False, **place)
 
 
 def scatter(axes: Any, points: NDArray[Any], codes: NDArray[Any] | None, names: Sequence[str]) -> list[Any]:
-    """Draw points in the plane or in space; classes differ in colour and marker. One artist a class."""
+    """Draw points in the plane or in space; classes differ in colour and marker. One artist a class.
+
+    `codes` that are no integers are values, shown by a colour map with its key: one artist for all.
+    """
     style: dict[str, Any] = {"linewidth": 0.6, "s": 28, "zorder": 3}
     if axes.name == "3d":
         style["depthshade"] = False
     if codes is None:
         return [axes.scatter(*points.T, color=FAINT, edgecolor="white", **style)]
+    if codes.dtype.kind == "f":
+        values = axes.scatter(*points.T, c=codes, cmap=VALUES, edgecolor="white", **style)
+        gap = 0.12 if axes.name == "3d" else 0.05  # in space a label stands beside the box
+        axes.figure.colorbar(values, ax=axes, shrink=0.8, pad=gap, label="$y$")
+        return [values]
     drawn = []
     for code, name in enumerate(names):
         color, marker = CLASS_COLORS[code % len(CLASS_COLORS)], CLASS_MARKERS[code % len(CLASS_MARKERS)]

@@ -21,7 +21,10 @@ def as_network(value: Any) -> Network:
     found = getattr(value, "network_", value)
     if not isinstance(found, Network):
         expected = "an mlpc.Network or a fitted estimator of mlpc.estimators"
-        raise TypeError(f"network must be {expected}, got {type(value).__name__}")
+        hint = (
+            ": give its last step, pipeline[-1], and the data that this sees" if hasattr(value, "named_steps") else ""
+        )
+        raise TypeError(f"network must be {expected}, got {type(value).__name__}{hint}")
     return found
 
 
@@ -64,9 +67,33 @@ def as_codes(source: Any, network: Network, y: ArrayLike | None, n_rows: int) ->
     most = np.inf if n_classes is None else n_classes - 1
     wrong = ~((labels >= 0) & (labels <= most) & (labels == np.floor(labels)))
     if wrong.any():
-        expected = "whole numbers from 0" + ("" if n_classes is None else f" to {most}, a class each")
-        raise ValueError(f"y must hold {expected}, got {labels[wrong][0]}")
+        last = "" if n_classes is None else f" to {most}"
+        raise ValueError(f"y must hold classes as whole numbers from 0{last}, got {labels[wrong][0]}")
     return labels.astype(np.int64)
+
+
+def as_codes_or_values(source: Any, network: Network, y: ArrayLike | None, n_rows: int) -> NDArray[Any] | None:
+    """Return classes as `as_codes` does, or the targets of a regression in float64.
+
+    Whole numbers below ten count as classes there too: a line may be fitted to labels.
+    """
+    if y is None or hasattr(source, "classes_") or network.output_activation in ("sigmoid", "softmax"):
+        return as_codes(source, network, y, n_rows)
+    values = as_array(y, "y").astype(np.float64)
+    if values.shape not in ((n_rows,), (n_rows, 1)) or np.isin(values, np.arange(10.0)).all():
+        return as_codes(source, network, y, n_rows)
+    if not np.isfinite(values).all():
+        raise ValueError("y must be finite to be drawn, got NaN or infinity")
+    return values.reshape(-1)
+
+
+def as_targets(source: Any, network: Network, y: ArrayLike) -> ArrayLike:
+    """Return y as the network takes it: an estimator's labels become numbers, all else stays."""
+    classes = getattr(source, "classes_", None)
+    if classes is None or (np.ndim(y) == 2 and np.shape(y)[1] > 1):
+        return y
+    codes = as_codes(source, network, y, len(np.asarray(y)))
+    return y if codes is None else codes
 
 
 def number_of_classes(network: Network) -> int | None:
@@ -77,11 +104,9 @@ def number_of_classes(network: Network) -> int | None:
     return 2 if n_outputs == 1 and network.output_activation == "sigmoid" else None
 
 
-def class_labels(
-    source: Any, network: Network, codes: NDArray[np.int64] | None, given: Sequence[str] | None
-) -> list[str]:
+def class_labels(source: Any, network: Network, codes: NDArray[Any] | None, given: Sequence[str] | None) -> list[str]:
     """Return what the classes are called: as given, as the estimator's labels say, or by number."""
-    in_data = 0 if codes is None else int(codes.max()) + 1
+    in_data = 0 if codes is None or codes.dtype.kind == "f" else int(codes.max()) + 1
     n_classes = number_of_classes(network) or in_data
     return output_labels(source, n_classes, given)
 

@@ -113,7 +113,7 @@ class ActivationMapDisplay:
         X : array-like of shape (n_samples, 2)
             Points; the picture shows the region around them.
         y : array-like of shape (n_samples,), optional
-            Their labels; without, no points are drawn.
+            Their labels, or the targets of a regression; without, no points are drawn.
         layer : int, optional
             The layer, from 1 to L, the output; by default every one.
         max_units : int, default=16
@@ -147,7 +147,10 @@ class ActivationMapDisplay:
         """
         net = _subject.as_network(network)
         points = _subject.as_plane(net, X, cls.__name__)
-        codes = _subject.as_codes(network, net, y, len(points))
+        codes = _subject.as_codes_or_values(network, net, y, len(points))
+        drawn = None if codes is None else points
+        if codes is not None and codes.dtype.kind == "f":
+            codes = None  # a value's colour says nothing on a map of other values
         max_units, n_layers = _check.integer("max_units", max_units, 1), len(net.weights)
         layers = range(1, n_layers + 1) if layer is None else (_check.integer("layer", layer, 1, n_layers),)
         low, high, _ = _style.limits(points)
@@ -162,7 +165,7 @@ class ActivationMapDisplay:
                 for i in layers
             },
             activations={i: _subject.activation(net, i) for i in layers},
-            X=None if codes is None else points,
+            X=drawn,
             codes=codes,
             class_names=_subject.class_labels(network, net, codes, class_names),
             feature_names=_subject.feature_labels(net, X, feature_names),
@@ -213,7 +216,7 @@ class ActivationMapDisplay:
                 images.append(cell.imshow(values, extent=extent, origin="lower", aspect="auto", **colors))
                 if values.min() < middle < values.max():
                     cell.contour(self.xx0, self.xx1, values, levels=[middle], colors=["white"], linewidths=1.2)
-                if self.X is not None and self.codes is not None:
+                if self.X is not None:
                     for drawn in _style.scatter(cell, self.X, self.codes, self.class_names):
                         drawn.set_sizes([9])
                 cell.set(title=self.titles[layer][start + i], xticks=[], yticks=[])

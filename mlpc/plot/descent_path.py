@@ -118,7 +118,7 @@ class DescentPathDisplay:
         network : mlpc.Network or fitted estimator
             With at least two parameters; descent starts where they are.
         X, y : array-like
-            Data of the objective, as in `Network.fit`.
+            Data of the objective, as in `Network.fit`; an estimator's labels are looked up in its classes.
         parameters : pair of int, default=(0, 1)
             The two parameters of the plane, as places in `network.parameters`;
             `network.unpack(numpy.arange(network.n_parameters))` tells which those are.
@@ -167,6 +167,7 @@ class DescentPathDisplay:
         (31, 2)
         """
         net = _subject.as_network(network)
+        y = _subject.as_targets(network, net, y)
         n = net.n_parameters
         if n < 2:
             raise ValueError(f"{cls.__name__} draws two parameters, the network has {n}")
@@ -247,13 +248,23 @@ class DescentPathDisplay:
         (self.start_,) = axes.plot(*self.path[:1].T, marker="o", markersize=8, label="start", **edge)
         (self.end_,) = axes.plot(*self.path[-1:].T, marker="*", markersize=14, label="end", **edge)
         self.colorbar_ = axes.figure.colorbar(self.surface_, ax=axes, shrink=0.8, label="objective")
-        self.colorbar_.set_ticks(levels[::3], labels=[f"{level:.4g}" for level in levels[::3]])
+        self.colorbar_.set_ticks(levels[::3], labels=_distinct(levels[::3]))
         low, high = (np.array([grid.flat[i] for grid in (self.xx0, self.xx1)]) for i in (0, -1))
         extent = high - low
         _style.frame(axes, low, high, bool(extent.max() <= 4.0 * extent.min()), self.axis_names)
+        axes.locator_params(axis="x", nbins=4)  # a short path far from 0 has long labels
         _style.legend(axes, 2)
         self.ax_, self.figure_ = axes, axes.figure
         return self
+
+
+def _distinct(values: NDArray[np.float64]) -> list[str]:
+    """Write numbers with as many digits as tell them apart, four at least."""
+    for digits in range(4, 17):
+        labels = [f"{value:#.{digits}g}" for value in values]
+        if len({*labels}) == len(labels):
+            break
+    return labels
 
 
 def _run(path: ArrayLike, n: int) -> NDArray[np.float64]:

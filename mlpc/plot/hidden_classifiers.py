@@ -33,8 +33,8 @@ class HiddenClassifiersDisplay:
         b[1].
     X : ndarray of shape (n_samples, 2)
         The points.
-    codes : ndarray of int, shape (n_samples,), optional
-        Their classes, from 0.
+    codes : ndarray of int or float, shape (n_samples,), optional
+        Their classes, from 0, or values.
     class_names, feature_names : sequence of str
         What they are called.
 
@@ -45,7 +45,7 @@ class HiddenClassifiersDisplay:
     arrows_ : list of matplotlib.text.Annotation or None
         One a unit; None where no part of its line is in view.
     points_ : list of matplotlib.collections.PathCollection
-        One a class.
+        One a class, or one of all values.
     ax_, figure_ : matplotlib.axes.Axes, matplotlib.figure.Figure
         Where it was drawn.
 
@@ -76,7 +76,7 @@ class HiddenClassifiersDisplay:
         weights: NDArray[Any],
         biases: NDArray[Any],
         X: NDArray[Any],
-        codes: NDArray[np.int64] | None = None,
+        codes: NDArray[Any] | None = None,
         class_names: Sequence[str],
         feature_names: Sequence[str],
     ) -> None:
@@ -103,7 +103,7 @@ class HiddenClassifiersDisplay:
         X : array-like of shape (n_samples, 2)
             Points; the picture shows the region around them.
         y : array-like of shape (n_samples,), optional
-            Their labels.
+            Their labels, or the targets of a regression.
         feature_names, class_names : sequence of str, optional
             What they are called; by default a frame's columns and an estimator's classes, or numbers.
         ax : matplotlib.axes.Axes, optional
@@ -133,7 +133,7 @@ class HiddenClassifiersDisplay:
         """
         net = _subject.as_network(network)
         points = _subject.as_plane(net, X, cls.__name__)
-        codes = _subject.as_codes(network, net, y, len(points))
+        codes = _subject.as_codes_or_values(network, net, y, len(points))
         return cls(
             weights=net.weights[0].copy(),
             biases=net.biases[0].copy() if net.biases else np.zeros(net.layer_sizes[1]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,9 +29,9 @@ class HiddenSpaceDisplay:
 
     Two units make a plane, three a space; of more, the first principal components are shown. In the plane the next
     layer's units are lines, in space planes: units with an input of 0, for up to three units. A softmax of two is the
-    one line where both classes are as likely; of more, its classes are shaded regions in the plane. Under principal
-    components these are cuts through the middle of the data, so that a point may lie on the other side than its
-    activations. `from_network` makes one.
+    one line or plane where both classes are as likely; of more, its classes are shaded regions in the plane, in space
+    the pieces of planes where the two most probable ones meet. Under principal components these are cuts through the
+    middle of the data, so that a point may lie on the other side than its activations. `from_network` makes one.
 
     Parameters
     ----------
@@ -41,19 +41,21 @@ class HiddenSpaceDisplay:
         Of the next layer's lines or planes: normal · point + offset = 0.
     offsets : ndarray of shape (n_planes,)
         Their offsets.
-    codes : ndarray of int, shape (n_samples,), optional
-        The points' classes, from 0.
+    codes : ndarray of int or float, shape (n_samples,), optional
+        The points' classes, from 0, or values.
     limits : tuple of ndarray (low, high)
         Least and largest coordinates shown.
     scores : tuple of ndarray (normals, offsets), optional
-        Of a softmax with three classes or more: shapes (n_classes, 2) and (n_classes,).
+        Of a softmax with three classes or more: shapes (n_classes, 2) or (n_classes, 3), and (n_classes,).
+    cut : bool, default=False
+        Whether these are cuts through a space of more dimensions; the legend says so.
     class_names, axis_names : sequence of str
         What classes and coordinates are called.
 
     Attributes
     ----------
     points_ : list of matplotlib.collections.PathCollection
-        One a class.
+        One a class, or one of all values.
     planes_ : list
         Of the lines (`matplotlib.lines.Line2D`) or planes (`Poly3DCollection`) in view.
     surface_ : matplotlib.image.AxesImage or None
@@ -89,14 +91,16 @@ class HiddenSpaceDisplay:
         points: NDArray[Any],
         normals: NDArray[Any],
         offsets: NDArray[Any],
-        codes: NDArray[np.int64] | None = None,
+        codes: NDArray[Any] | None = None,
         limits: tuple[NDArray[Any], NDArray[Any]],
         scores: tuple[NDArray[Any], NDArray[Any]] | None = None,
+        cut: bool = False,
         class_names: Sequence[str],
         axis_names: Sequence[str],
     ) -> None:
         self.points, self.normals, self.offsets, self.codes = points, normals, offsets, codes
-        self.limits, self.scores, self.class_names, self.axis_names = limits, scores, class_names, axis_names
+        self.limits, self.scores, self.cut = limits, scores, cut
+        self.class_names, self.axis_names = class_names, axis_names
 
     @classmethod
     def from_network(
@@ -119,7 +123,7 @@ class HiddenSpaceDisplay:
         X : array-like of shape (n_samples, n_features)
             Data.
         y : array-like of shape (n_samples,), optional
-            Their labels.
+            Their labels, or the targets of a regression.
         layer : int, default=-1
             As in `Network.transform`: 1, 2, ... from the first hidden layer, or -1, -2, ... from the last one.
         n_components : {2, 3}, optional
@@ -152,7 +156,7 @@ class HiddenSpaceDisplay:
         """
         net = _subject.as_network(network)
         points = _subject.as_points(net, X)
-        codes = _subject.as_codes(network, net, y, len(points))
+        codes = _subject.as_codes_or_values(network, net, y, len(points))
         hidden = net.transform(points, layer=layer).astype(np.float64)
         number = layer if layer > 0 else len(net.weights) + layer
         n_units = hidden.shape[1]
@@ -182,7 +186,7 @@ class HiddenSpaceDisplay:
             if shown == 2:  # points lie on the bounds themselves
                 low, high = low - 0.05 * (high - low), high + 0.05 * (high - low)
         softmax = number == len(net.weights) - 1 and net.output_activation == "softmax"
-        scores = (weights, biases) if softmax and len(weights) > 2 and shown == 2 else None
+        scores = (weights, biases) if softmax and len(weights) > 2 else None
         if softmax and len(weights) == 2:
             weights, biases = weights[1:] - weights[:1], biases[1:] - biases[:1]
         elif softmax or len(weights) > _MOST_PLANES:
@@ -194,6 +198,7 @@ class HiddenSpaceDisplay:
             codes=codes,
             limits=(low, high),
             scores=scores,
+            cut=shown < n_units,
             class_names=_subject.class_labels(network, net, codes, class_names),
             axis_names=names,
         ).plot(ax)
@@ -236,13 +241,13 @@ class HiddenSpaceDisplay:
         self.points_ = _style.scatter(axes, self.points, self.codes, self.class_names)
         (self._plot_space if in_space else self._plot_plane)(axes)
         if axes.get_legend_handles_labels()[1]:
-            _style.legend(axes, 4, below=-0.04 if in_space else -0.13)
+            _style.legend(axes, 4, below=1.5 if in_space else 3.6)
         self.ax_, self.figure_ = axes, axes.figure
         return self
 
     def _label(self, plane: int) -> str:
         unit = "" if len(self.offsets) == 1 else _subject.subscript(plane)
-        return f"$w{unit}^T h + b{unit} = 0$"
+        return f"$w{unit}^T h + b{unit} = 0$" + self.cut * ", cut"
 
     def _plot_plane(self, axes: Any) -> None:
         _style.bare(axes)
@@ -267,23 +272,25 @@ class HiddenSpaceDisplay:
         from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
         low, high = self.limits
+        found = [plane_in_box(*plane, low, high) for plane in zip(self.normals, self.offsets, strict=True)]
+        drawn = [(corners, self._label(i), i) for i, corners in enumerate(found) if len(corners) >= 3]
+        if self.scores is not None:
+            name = "boundaries" + self.cut * ", cut"
+            drawn = [(c, "" if i else name, 0) for i, c in enumerate(class_boundaries(*self.scores, low, high))]
         self.planes_ = []
-        for i, (normal, offset) in enumerate(zip(self.normals, self.offsets, strict=True)):
-            corners = plane_in_box(normal, offset, low, high)
-            if len(corners) >= 3:
-                style = {"edgecolor": _style.INK, "alpha": 0.18, "label": self._label(i)}
-                plane = Poly3DCollection([corners], facecolor=_style.LINE_COLORS[i] if i else _style.INK, **style)
-                self.planes_.append(axes.add_collection3d(plane))
+        for corners, label, number in drawn:
+            style = {"edgecolor": _style.INK, "alpha": 0.18, "label": label}
+            color = _style.LINE_COLORS[number] if number else _style.INK
+            self.planes_.append(axes.add_collection3d(Poly3DCollection([corners], facecolor=color, **style)))
         axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
         axes.set(xlabel=self.axis_names[0], ylabel=self.axis_names[1], zlabel=self.axis_names[2])
         for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
             axis.set_rotate_label(False)
         axes.set_box_aspect(None, zoom=0.98)
         axes.locator_params(nbins=3)
-        if len(self.normals):
-            # Look along the first plane, a little from above, so that it is seen nearly edge on between the classes.
-            normal = self.normals[0]
-            axes.view_init(elev=18.0, azim=float(np.degrees(np.arctan2(normal[1], normal[0]))) + 75.0)
+        if drawn:
+            elevation, azimuth = view_along([(corners - low) / (high - low) for corners, *_ in drawn])
+            axes.view_init(elev=elevation, azim=azimuth)
 
 
 def line_in_box(normal: NDArray[Any], offset: float, low: NDArray[Any], high: NDArray[Any]) -> NDArray[np.float64]:
@@ -316,13 +323,56 @@ def plane_in_box(normal: NDArray[Any], offset: float, low: NDArray[Any], high: N
             corner[axis] = -(c + n[others] @ np.array(sides)) / n[axis]
             if 0.0 <= corner[axis] <= 1.0:
                 found.append(corner)
-    if len(found) < 3:
+    corners = np.unique(np.round(found, 12), axis=0)  # through a corner of the box it meets three edges at once
+    if len(corners) < 3:
         return np.empty((0, 3))
-    corners = np.array(found)
     away = corners - corners.mean(axis=0)
     first = away[np.argmax(np.linalg.norm(away, axis=1))]
     second = np.cross(n, first)
     return np.asarray(low + size * corners[np.argsort(np.arctan2(away @ second / np.linalg.norm(n), away @ first))])
+
+
+def class_boundaries(
+    normals: NDArray[Any], offsets: NDArray[Any], low: NDArray[Any], high: NDArray[Any]
+) -> list[NDArray[np.float64]]:
+    """Return polygons within a box on which the largest two of the scores normals · x + offsets are equal."""
+    pieces = []
+    for i, j in combinations(range(len(offsets)), 2):
+        corners = plane_in_box(normals[i] - normals[j], offsets[i] - offsets[j], low, high)
+        for k in set(range(len(offsets))) - {i, j}:
+            corners = _clipped(corners, (corners @ (normals[i] - normals[k])) + (offsets[i] - offsets[k]))
+        if len(corners) >= 3:
+            pieces.append(corners)
+    return pieces
+
+
+def _clipped(corners: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the part of a convex polygon where a function, linear on it and given at the corners, is not negative."""
+    kept = []
+    for here in range(len(corners)):
+        there = (here + 1) % len(corners)
+        if values[here] >= 0.0:
+            kept.append(corners[here])
+        if values[here] * values[there] < 0.0:
+            share = values[here] / (values[here] - values[there])
+            kept.append(corners[here] + share * (corners[there] - corners[here]))
+    return np.array(kept).reshape(-1, 3)
+
+
+def view_along(polygons: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+    """Return elevation and azimuth, in degrees, from which polygons are seen nearly edge on, between the points.
+
+    A fifth of their area is left to be seen, or more where they can not all be seen so. Views along an axis of the
+    space are left out: its ticks would lie upon each other.
+    """
+    sizes = [np.cross(c[1:-1] - c[0], c[2:] - c[0]).sum(axis=0) for c in polygons]
+    area = max(float(np.sum(np.linalg.norm(sizes, axis=1))), np.finfo(np.float64).tiny)
+    views = [(elevation, azimuth) for elevation in range(15, 50, 5) for azimuth in range(0, 360, 5)]
+    views = [view for view in views if 20 <= view[1] % 90 <= 70]
+    elevation, azimuth = np.radians(views).T
+    towards = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
+    seen = np.abs(sizes @ np.array(towards)).sum(axis=0) / area
+    return views[int(np.argmin(np.abs(seen - 0.2)))]
 
 
 def _with_signs(axes: NDArray[Any]) -> NDArray[Any]:

@@ -6,6 +6,8 @@ import sys
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlpc import _check
 from mlpc.plot import _style
 from mlpc.plot.decision_boundary import DecisionBoundaryDisplay
@@ -33,7 +35,7 @@ class LivePlot:
     X : array-like of shape (n_samples, 2), optional
         Points of the plane to draw; without them the loss alone is drawn.
     y : array-like of shape (n_samples,), optional
-        Their labels.
+        Their labels; names, as estimators take them, count in sorted order.
     interval : float, default=0.5
         Seconds between two pictures, at least; 0 draws every epoch.
 
@@ -161,7 +163,9 @@ class LivePlot:
         if self._has_boundary(net):
             left, right = figure.subplots(1, 2)
             points: Any = self.X
-            self.boundary_ = DecisionBoundaryDisplay.from_network(net, points, self.y, grid_resolution=80, ax=right)
+            labels, names = _numbered(self.y)
+            settings: dict[str, Any] = {"class_names": names, "grid_resolution": 80, "ax": right}
+            self.boundary_ = DecisionBoundaryDisplay.from_network(net, points, labels, **settings)
         else:
             left = figure.subplots()
         self.loss_ = LossCurveDisplay.from_network(net, ax=left)
@@ -194,6 +198,15 @@ class LivePlot:
             self._handle = display.display(image, display_id=True)
         else:
             self._handle.update(image)
+
+
+def _numbered(y: Any) -> tuple[Any, list[str] | None]:
+    """Return labels as numbers, and their names, where they are names: callbacks get no estimator that knows them."""
+    labels = np.asarray(y)
+    if y is None or labels.dtype.kind not in "OSUT":
+        return y, None
+    names, codes = np.unique(labels, return_inverse=True)
+    return codes, [str(name) for name in names]
 
 
 def _in_notebook() -> bool:

@@ -169,7 +169,9 @@ class LossCurveDisplay:
         if self.best_epoch is not None:
             best, line = judged[self.best_epoch - 1], {"color": _style.INK, "linestyle": ":", "linewidth": 1.2}
             self.best_line_ = axes.axvline(self.best_epoch, label=f"best epoch: {self.best_epoch}", **line)
-            (self.best_point_,) = axes.plot([self.best_epoch], [best], "D", color=_style.INK, markersize=5)
+            (self.best_point_,) = axes.plot(
+                [self.best_epoch], [best], "D", color=_style.INK, markersize=5, clip_on=False
+            )
         axes.set(xlabel="epoch", ylabel="mean loss" if self.mean else "loss")
         if np.nanmin(self.loss) >= 0.0:
             axes.set_ylim(bottom=0.0)
