@@ -40,8 +40,7 @@ static void penalize(waiting_tile *w, const mlp_update *u, size_t n) {
     }
     vec l2 = v_set1((real)u->l2), decay = v_set1((real)u->decay);
     for (size_t i = 0; i < w->rows; i++) {
-        for
-    EACH_VECTOR (j, n) {
+        for EACH_VECTOR (j, n) {
             real *gradient = w->gradient + i * PANEL + j, *p = w->p + i * w->ld + j;
             vec weight = v_load_n(p, n - j);
             v_store(gradient, v_fma(l2, weight, v_load(gradient)));

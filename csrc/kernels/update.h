@@ -10,8 +10,7 @@ static void update_sgd(void *parameters, const void *gradient, void *velocity, s
     const real *g = gradient;
     vec rate = v_set1((real)u->rate), momentum = v_set1((real)u->momentum);
     vec gradient_rate = v_set1((real)u->gradient_rate);
-    for
-    EACH_VECTOR (i, n) {
+    for EACH_VECTOR (i, n) {
         vec step = v_mul(gradient_rate, v_load_n(g + i, n - i));
         if (v != NULL) {
             vec moved = v_fma(momentum, v_load_n(v + i, n - i), step);
