@@ -41,7 +41,8 @@ class BuildExtension(build_ext):
             sources = [source for source in ext.sources if source.endswith(ending)]
             ext.sources = [source for source in ext.sources if source not in sources]
             if supported and sources:
-                objects = self.compiler.compile(sources, self.build_temp, extra_postargs=FLAGS + flags)
+                options = [*FLAGS, *flags, "-fno-asynchronous-unwind-tables"]  # nobody unwinds from a kernel
+                objects = self.compiler.compile(sources, self.build_temp, extra_postargs=options)
                 ext.extra_objects.extend(objects)
         super().build_extension(ext)
 

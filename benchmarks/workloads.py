@@ -142,9 +142,9 @@ TABLE = [
     step("784-100-10", 200, "Adam", SOFTMAX, Aim("roofline", 0.85, ratio=1.4)),
     step("784-256-10", 128, "SGD", SOFTMAX, Aim("peak", 0.93, ratio=1.15)),
     step("256×4", 256, "SGD", aim=Aim("peak", 0.93, ratio=1.15)),
-    step("1024×4", 256, "SGD", aim=Aim("peak", 0.91, ratio=1.12), n_batches=4),
-    step("4096×3", 256, "SGD", n_batches=2),
-    step("4096×3", 256, "Adam", aim=Aim("roofline", 0.90, ratio=1.25), n_batches=2),
+    step("1024×4", 256, "SGD", aim=Aim("peak", 0.91, ratio=1.12)),
+    step("4096×3", 256, "SGD", n_batches=4),
+    step("4096×3", 256, "Adam", aim=Aim("roofline", 0.90, ratio=1.25), n_batches=4),
     step("64×6", 8192, "SGD", aim=Aim("peak", 0.91, ratio=1.5), n_batches=2),
     step("100-256-128-64-1", 256, "Adam", LOGISTIC, Aim("roofline", 0.90, ratio=1.2)),
     call(

@@ -6,26 +6,39 @@
 
 #define WIDE (MLP_VECTOR_BYTES / sizeof(real))
 #define WIDE_VECTORS (WIDE / LANES)
+/* Virtual vectors, or units, that are worked on together: as many chains as hide latencies, and registers hold. */
+enum { TOGETHER = WIDE_VECTORS > 4 ? 1 : 4 };
 
-/* z[j] = bias[j] + sum_i w[i * w_in + j * w_out] a[i], for n samples; the bias (or NULL) is added last. */
+/* z = bias + sum_i w[i * w_in] a[i], for `count` virtual vectors of samples; the bias (or NULL) is added last. */
+ALWAYS_INLINE void lanes_dot(real *z, const real *a, const real *w, size_t w_in, const real *bias, size_t n_in,
+                             size_t n, const int count) {
+    vec sum[TOGETHER * WIDE_VECTORS];
+    const size_t vectors = (size_t)count * WIDE_VECTORS;
+    for (size_t v = 0; v < vectors; v++) {
+        sum[v] = v_zero();
+    }
+    for (size_t i = 0; i < n_in; i++) {
+        vec weight = v_set1(w[i * w_in]);
+        for (size_t v = 0; v < vectors; v++) {
+            sum[v] = v_fma(v_load(a + i * n + v * LANES), weight, sum[v]);
+        }
+    }
+    for (size_t v = 0; v < vectors; v++) {
+        v_store(z + v * LANES, bias == NULL ? sum[v] : v_add(sum[v], v_set1(*bias)));
+    }
+}
+
+/* z[j] = bias[j] + sum_i w[i * w_in + j * w_out] a[i], for n samples. */
 ALWAYS_INLINE void lanes_product(real *z, const real *a, const real *w, size_t w_in, size_t w_out, const real *bias,
                                  size_t n_in, size_t n_out, size_t n) {
     for (size_t j = 0; j < n_out; j++) {
-        const real *column = w + j * w_out;
-        for (size_t s = 0; s < n; s += WIDE) {
-            vec sum[WIDE_VECTORS];
-            for (size_t v = 0; v < WIDE_VECTORS; v++) {
-                sum[v] = v_zero();
-            }
-            for (size_t i = 0; i < n_in; i++) {
-                vec weight = v_set1(column[i * w_in]);
-                for (size_t v = 0; v < WIDE_VECTORS; v++) {
-                    sum[v] = v_fma(v_load(a + i * n + s + v * LANES), weight, sum[v]);
-                }
-            }
-            for (size_t v = 0; v < WIDE_VECTORS; v++) {
-                v_store(z + j * n + s + v * LANES, bias == NULL ? sum[v] : v_add(sum[v], v_set1(bias[j])));
-            }
+        const real *column = w + j * w_out, *b = bias == NULL ? NULL : bias + j;
+        size_t s = 0;
+        for (; s + TOGETHER * WIDE <= n; s += TOGETHER * WIDE) {
+            lanes_dot(z + j * n + s, a + s, column, w_in, b, n_in, n, TOGETHER);
+        }
+        for (; s < n && TOGETHER > 1; s += WIDE) {
+            lanes_dot(z + j * n + s, a + s, column, w_in, b, n_in, n, 1);
         }
     }
 }
@@ -39,33 +52,59 @@ static void lanes_backward(void *da, const void *dz, const void *w, size_t n_in,
     lanes_product(da, dz, w, 1, n_out, NULL, n_out, n_in, n);
 }
 
-/* sums (+)= a[s] dz[s], or dz[s] alone where a is NULL, over n samples. */
-ALWAYS_INLINE void lanes_sum(real *sums, const real *a, const real *dz, size_t n, bool accumulate) {
-    vec sum[WIDE_VECTORS];
+/* sums (+)= a[s] dz[s] over n samples, for `count` rows of a, n apart, the sums `apart` elements apart; and unless it is
+ * NULL, alone (+)= dz[s]. */
+ALWAYS_INLINE void lanes_columns(real *sums, size_t apart, real *alone, const real *a, const real *dz, size_t n,
+                                 bool accumulate, const int count) {
+    vec sum[TOGETHER][WIDE_VECTORS], rest[WIDE_VECTORS];
     for (size_t v = 0; v < WIDE_VECTORS; v++) {
-        sum[v] = accumulate ? v_load(sums + v * LANES) : v_zero();
+        for (int i = 0; i < count; i++) {
+            sum[i][v] = accumulate ? v_load(sums + (size_t)i * apart + v * LANES) : v_zero();
+        }
+        rest[v] = accumulate && alone != NULL ? v_load(alone + v * LANES) : v_zero();
     }
     for (size_t s = 0; s < n; s += WIDE) {
         for (size_t v = 0; v < WIDE_VECTORS; v++) {
             vec delta = v_load(dz + s + v * LANES);
-            sum[v] = a == NULL ? v_add(sum[v], delta) : v_fma(v_load(a + s + v * LANES), delta, sum[v]);
+            for (int i = 0; i < count; i++) {
+                sum[i][v] = v_fma(v_load(a + (size_t)i * n + s + v * LANES), delta, sum[i][v]);
+            }
+            rest[v] = v_add(rest[v], delta);
         }
     }
     for (size_t v = 0; v < WIDE_VECTORS; v++) {
-        v_store(sums + v * LANES, sum[v]);
+        for (int i = 0; i < count; i++) {
+            v_store(sums + (size_t)i * apart + v * LANES, sum[i][v]);
+        }
+        if (alone != NULL) {
+            v_store(alone + v * LANES, rest[v]);
+        }
     }
 }
 
-static void lanes_gradient(void *sums, const void *a, const void *dz, size_t n_in, size_t n_out, size_t n, bool bias,
-                           bool accumulate) {
-    real *to = sums;
-    for (size_t i = 0; i < n_in; i++) {
-        for (size_t j = 0; j < n_out; j++, to += WIDE) {
-            lanes_sum(to, (const real *)a + i * n, (const real *)dz + j * n, n, accumulate);
+static void lanes_gradient(void *sums, const void *inputs, const void *deltas, size_t n_in, size_t n_out, size_t n,
+                           bool bias, bool accumulate) {
+    const real *a = inputs;
+    for (size_t j = 0; j < n_out; j++) {
+        const real *dz = (const real *)deltas + j * n;
+        for (size_t i = 0; i < n_in; i += TOGETHER) {
+            real *to = (real *)sums + (i * n_out + j) * WIDE;
+            real *alone = bias && i == 0 ? (real *)sums + (n_in * n_out + j) * WIDE : NULL;
+            switch (n_in - i < TOGETHER ? n_in - i : TOGETHER) {
+#define COUNT_OF(c)                                                                  \
+    case c:                                                                          \
+        if (c <= TOGETHER) {                                                         \
+            lanes_columns(to, n_out * WIDE, alone, a + i * n, dz, n, accumulate, c); \
+        }                                                                            \
+        break;
+                COUNT_OF(1)
+                COUNT_OF(2)
+                COUNT_OF(3)
+                COUNT_OF(4)
+#undef COUNT_OF
+            default: break;
+            }
         }
-    }
-    for (size_t j = 0; j < n_out && bias; j++, to += WIDE) {
-        lanes_sum(to, NULL, (const real *)dz + j * n, n, accumulate);
     }
 }
 

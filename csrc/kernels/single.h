@@ -83,7 +83,7 @@ static void single_gradient(void *gradient, void *bias_gradient, const void *inp
     const real *a = inputs, *dz = deltas;
     if (db != NULL) {
         real wide[WIDE], sum;
-        lanes_sum(wide, NULL, dz, rows, false);
+        lanes_columns(NULL, 0, wide, NULL, dz, rows, false, 0);
         lanes_reduce(&sum, wide, 1);
         *db = accumulate ? *db + sum : sum;
     }
