@@ -240,6 +240,25 @@ def test_divergence_takes_back_the_order_drawn():
     assert net.parameters.tobytes() == finite.parameters.tobytes()
 
 
+@pytest.mark.parametrize("rule", [mlpc.Adam, mlpc.AdamW])
+@pytest.mark.parametrize("clip_norm", [None, 1e30])
+def test_divergence_with_adam(rule, clip_norm):
+    """Without clip_norm the weights of a step that diverges have changed before its loss is looked at."""
+    X, y = circles(40)
+    nets = []
+    for _ in range(2):
+        optimizer = rule(1e-3, schedule=mlpc.StepDecay(3, 1e300), clip_norm=clip_norm)
+        nets.append(mlpc.Network([2, 40, 1], loss="squared_error", optimizer=optimizer, seed=0))
+        nets[-1].fit(X, y, epochs=3, batch_size=10)
+    net, finite = nets
+    with pytest.warns(mlpc.DivergenceWarning, match=r"(?=.*epoch 4\b)(?=.*step 2\b)"):
+        net.fit(X, y, epochs=10, batch_size=10)
+    for each in nets:  # the means are those of the last finite epoch as well
+        each.optimizer = rule(1e-3)
+        each.fit(X, y, epochs=1, batch_size=10)
+    assert net.parameters.tobytes() == finite.parameters.tobytes()
+
+
 def test_divergence_of_a_single_pass():
     X, y = circles(40)
     net = diverging().fit(X, y, epochs=3, batch_size=10)
