@@ -17,6 +17,7 @@
 #include "losses.h"
 
 #define MLP_VECTOR_BYTES 64 /* the virtual vector, on every machine */
+#define MLP_DOTS 4          /* outputs that are dot products, at most */
 #define MLP_BLOCK_ROWS 256  /* samples that go through all layers together, at most */
 
 enum {
@@ -140,8 +141,10 @@ typedef struct {
     void (*lanes_reduce)(void *out, const void *sums, size_t n);
 
     /* ---- A layer of one unit over a tile: w (n,), z and dz one number a row, in whole virtual vectors (dz 0 past the
-     * last row). */
-    void (*single_forward)(void *z, const void *a, size_t ld, const void *w, const void *bias, size_t rows, size_t n);
+     * last row). Forward up to MLP_DOTS units: w (n, outputs), z (outputs, stride), and for more than one a scratch of
+     * `outputs` rows of n, in whole virtual vectors. */
+    void (*dots_forward)(void *z, size_t stride, const void *a, size_t ld, const void *w, void *columns,
+                         const void *bias, size_t rows, size_t n, size_t outputs);
     void (*single_gradient)(void *dw, void *db, const void *a, size_t ld, const void *dz, size_t rows, size_t n,
                             bool accumulate); /* db NULL: not wanted */
     void (*single_backward)(void *da, size_t ld, const void *dz, const void *w, size_t rows, size_t n);

@@ -13,9 +13,6 @@ enum { LANES_UNITS = 12, LANES_INPUTS = 64 };
  * accurate in float and to share a batch among threads. */
 enum { CHUNK_ROWS = 1024 };
 
-/* So few outputs leave a register tile empty: each is a dot product of its own. */
-enum { FEW_OUTPUTS = 4 };
-
 /* So many outputs fill the vectors of a row, and putting their samples into lanes would be two transpositions. */
 enum { MANY_OUTPUTS = 16 };
 
@@ -45,7 +42,7 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows) {
     for (size_t l = 1; l <= net->n_layers; l++) {
         plan.lanes = plan.lanes && net->layers[l].n_out <= LANES_UNITS;
     }
-    plan.dots = !plan.lanes && mlp_outputs(net) <= FEW_OUTPUTS;
+    plan.dots = !plan.lanes && mlp_outputs(net) <= MLP_DOTS; /* so few would leave a register tile empty */
     plan.single = plan.dots && mlp_outputs(net) == 1;
     plan.by_rows = !plan.lanes && net->loss_kind == OF_DIFFERENCE && mlp_outputs(net) >= MANY_OUTPUTS;
     size_t rows = mlp_whole_vectors(net, n_rows);

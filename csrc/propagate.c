@@ -108,17 +108,9 @@ static bool multiply_layer(mlp_pass *pass, size_t l, void *z, size_t activation)
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
     }
     if (pass->plan.dots && l == net->n_layers) {
-        size_t outputs = layer->n_out, ld_columns = mlp_whole_vectors(net, layer->n_in);
-        if (outputs > 1) {
-            net->kernels->transpose(pass->columns, ld_columns, w, outputs, layer->n_in, outputs);
-        }
-        const void *columns = outputs > 1 ? pass->columns : w;
-        for (size_t k = 0; k < outputs; k++) {
-            const void *b = net->bias ? mlp_at(net, pass->parameters, layer->biases + k) : NULL;
-            net->kernels->single_forward(mlp_at(net, z, k * pass->stride), a, ld, mlp_at(net, columns, k * ld_columns),
-                                         b, pass->n, layer->n_in);
-        }
-        return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * outputs * pass->n));
+        const void *b = net->bias ? mlp_at(net, pass->parameters, layer->biases) : NULL;
+        net->kernels->dots_forward(z, pass->stride, a, ld, w, pass->columns, b, pass->n, layer->n_in, layer->n_out);
+        return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->n));
     }
     layer_end end = {.pass = pass, .layer = l, .activation = activation, .z = z, .bias = padded_biases(pass, l)};
     return mlp_multiply(

@@ -39,20 +39,62 @@ ALWAYS_INLINE void dot_wide(real *wide, const real *a, size_t ld, const real *w,
     }
 }
 
+/* The sum of a virtual vector by the tree of add_up_rows, which is used up. */
+static inline real add_up(real *wide) {
+#pragma GCC unroll 4
+    for (size_t half = WIDE / 2; half > 0; half /= 2) {
+        for (size_t lane = 0; lane < half; lane++) {
+            wide[lane] += wide[lane + half];
+        }
+    }
+    return wide[0];
+}
+
 /* z[i] = sum_p a[i][p] w[p] + bias, written to whole virtual vectors; the bias (or NULL) is added last. */
-static void single_forward(void *out, const void *inputs, size_t ld, const void *w, const void *bias, size_t rows,
-                           size_t n) {
-    real *z = out;
-    const real *a = inputs;
+static void dots(real *z, const real *a, size_t ld, const real *w, const real *bias, size_t rows, size_t n) {
     for (size_t i = 0; i < rows; i += WIDE) {
-        real wide[WIDE * WIDE] = {0};
-        for (size_t r = 0; r < WIDE && i + r < rows; r += DOT_ROWS) {
-            dot_wide(wide + r * WIDE, a + (i + r) * ld, ld, w, rows - i - r, n);
+        real wide[WIDE * WIDE];
+        size_t left = rows - i < WIDE ? rows - i : WIDE;
+        for (size_t r = 0; r < left; r += DOT_ROWS) {
+            dot_wide(wide + r * WIDE, a + (i + r) * ld, ld, w, left - r, n);
         }
-        add_up_rows(z + i, wide);
+        if (left <= DOT_ROWS) { /* the transposition in add_up_rows would not pay */
+            for (size_t r = left; r < WIDE; r++) {
+                z[i + r] = 0;
+            }
+            for (size_t r = 0; r < left; r++) {
+                z[i + r] = add_up(wide + r * WIDE);
+            }
+        } else {
+            memset(wide + left * WIDE, 0, (WIDE - left) * WIDE * sizeof(real));
+            add_up_rows(z + i, wide);
+        }
         for (size_t v = 0; v < WIDE && bias != NULL; v += LANES) {
-            v_store(z + i + v, v_add(v_load(z + i + v), v_set1(*(const real *)bias)));
+            v_store(z + i + v, v_add(v_load(z + i + v), v_set1(*bias)));
         }
+    }
+}
+
+ALWAYS_INLINE void split_columns(real *columns, size_t ld, const real *w, size_t n, const size_t outputs) {
+    for (size_t p = 0; p < n; p++) {
+        for (size_t k = 0; k < outputs; k++) {
+            columns[k * ld + p] = w[p * outputs + k];
+        }
+    }
+}
+
+/* z (outputs, stride) of a layer of up to MLP_DOTS units: the same for each. */
+static void dots_forward(void *z, size_t stride, const void *a, size_t ld, const void *w, void *columns,
+                         const void *bias, size_t rows, size_t n, size_t outputs) {
+    size_t ld_columns = (n + WIDE - 1) / WIDE * WIDE;
+    if (outputs == 2) { /* by shuffles */
+        split_columns(columns, ld_columns, w, n, 2);
+    } else if (outputs > 2) {
+        split_columns(columns, ld_columns, w, n, outputs);
+    }
+    for (size_t k = 0; k < outputs; k++) {
+        dots((real *)z + k * stride, a, ld, outputs == 1 ? w : (const real *)columns + k * ld_columns,
+             bias == NULL ? NULL : (const real *)bias + k, rows, n);
     }
 }
 
