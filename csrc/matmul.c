@@ -20,7 +20,7 @@ bool mlp_pause(mlp_call *call, double work) {
     return call->poll(call->context) != 0;
 }
 
-/* A product cut into tasks: panels of columns, and where they are too few for the threads, parts of the rows. */
+/* A product cut into tasks: panels of columns, and where they are too few or uneven for the threads, parts of the rows. */
 typedef struct {
     const mlp_product *p;
     mlp_team *team;
@@ -85,7 +85,8 @@ bool mlp_multiply(const mlp_product *p, mlp_team *team) {
     size_t width = p->kernels->panel, n_panels = (p->n + width - 1) / width, cuts = 1;
     double work = 2.0 * (double)p->m * (double)p->n * (double)p->k;
     size_t n_threads = team->n_threads > 1 ? mlp_threads_for(team->call, work) : 1;
-    if (n_threads > 1 && n_panels % n_threads != 0 && n_panels < 8 * n_threads) {
+    bool even = n_panels % n_threads == 0 && p->n % width == 0;
+    if (n_threads > 1 && !even && n_panels < 8 * n_threads) {
         cuts = n_threads;
     }
     size_t rows = (p->m + cuts - 1) / cuts, n_tasks = n_panels * ((p->m + rows - 1) / rows);
