@@ -24,7 +24,7 @@ bool mlp_pause(mlp_call *call, double work) {
 typedef struct {
     const mlp_product *p;
     mlp_team *team;
-    size_t n_panels, rows; /* rows of a task */
+    size_t cuts, rows; /* parts of a panel, side by side in time: they write to other lines; rows of a part */
     bool far_apart;
     double work; /* of a task */
     atomic_bool stop;
@@ -37,7 +37,7 @@ static void run_task(void *context, size_t t, size_t thread) {
     if (atomic_load_explicit(&c->stop, memory_order_relaxed)) {
         return;
     }
-    size_t item = kernels->item, width = kernels->panel, j = t % c->n_panels * width, i = t / c->n_panels * c->rows;
+    size_t item = kernels->item, width = kernels->panel, j = t / c->cuts * width, i = t % c->cuts * c->rows;
     size_t columns = p->n - j < width ? p->n - j : width, rows = p->m - i < c->rows ? p->m - i : c->rows;
     bool whole = columns % kernels->lanes == 0;
     size_t written = p->padded ? (columns + kernels->edge - 1) / kernels->edge * kernels->edge : columns;
@@ -89,10 +89,12 @@ bool mlp_multiply(const mlp_product *p, mlp_team *team) {
     if (n_threads > 1 && !even && n_panels < 8 * n_threads) {
         cuts = n_threads;
     }
-    size_t rows = (p->m + cuts - 1) / cuts, n_tasks = n_panels * ((p->m + rows - 1) / rows);
+    size_t rows = (p->m + cuts - 1) / cuts;
+    cuts = (p->m + rows - 1) / rows;
+    size_t n_tasks = n_panels * cuts;
     cut_product c = {.p = p,
                      .team = team,
-                     .n_panels = n_panels,
+                     .cuts = cuts,
                      .rows = rows,
                      .far_apart = p->b.ld * p->kernels->item >= FAR_APART_BYTES && rows >= MLP_FEW_ROWS,
                      .work = work / (double)n_tasks * (double)n_threads};
