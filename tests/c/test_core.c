@@ -425,8 +425,8 @@ static void test_interrupting(void) {
             watcher w = {.stop_at = stop_at};
             mlp_call call = {.poll = poll_once, .context = &w}, quiet = {0};
             mlp_fit_result result;
-            mlp_status status =
-                mlp_fit(net, &p->data, &(mlp_fit_settings){.epochs = STEPS / 2, .batch_size = ROWS / 2}, &result, &call);
+            mlp_status status = mlp_fit(net, &p->data, &(mlp_fit_settings){.epochs = STEPS / 2, .batch_size = ROWS / 2},
+                                        &result, &call);
             CHECK(status == MLP_INTERRUPTED, "%s: %d", optimizers[o].rule, status);
             bool found = memcmp(mlp_parameters(net), mlp_parameters(twin), bytes) == 0;
             for (int s = 0; s < STEPS && !found; s++) { /* half an epoch at a time */
