@@ -39,8 +39,8 @@ typedef struct {
     double rate, momentum, beta_1, beta_2, epsilon, rho, eta_minus, eta_plus, step_min, step_max;
     double correction_1, correction_2; /* adam: 1 - beta_1^t, sqrt(1 - beta_2^t) */
     double gradient_rate;              /* sgd: multiplies the gradient before the velocity takes it */
-    double l2,
-        decay; /* of weights, in a fused update: the gradient takes l2 times them, then they are multiplied by decay */
+    /* Of weights that are updated within a product: their gradient takes l2 times them, then decay multiplies them. */
+    double l2, decay;
     bool nesterov;
 } mlp_update;
 

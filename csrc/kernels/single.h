@@ -1,8 +1,9 @@
-/* single.h: a layer of one unit over a row-major block: its weights are a vector, and a register tile would be empty but
- * for one lane.
+/* single.h: a layer of one unit over a row-major block, and the forward pass of up to MLP_DOTS units: their weights are
+ * vectors, and a register tile would be empty but for a few lanes.
  *
  * z runs over the inputs in one virtual vector of 64 bytes, input p in lane p mod WIDE, added up by the tree of lanes.h:
- * the same bits for every width of a native vector. The gradients are the same chains over samples as gemm.h's. */
+ * the same bits for every width of a native vector and any number of rows. The gradients are the same chains over samples
+ * as gemm.h's. */
 
 enum { DOT_ROWS = 4 }; /* rows of a at a time: enough chains to hide the latency of a fused multiply-add */
 
@@ -39,7 +40,7 @@ ALWAYS_INLINE void dot_wide(real *wide, const real *a, size_t ld, const real *w,
     }
 }
 
-/* The sum of a virtual vector by the tree of add_up_rows, which is used up. */
+/* The sum of a virtual vector by the tree of add_up_rows; the vector is used up. */
 static inline real add_up(real *wide) {
 #pragma GCC unroll 4
     for (size_t half = WIDE / 2; half > 0; half /= 2) {
@@ -75,6 +76,7 @@ static void dots(real *z, const real *a, size_t ld, const real *w, const real *b
     }
 }
 
+/* The columns of w (n, outputs), ld apart. */
 ALWAYS_INLINE void split_columns(real *columns, size_t ld, const real *w, size_t n, const size_t outputs) {
     for (size_t p = 0; p < n; p++) {
         for (size_t k = 0; k < outputs; k++) {
