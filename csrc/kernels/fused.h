@@ -69,11 +69,13 @@ ALWAYS_INLINE void fused_tile(waiting_tile *w, const adam_factors *f, const real
 #pragma GCC unroll 4
         for (int j = 0; j < pieces; j++, a += a_k, b += ldb) {
             multiply_step(&sum, a, a_row, b, rows, vectors, half);
+            UNKNOWN_STRIDE(a);
             step_vector(w, f, beside, j, pieces, last);
         }
     }
     for (; p < k; p++, a += a_k, b += ldb) {
         multiply_step(&sum, a, a_row, b, rows, vectors, half);
+        UNKNOWN_STRIDE(a);
     }
     step_rows(w, f, beside, pieces, last);
     store_tile(&sum, w->gradient, PANEL, half ? HALF_LANES : LANES, rows, vectors, half);
