@@ -7,6 +7,10 @@
 /* Rows of a matrix further apart than this are packed: a panel's lines would compete for a few sets of the L1 cache. */
 enum { FAR_APART_BYTES = 2048 };
 
+/* Rows that are whole vectors of 64 bytes are read without crossing a line of the cache. Shorter vectors are loaded more
+ * often beside each multiplication: so many rows are worth a copy that crosses none. */
+enum { ROWS_WORTH_ALIGNING = 64 };
+
 /* Rows of C that are completed together: whole tiles of every height there is, and with a panel's columns a good part of
  * the L1 cache. */
 enum { GROUP_ROWS = 60 };
@@ -25,8 +29,8 @@ typedef struct {
     const mlp_product *p;
     mlp_team *team;
     size_t cuts, rows; /* parts of a panel, side by side in time: they write to other lines; rows of a part */
-    bool far_apart;
-    double work; /* of a task */
+    bool packs;        /* the right operand; else only where it could not be read to a whole vector */
+    double work;       /* of a task */
     atomic_bool stop;
 } cut_product;
 
@@ -41,7 +45,7 @@ static void run_task(void *context, size_t t, size_t thread) {
     size_t columns = p->n - j < width ? p->n - j : width, rows = p->m - i < c->rows ? p->m - i : c->rows;
     bool whole = columns % kernels->lanes == 0;
     size_t written = p->padded ? (columns + kernels->edge - 1) / kernels->edge * kernels->edge : columns;
-    bool pack = p->b.transposed || c->far_apart || !(whole || p->b.padded);
+    bool pack = c->packs || !(whole || p->b.padded);
     size_t depth = MLP_PANEL_BYTES / (width * item);
     for (size_t q = 0; q < p->k; q += depth) { /* C takes up its chains where the last part of k left them */
         size_t k = p->k - q < depth ? p->k - q : depth, ld = p->b.ld;
@@ -91,12 +95,15 @@ bool mlp_multiply(const mlp_product *p, mlp_team *team) {
     }
     size_t rows = (p->m + cuts - 1) / cuts;
     cuts = (p->m + rows - 1) / rows;
+    size_t apart = p->b.ld * p->kernels->item, vector = p->kernels->lanes * p->kernels->item;
+    bool far_apart = apart >= FAR_APART_BYTES && rows >= MLP_FEW_ROWS;
+    bool crossing = vector < MLP_VECTOR_BYTES && apart % vector != 0 && rows >= ROWS_WORTH_ALIGNING;
     size_t n_tasks = n_panels * cuts;
     cut_product c = {.p = p,
                      .team = team,
                      .cuts = cuts,
                      .rows = rows,
-                     .far_apart = p->b.ld * p->kernels->item >= FAR_APART_BYTES && rows >= MLP_FEW_ROWS,
+                     .packs = p->b.transposed || far_apart || crossing,
                      .work = work / (double)n_tasks * (double)n_threads};
     mlp_parallel(team->call->pool, n_threads, n_tasks, run_task, &c);
     return !atomic_load_explicit(&c.stop, memory_order_relaxed);

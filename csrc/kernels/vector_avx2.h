@@ -46,6 +46,7 @@ typedef vec mask; /* all bits of a lane set, or none */
 
 #define TILE_ROWS 3
 #define TILE_VECTORS 4
+#define TILE_FILLS_REGISTERS
 
 static inline vec v_load(const real *p) { return V(loadu)(p); }
 static inline void v_store(real *p, vec v) { V(storeu)(p, v); }
