@@ -229,6 +229,21 @@ static mlp_status read_weights(mlp_pass *pass, const mlp_batch *batch, size_t fi
     return status;
 }
 
+/* The targets and weights of rows first..first+n, and the factors of their derivatives. */
+static mlp_status read_block(mlp_pass *pass, const mlp_batch *batch, size_t first, size_t n, double factor) {
+    bool weighted = is_weighted(batch->data);
+    mlp_status status = read_targets(pass, batch, first);
+    if (status == MLP_OK && weighted) {
+        status = read_weights(pass, batch, first, n);
+    }
+    if (status == MLP_OK && weighted) {
+        pass->net->kernels->scale_of(pass->scale, pass->weights, factor, n);
+    } else if (status == MLP_OK) {
+        pass->net->kernels->fill(pass->scale, factor, n);
+    }
+    return status;
+}
+
 /* The sum of a batch's weights, in order. */
 static mlp_status sum_weights(mlp_pass *pass, const mlp_batch *batch, double *sum) {
     *sum = (double)batch->n;
@@ -364,18 +379,11 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
         return status;
     }
     bool weighted = is_weighted(batch->data);
-    status = read_targets(pass, batch, first);
-    if (status == MLP_OK && weighted) {
-        status = read_weights(pass, batch, first, n);
-    }
+    status = pass->holds ? MLP_OK : read_block(pass, batch, first, n, factor);
     if (status != MLP_OK) {
         return status;
     }
-    if (weighted) {
-        pass->net->kernels->scale_of(pass->scale, pass->weights, factor, n);
-    } else {
-        pass->net->kernels->fill(pass->scale, factor, n);
-    }
+    pass->holds = batch->stays;
     size_t last = pass->net->n_layers - 1;
     const mlp_record *record = wanted->records != NULL ? &wanted->records[last] : NULL;
     (pass->plan.by_rows ? output_rows : output_block)(pass, derivative, record, at);

@@ -89,7 +89,14 @@ static inline size_t mlp_inputs(const mlp_network *net) { return net->layers[0].
 static inline size_t mlp_outputs(const mlp_network *net) { return net->layers[net->n_layers].n_out; }
 
 /* Says that `work` operations are done; true: the caller wants the call to end. */
-bool mlp_pause(mlp_call *call, double work);
+static inline bool mlp_pause(mlp_call *call, double work) {
+    call->work += work;
+    if (call->poll == NULL || call->work < 1e7) {
+        return false;
+    }
+    call->work = 0;
+    return call->poll(call->context) != 0;
+}
 
 /* About what a step and the handling of one number of a sample cost beside the products, in such operations. */
 #define MLP_STEP_WORK 2000.0
@@ -114,10 +121,10 @@ const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void
 bool mlp_read_columns(const mlp_source *source, size_t first, size_t n, void *out, size_t stride);
 /* Rows that are not sparse as double, into out (n, n_columns). */
 void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, size_t n, double *out);
-/* A source as one contiguous block of real, by rows or by columns, converted once, where it needs converting and fits
- * MLP_TILE_BYTES: *owned is the block to free, or NULL where the source stays as it is. */
+/* A source as one contiguous block of real, by rows or by columns, converted once, where it needs converting (or `always`)
+ * and fits MLP_TILE_BYTES: *owned is the block to free, or NULL where the source stays as it is. */
 #define MLP_TILE_BYTES ((size_t)256 * 1024)
-bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, bool by_columns, void **owned);
+bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, bool by_columns, bool always, void **owned);
 
 /* ---- check.c: values, before anything is computed from them */
 mlp_status mlp_reject_label(mlp_call *call, size_t row, size_t n_classes);
@@ -188,6 +195,7 @@ typedef struct {
     const mlp_data *data;
     const int64_t *order; /* the rows are order[first..first+n], or first..first+n where NULL */
     size_t first, n;
+    bool stays; /* one block that is the same each time, and nobody changes: it is read once */
 } mlp_batch;
 
 typedef struct {
@@ -220,6 +228,7 @@ typedef struct {
     void *columns;            /* dots: those of the last W, where there are several */
     void *bias;               /* padded copy of the biases at hand */
     mlp_team team;
+    bool holds;    /* the rows of a batch that stays, with their targets and weights */
     void *sums;    /* lanes: a virtual vector for every parameter */
     void *partial; /* real [N]: the gradient of a later chunk of the batch */
 } mlp_pass;
@@ -258,8 +267,8 @@ void mlp_crew_destroy(mlp_crew *crew);
 void mlp_crew_evaluate_at(mlp_crew *crew, const void *parameters);
 /* What went wrong with the first n members: one's own complaint before that of those that were told to stop. */
 mlp_status mlp_crew_status(const mlp_crew *crew, size_t n);
-/* Reads rows first..first+n of x and drives them through the layers up to the outputs' z, in lanes layout; records, if
- * any, get Z and the hidden A from row `place` on. */
+/* Reads rows first..first+n of x, unless the pass holds them, and drives them through the layers up to the outputs' z, in
+ * lanes layout; records, if any, get Z and the hidden A from row `place` on. */
 mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first, size_t n,
                              const mlp_record *records, size_t place);
 void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t ld, size_t width, void *out,

@@ -15,15 +15,6 @@ enum { ROWS_WORTH_ALIGNING = 64 };
  * the L1 cache. */
 enum { GROUP_ROWS = 60 };
 
-bool mlp_pause(mlp_call *call, double work) {
-    call->work += work;
-    if (call->poll == NULL || call->work < 1e7) {
-        return false;
-    }
-    call->work = 0;
-    return call->poll(call->context) != 0;
-}
-
 /* A product cut into tasks: panels of columns, and where they are too few or uneven for the threads, parts of the rows. */
 typedef struct {
     const mlp_product *p;

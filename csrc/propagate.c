@@ -149,7 +149,7 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
     const mlp_kernels *kernels = net->kernels;
     pass->n = n;
     pass->stride = mlp_whole_vectors(net, n);
-    if (!read_inputs(pass, x, order, first)) {
+    if (!pass->holds && !read_inputs(pass, x, order, first)) {
         return MLP_BAD_X;
     }
     pass->next = next_rows(pass, x, order, first);

@@ -352,12 +352,12 @@ bool mlp_read_columns(const mlp_source *source, size_t first, size_t n, void *ou
     return true;
 }
 
-bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, bool by_columns, void **owned) {
+bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, bool by_columns, bool always, void **owned) {
     size_t item = dtype == MLP_F32 ? sizeof(float) : sizeof(double), columns = rows->n_columns, n = rows->n_rows;
     *owned = NULL;
     bool settled = is_native(rows, dtype) &&
                    (by_columns ? columns == 1 && rows->row_stride == (ptrdiff_t)item : is_in_place(rows, dtype, n));
-    if (rows->data == NULL || settled || n > MLP_TILE_BYTES / item / columns) {
+    if (rows->data == NULL || (settled && !always) || n > MLP_TILE_BYTES / item / columns) {
         return true;
     }
     bool sparse = rows->type == MLP_CSR, good = true;

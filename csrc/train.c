@@ -25,6 +25,7 @@ typedef struct {
     bool online;        /* the steps are online.c's */
     bool fused;         /* a weight goes through its update as soon as its gradient is known */
     bool ordered;       /* it holds the order of an epoch of this call */
+    bool stays;         /* every step sees the same block of rows */
     mlp_search *search; /* lbfgs */
     snapshot epoch_start, best;
     double best_value;
@@ -95,11 +96,25 @@ static void free_snapshot(snapshot *s) {
 }
 
 /* ---- Beginning and end. */
-static bool settle(training *t, mlp_data *data, void **settled) {
+static bool settle(training *t, mlp_data *data, bool always, void **settled) {
     mlp_dtype dtype = t->net->dtype;
-    return mlp_settle_rows(&data->x, dtype, t->crew->members[0].pass->plan.lanes, &settled[0]) &&
-           mlp_settle_rows(&data->y, data->labels ? MLP_F64 : dtype, false, &settled[1]) &&
-           mlp_settle_rows(&data->weight, MLP_F64, false, &settled[2]);
+    return mlp_settle_rows(&data->x, dtype, t->crew->members[0].pass->plan.lanes, always, &settled[0]) &&
+           mlp_settle_rows(&data->y, data->labels ? MLP_F64 : dtype, false, always, &settled[1]) &&
+           mlp_settle_rows(&data->weight, MLP_F64, false, always, &settled[2]);
+}
+
+/* Where every step sees the same block and computes little with it, reading it is a good part of the step: a copy of all
+ * of it stays as it is. */
+static bool settle_rows(training *t) {
+    const mlp_data *data = &t->data;
+    const mlp_plan *plan = &t->crew->members[0].pass->plan;
+    bool one_block = plan->lanes && t->order == NULL && t->batch == data->x.n_rows && t->batch <= plan->block;
+    if (!settle(t, &t->data, one_block, t->settled)) {
+        return false;
+    }
+    bool weighted = data->weight.data != NULL;
+    t->stays = one_block && t->settled[0] != NULL && t->settled[1] != NULL && (!weighted || t->settled[2] != NULL);
+    return true;
 }
 
 static mlp_status look_at_batch(training *t, size_t first, size_t n, mlp_sums *sums, double *penalty);
@@ -140,7 +155,7 @@ static bool prepare(training *t) {
     t->crew = mlp_crew_create(net, t->batch, TRAINS, t->call, NULL);
     t->gradient = take_block(&net->spare.gradient, net->n_parameters, net->item);
     if ((shuffled && t->order == NULL) || t->crew == NULL || t->gradient == NULL ||
-        !make_snapshot(&t->epoch_start, net, &net->spare) || !settle(t, &t->data, t->settled)) {
+        !make_snapshot(&t->epoch_start, net, &net->spare) || !settle_rows(t)) {
         return false;
     }
     if (net->rule->update == NULL) {
@@ -151,7 +166,7 @@ static bool prepare(training *t) {
     }
     if (t->settings->validation != NULL) {
         t->validation_crew = mlp_crew_create(net, t->validation.x.n_rows, EVALUATES, t->call, NULL);
-        if (t->validation_crew == NULL || !settle(t, &t->validation, t->settled + 3)) {
+        if (t->validation_crew == NULL || !settle(t, &t->validation, false, t->settled + 3)) {
             return false;
         }
     }
@@ -180,7 +195,7 @@ static void clean_up(training *t) {
 /* The sums of a batch, its penalty, and the gradient of both in t->gradient. */
 static mlp_status look_at_batch(training *t, size_t first, size_t n, mlp_sums *sums, double *penalty) {
     mlp_network *net = t->net;
-    mlp_batch batch = {.data = &t->data, .order = t->order, .first = first, .n = n};
+    mlp_batch batch = {.data = &t->data, .order = t->order, .first = first, .n = n, .stays = t->stays};
     mlp_outputs_wanted wanted = {.gradient = t->gradient, .clipped = t->settings->as_sklearn && t->search == NULL};
     mlp_status status = mlp_run_batch(t->crew, &batch, &wanted, sums);
     *penalty = mlp_penalty(net, sums, net->parameters);
@@ -194,7 +209,7 @@ static mlp_status look_at_batch(training *t, size_t first, size_t n, mlp_sums *s
 /* The same, and the weights' step: all or nothing, so the caller is not asked meanwhile. */
 static mlp_status fuse_batch(training *t, size_t first, size_t n, mlp_update *update, mlp_sums *sums, double *penalty) {
     mlp_network *net = t->net;
-    mlp_batch batch = {.data = &t->data, .order = t->order, .first = first, .n = n};
+    mlp_batch batch = {.data = &t->data, .order = t->order, .first = first, .n = n, .stays = t->stays};
     mlp_outputs_wanted wanted = {.gradient = t->gradient, .clipped = t->settings->as_sklearn, .update = update};
     mlp_sums all = {.weight = (double)n};
     *penalty = mlp_penalty(net, &all, net->parameters);

@@ -5,7 +5,7 @@ ALWAYS_INLINE void map_forward(real *a, real *d, const real *bias, size_t rows, 
                                vec (*dg)(vec)) {
     for (size_t i = 0; i < rows; i++, a += ld) {
         for (size_t j = 0; j < n; j += LANES) {
-            vec z = v_load(a + j);
+            vec z = v_held(v_load(a + j));
             if (bias != NULL) {
                 z = v_add(z, v_load(bias + j));
             }
@@ -21,7 +21,7 @@ ALWAYS_INLINE void map_backward(real *dz, const real *a, size_t rows, size_t n, 
     for (size_t i = 0; i < rows; i++) {
         for (size_t j = 0; j < n; j += LANES) {
             size_t at = i * ld + j;
-            v_store(dz + at, v_mul(v_load(dz + at), dg(v_load(a + at))));
+            v_store(dz + at, v_mul(v_load(dz + at), dg(v_held(v_load(a + at)))));
         }
     }
 }

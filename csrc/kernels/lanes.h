@@ -65,7 +65,7 @@ ALWAYS_INLINE void lanes_columns(real *sums, size_t apart, real *alone, const re
     }
     for (size_t s = 0; s < n; s += WIDE) {
         for (size_t v = 0; v < WIDE_VECTORS; v++) {
-            vec delta = v_load(dz + s + v * LANES);
+            vec delta = v_held(v_load(dz + s + v * LANES));
             for (int i = 0; i < count; i++) {
                 sum[i][v] = v_fma(v_load(a + (size_t)i * n + s + v * LANES), delta, sum[i][v]);
             }

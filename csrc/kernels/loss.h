@@ -36,11 +36,13 @@ ALWAYS_INLINE void loss_of_difference(double *losses, real *dz, const real *a, c
 
 ALWAYS_INLINE void loss_of_rows(double *losses, real *dz, const real *a, const mlp_row_targets *t,
                                 vec (*loss)(vec, vec), vec (*slope)(vec, vec)) {
+    enum { AHEAD = 32 }; /* rows: targets are read here alone, from where the caller has them */
     for (size_t i = 0; i < t->n; i++) {
         const real *row = a + i * t->ld, *y = (const real *)t->y + i * t->y_ld, *parameters = t->parameters;
         double sums[8] = {0};
         vec scale = v_set1(((const real *)t->scale)[i]);
         for (size_t k = 0; k < t->n_outputs; k += LANES) {
+            __builtin_prefetch(y + AHEAD * t->y_ld + k);
             size_t left = t->n_outputs - k; /* past the last output the difference is 0, and so are loss and slope */
             vec d = v_sub(v_load_n(row + k, left), v_load_n(y + k, left)), p = v_load(parameters + k);
             double wide[LANES];
@@ -56,18 +58,38 @@ ALWAYS_INLINE void loss_of_rows(double *losses, real *dz, const real *a, const m
     }
 }
 
-ALWAYS_INLINE void loss_of_logit(double *losses, real *dz, const real *z, const mlp_targets *t,
-                                 vec (*loss)(vec, vec, vec *)) {
+/* The samples of `count` vectors from s on. */
+ALWAYS_INLINE void logit_vectors(double *losses, real *dz, const real *z, const mlp_targets *t, size_t s,
+                                 vec (*loss)(vec, vec, vec *), const int count) {
     const real *y = t->y, *scale = t->scale;
-    for (size_t s = 0; s < t->n; s += LANES) {
-        for (size_t k = 0; k < t->n_outputs; k++) {
-            size_t at = k * t->stride + s;
-            vec derivative, value = loss(v_load(z + at), v_load(y + at), &derivative);
-            add_losses(losses + s, k, value);
+    for (size_t k = 0; k < t->n_outputs; k++) {
+        vec value[4], derivative[4];
+#pragma GCC unroll 4
+        for (int v = 0; v < count; v++) { /* nothing is stored meanwhile, so that the chains are free of each other */
+            size_t at = k * t->stride + s + (size_t)v * LANES;
+            value[v] = loss(v_load(z + at), v_load(y + at), &derivative[v]);
+        }
+#pragma GCC unroll 4
+        for (int v = 0; v < count; v++) {
+            size_t sample = s + (size_t)v * LANES;
+            add_losses(losses + sample, k, value[v]);
             if (dz != NULL) {
-                v_store(dz + at, scaled(derivative, v_load(scale + s)));
+                v_store(dz + k * t->stride + sample, scaled(derivative[v], v_load(scale + sample)));
             }
         }
+    }
+}
+
+/* Each is a long chain: the machine needs several to fill its time with. */
+ALWAYS_INLINE void loss_of_logit(double *losses, real *dz, const real *z, const mlp_targets *t,
+                                 vec (*loss)(vec, vec, vec *)) {
+    enum { CHAINS = LANES > 1 ? 4 : 1 };
+    size_t s = 0;
+    for (; s + CHAINS * LANES <= t->n; s += CHAINS * LANES) {
+        logit_vectors(losses, dz, z, t, s, loss, CHAINS);
+    }
+    for (; s < t->n; s += LANES) {
+        logit_vectors(losses, dz, z, t, s, loss, 1);
     }
 }
 

@@ -125,12 +125,14 @@ static const online_loss online_losses[] = {
 #undef OF_LOGITS
 };
 
-/* The loss of a sample of one output and its dz, by its z. */
+/* The loss of a sample of one output and its dz, by its z. What dz waits for is called last here and below: across a call
+ * it would go through memory. */
 ALWAYS_INLINE double loss_of_one(const mlp_online *net, vec *dz, vec z, const real *y) {
     const online_activation *output = &online_activations[net->output];
     vec p = v_set1((real)net->loss_parameters[0]), a = net->of_output ? output->g(z) : z, loss;
+    vec d = net->of_output ? output->d(net->output_from_input ? z : a) : a;
     vec slope = online_losses[net->loss].one(a, v_set1(y[0]), p, &loss);
-    *dz = !net->of_output ? slope : v_mul(slope, output->d(net->output_from_input ? z : a));
+    *dz = net->of_output ? v_mul(slope, d) : slope;
     double losses[LANES];
     v_to_double(loss, losses);
     return losses[0];
@@ -203,12 +205,14 @@ ALWAYS_INLINE size_t online_steps(const mlp_online *net, double *loss, const rea
         for (size_t l = last; l > 0; l--) {
             const mlp_online_layer *layer = &net->layers[l], *under = layer - 1;
             const real *a = under->a, *d = under->d;
-            online_row delta;
+            online_row delta, slope;
+            for EACH_PART(v, layer->n_in) {
+                slope.part[v] =
+                    d != NULL ? v_load(d + v * LANES) : online_activations[under->activation].d(v_load(a + v * LANES));
+            }
             online_backward(&delta, &row, stored, layer, narrow);
             for EACH_PART(v, layer->n_in) {
-                vec slope =
-                    d != NULL ? v_load(d + v * LANES) : online_activations[under->activation].d(v_load(a + v * LANES));
-                delta.part[v] = v_mul(delta.part[v], slope);
+                delta.part[v] = v_mul(delta.part[v], slope.part[v]);
             }
             online_update(layer, a, &row, stored, rate, narrow);
             row = delta;

@@ -52,6 +52,10 @@ static inline vec v_load(const real *p) { return V(loadu)(p); }
 static inline void v_store(real *p, vec v) { V(storeu)(p, v); }
 static inline vec v_set1(real x) { return V(set1)(x); }
 static inline vec v_zero(void) { return V(setzero)(); }
+static inline vec v_held(vec v) {
+    __asm__("" : "+x"(v));
+    return v;
+}
 
 static inline __m256i v_first(size_t n) { /* the mask of the first n lanes, a window into ones and zeros */
 #if REAL_IS_DOUBLE

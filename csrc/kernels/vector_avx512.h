@@ -34,6 +34,10 @@ static inline vec v_load(const real *p) { return V(loadu)(p); }
 static inline void v_store(real *p, vec v) { V(storeu)(p, v); }
 static inline vec v_set1(real x) { return V(set1)(x); }
 static inline vec v_zero(void) { return V(setzero)(); }
+static inline vec v_held(vec v) {
+    __asm__("" : "+v"(v));
+    return v;
+}
 
 static inline mask v_first(size_t n) { return (mask)(n < LANES ? (1u << n) - 1 : ALL_LANES); }
 static inline vec v_load_n(const real *p, size_t n) { return V(maskz_loadu)(v_first(n), p); }

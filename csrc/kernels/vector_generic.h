@@ -68,6 +68,8 @@ static inline void v_store_n(real *p, vec v, size_t n) {
 }
 static inline vec v_set1(real x) { return x; }
 static inline vec v_zero(void) { return 0; }
+/* The same vector, which a compiler does not load anew wherever it is used. */
+static inline vec v_held(vec v) { return v; }
 static inline vec v_spread(vec v, size_t i) { /* lane i in all lanes */
     (void)i;
     return v;

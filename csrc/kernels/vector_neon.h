@@ -57,6 +57,10 @@ static inline vec v_load(const real *p) { return V(ld1q)(p); }
 static inline void v_store(real *p, vec v) { V(st1q)(p, v); }
 static inline vec v_set1(real x) { return V(dupq_n)(x); }
 static inline vec v_zero(void) { return v_set1(0); }
+static inline vec v_held(vec v) {
+    __asm__("" : "+w"(v));
+    return v;
+}
 
 /* There are no masked loads and stores: lane by lane where not all of them are wanted. */
 static inline vec v_load_n(const real *p, size_t n) {
