@@ -80,8 +80,9 @@ bool mlp_multiply(const mlp_product *p, mlp_team *team) {
     size_t width = p->kernels->panel, n_panels = (p->n + width - 1) / width, cuts = 1;
     double work = 2.0 * (double)p->m * (double)p->n * (double)p->k;
     size_t n_threads = team->n_threads > 1 ? mlp_threads_for(team->call, work) : 1;
-    bool even = n_panels % n_threads == 0 && p->n % width == 0;
-    if (n_threads > 1 && !even && n_panels < 8 * n_threads) {
+    /* Weights and their means are updated by rows: of every other panel, a core would fetch what another writes. */
+    bool by_panels = n_panels % n_threads == 0 && p->n % width == 0 && p->adam == NULL;
+    if (n_threads > 1 && !by_panels && n_panels < 8 * n_threads) {
         cuts = n_threads;
     }
     size_t rows = (p->m + cuts - 1) / cuts;
