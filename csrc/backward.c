@@ -83,8 +83,22 @@ static void through_activation(void *context, size_t row, size_t n_rows, size_t 
         net->kernels->multiply(mlp_at(net, end->da, at), mlp_at(net, end->da, at), mlp_at(net, pass->mask[l], at),
                                n_rows, n_columns, ld);
     }
-    net->kernels->backward[net->layers[l].activation](mlp_at(net, end->da, at), mlp_at(net, a_or_d, at), n_rows,
-                                                      n_columns, ld);
+    net->kernels->backward[net->layers[l].activation](mlp_at(net, end->da, at), mlp_at(net, a_or_d, at), NULL, NULL,
+                                                      n_rows, n_columns, ld);
+}
+
+/* The same of a layer of one unit: dA is the outer product of its dz and w, and need not be stored on the way. */
+static void input_gradient_of_one(mlp_pass *pass, const void *dz, const void *w, backward_end *end, bool through) {
+    const mlp_network *net = pass->net;
+    size_t l = end->layer, units = net->layers[l].n_out;
+    bool together = through && pass->mask[l] == NULL;
+    size_t activation = together ? net->layers[l].activation : MLP_ACT_identity;
+    const void *a_or_d = !together ? end->da : pass->d[l] != NULL ? pass->d[l] : pass->a[l];
+    memcpy(pass->row, w, units * net->item);
+    net->kernels->backward[activation](end->da, a_or_d, dz, pass->row, pass->n, units, net->layers[l].ld);
+    if (through && !together) {
+        through_activation(end, 0, pass->n, 0, units);
+    }
 }
 
 /* da (block, n[l-1]) = dZ[l] W[l]^T, and if `through`, on to dZ[l-1]. */
@@ -101,10 +115,7 @@ static bool layer_input_gradient(mlp_pass *pass, size_t l, const void *dz, void 
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
     }
     if (pass->plan.single && l == net->n_layers) {
-        net->kernels->single_backward(da, pass->net->layers[l - 1].ld, dz, w, pass->n, layer->n_in);
-        if (through) {
-            through_activation(&end, 0, pass->n, 0, layer->n_in);
-        }
+        input_gradient_of_one(pass, dz, w, &end, through);
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * pass->n));
     }
     return mlp_multiply(&(mlp_product){.kernels = net->kernels,
@@ -311,7 +322,7 @@ static void output_rows(mlp_pass *pass, bool derivative, const mlp_record *recor
     }
     if (derivative) {
         const void *by = pass->d[last] != NULL ? pass->d[last] : pass->a[last];
-        net->kernels->backward[net->layers[last].activation](pass->dz, by, pass->n, outputs, ld);
+        net->kernels->backward[net->layers[last].activation](pass->dz, by, NULL, NULL, pass->n, outputs, ld);
     }
 }
 
@@ -345,7 +356,7 @@ static void output_block(mlp_pass *pass, bool derivative, const mlp_record *reco
     }
     if (of_output) {
         const void *by = mlp_has_derivative_from_input(activation) ? pass->d_out : pass->z;
-        kernels->backward[activation](dz, by, outputs, stride, stride);
+        kernels->backward[activation](dz, by, NULL, NULL, outputs, stride, stride);
     }
     for (size_t k = 0; k < outputs && stride > pass->n; k++) { /* samples that are not there weigh nothing */
         memset(mlp_at(net, dz, k * stride + pass->n), 0, (stride - pass->n) * net->item);

@@ -226,7 +226,7 @@ typedef struct {
     void *rows;               /* row-major targets (block, K), or labels, as they are read */
     void *cells;              /* one sparse row (n[0],), 8 bytes each */
     void *columns;            /* dots: those of the last W, where there are several */
-    void *bias;               /* padded copy of the biases at hand */
+    void *row;                /* padded copy of the biases at hand, or of the weights of one unit */
     mlp_team team;
     bool holds;    /* the rows of a batch that stays, with their targets and weights */
     void *sums;    /* lanes: a virtual vector for every parameter */

@@ -51,7 +51,7 @@ static void cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d) {
         }
     }
     pass->cells = mlp_cut(c, mlp_inputs(net) * sizeof(double));
-    pass->bias = mlp_cut(c, width * item);
+    pass->row = mlp_cut(c, width * item);
     if (pass->plan.dots && outputs > 1) {
         pass->columns = mlp_cut(c, outputs * mlp_whole_vectors(net, net->layers[net->n_layers].n_in) * item);
     }

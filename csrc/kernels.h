@@ -112,8 +112,10 @@ typedef struct {
     /* ---- Elementwise over a tile of rows by n columns, whole vectors. */
     /* a = g(a + bias) in place; d = g'(z) where d is not NULL. bias: [n] padded, or NULL. */
     void (*forward[MLP_N_ACTIVATIONS])(void *a, void *d, const void *bias, size_t rows, size_t n, size_t ld);
-    /* dz = dz * g'(.), from a where g' follows from the output; from d = g' itself where it does not. */
-    void (*backward[MLP_N_ACTIVATIONS])(void *dz, const void *a_or_d, size_t rows, size_t n, size_t ld);
+    /* dz = dz * g'(.), from a where g' follows from the output; from d = g' itself where it does not. Where they are not
+     * NULL, column (rows,) times row (n,), padded, is there in place of the dz that is multiplied. */
+    void (*backward[MLP_N_ACTIVATIONS])(void *dz, const void *a_or_d, const void *column, const void *row, size_t rows,
+                                        size_t n, size_t ld);
     void (*exponential)(void *a, size_t rows, size_t n, size_t ld);
     void (*multiply)(void *out, const void *a, const void *b, size_t rows, size_t n, size_t ld);
     void (*dropout_mask)(void *mask, uint64_t key, size_t first_place, double rate, size_t rows, size_t n, size_t ld,
@@ -147,7 +149,6 @@ typedef struct {
                          const void *bias, size_t rows, size_t n, size_t outputs);
     void (*single_gradient)(void *dw, void *db, const void *a, size_t ld, const void *dz, size_t rows, size_t n,
                             bool accumulate); /* db NULL: not wanted */
-    void (*single_backward)(void *da, size_t ld, const void *dz, const void *w, size_t rows, size_t n);
 
     /* Steps of gradient descent on samples x (n, n[0]), y (n, K), one by one, their losses added to *loss; how many were
      * made: fewer than n where a loss is not finite. */

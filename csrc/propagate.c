@@ -63,8 +63,8 @@ static const void *padded_biases(mlp_pass *pass, size_t l) {
     if (!net->bias) {
         return NULL;
     }
-    memcpy(pass->bias, mlp_at(net, pass->parameters, layer->biases), layer->n_out * net->item);
-    return pass->bias;
+    memcpy(pass->row, mlp_at(net, pass->parameters, layer->biases), layer->n_out * net->item);
+    return pass->row;
 }
 
 /* What follows a layer's product: bias, activation; over each part of it as it is complete. */

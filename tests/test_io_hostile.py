@@ -297,8 +297,9 @@ for value in range(1, 1_000_000):
 def test_a_save_killed_at_random_moments(tmp_path):
     rng, folder = np.random.default_rng(0), tmp_path / "models"
     folder.mkdir()
-    path, seen, unfinished = folder / "net", set(), 0
-    for _ in range(12):
+    path, seen, unfinished, kills = folder / "net", set(), 0, 0
+    while kills < 12 or (unfinished == 0 and kills < 200):
+        kills += 1
         with subprocess.Popen([sys.executable, "-c", SAVES, path], stdout=subprocess.PIPE) as saving:
             assert saving.stdout.readline() == b"saving\n"
             time.sleep(rng.uniform(0.0, 0.1))

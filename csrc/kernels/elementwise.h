@@ -17,11 +17,14 @@ ALWAYS_INLINE void map_forward(real *a, real *d, const real *bias, size_t rows, 
     }
 }
 
-ALWAYS_INLINE void map_backward(real *dz, const real *a, size_t rows, size_t n, size_t ld, vec (*dg)(vec)) {
+ALWAYS_INLINE void map_backward(real *dz, const real *a, const real *column, const real *row, size_t rows, size_t n,
+                                size_t ld, vec (*dg)(vec)) {
     for (size_t i = 0; i < rows; i++) {
+        vec factor = row == NULL ? v_zero() : v_set1(column[i]);
         for (size_t j = 0; j < n; j += LANES) {
             size_t at = i * ld + j;
-            v_store(dz + at, v_mul(v_load(dz + at), dg(v_held(v_load(a + at)))));
+            vec da = row == NULL ? v_load(dz + at) : v_mul(factor, v_load(row + j));
+            v_store(dz + at, v_mul(da, dg(v_held(v_load(a + at)))));
         }
     }
 }
@@ -32,18 +35,23 @@ static inline vec unchanged(vec d) { return d; }
  * follows from the input, the forward pass leaves g' in d and d comes to the backward pass. */
 #define FROM_OUTPUT(name) d_##name
 #define FROM_INPUT(name) unchanged
-#define ACTIVATION(name, from)                                                                         \
-    static void forward_##name(void *a, void *d, const void *bias, size_t rows, size_t n, size_t ld) { \
-        if (bias == NULL) {                                                                            \
-            map_forward(a, d, NULL, rows, n, ld, g_##name, d_##name);                                  \
-        } else if (d == NULL) {                                                                        \
-            map_forward(a, NULL, bias, rows, n, ld, g_##name, d_##name);                               \
-        } else {                                                                                       \
-            map_forward(a, d, bias, rows, n, ld, g_##name, d_##name);                                  \
-        }                                                                                              \
-    }                                                                                                  \
-    static void backward_##name(void *dz, const void *a_or_d, size_t rows, size_t n, size_t ld) {      \
-        map_backward(dz, a_or_d, rows, n, ld, from(name));                                             \
+#define ACTIVATION(name, from)                                                                                  \
+    static void forward_##name(void *a, void *d, const void *bias, size_t rows, size_t n, size_t ld) {          \
+        if (bias == NULL) {                                                                                     \
+            map_forward(a, d, NULL, rows, n, ld, g_##name, d_##name);                                           \
+        } else if (d == NULL) {                                                                                 \
+            map_forward(a, NULL, bias, rows, n, ld, g_##name, d_##name);                                        \
+        } else {                                                                                                \
+            map_forward(a, d, bias, rows, n, ld, g_##name, d_##name);                                           \
+        }                                                                                                       \
+    }                                                                                                           \
+    static void backward_##name(void *dz, const void *a_or_d, const void *column, const void *row, size_t rows, \
+                                size_t n, size_t ld) {                                                          \
+        if (row == NULL) {                                                                                      \
+            map_backward(dz, a_or_d, NULL, NULL, rows, n, ld, from(name));                                      \
+        } else {                                                                                                \
+            map_backward(dz, a_or_d, column, row, rows, n, ld, from(name));                                     \
+        }                                                                                                       \
     }
 MLP_ACTIVATIONS(ACTIVATION)
 #undef ACTIVATION
@@ -88,14 +96,37 @@ static void dropout_mask(void *out, uint64_t key, size_t first_place, double rat
     }
 }
 
-static void column_sums(void *sums, const void *a, size_t ld, size_t rows, size_t n, bool accumulate) {
-    real *to = sums;
-    for (size_t j = 0; j < n; j += LANES) {
-        const real *from = (const real *)a + j;
-        vec sum = accumulate ? v_load_n(to + j, n - j) : v_zero();
-        for (size_t i = 0; i < rows; i++) {
-            sum = v_add(sum, v_load(from + i * ld));
+/* Of `count` vectors of columns side by side: one by itself would wait for each addition. */
+ALWAYS_INLINE void sum_columns(real *sums, const real *a, size_t ld, size_t rows, size_t n, bool accumulate,
+                               const int count) {
+    vec sum[4];
+    for (int j = 0; j < count; j++) {
+        size_t at = (size_t)j * LANES;
+        sum[j] = accumulate ? v_load_n(sums + at, n - at) : v_zero();
+    }
+    for (size_t i = 0; i < rows; i++, a += ld) {
+        for (int j = 0; j < count; j++) {
+            sum[j] = v_add(sum[j], v_load(a + (size_t)j * LANES));
         }
-        v_store_n(to + j, sum, n - j);
+    }
+    for (int j = 0; j < count; j++) {
+        size_t at = (size_t)j * LANES;
+        v_store_n(sums + at, sum[j], n - at);
+    }
+}
+
+static void column_sums(void *sums, const void *a, size_t ld, size_t rows, size_t n, bool accumulate) {
+    for (size_t j = 0, count; j < n; j += count * LANES) {
+        size_t vectors = (n - j + LANES - 1) / LANES;
+        real *to = (real *)sums + j;
+        const real *from = (const real *)a + j;
+        count = vectors >= 4 ? 4 : vectors >= 2 ? 2 : 1;
+        if (count == 4) {
+            sum_columns(to, from, ld, rows, n - j, accumulate, 4);
+        } else if (count == 2) {
+            sum_columns(to, from, ld, rows, n - j, accumulate, 2);
+        } else {
+            sum_columns(to, from, ld, rows, n - j, accumulate, 1);
+        }
     }
 }

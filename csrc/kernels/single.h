@@ -145,15 +145,3 @@ static void single_gradient(void *gradient, void *bias_gradient, const void *inp
         }
     }
 }
-
-/* da = dz w^T, a padded tile. */
-static void single_backward(void *out, size_t ld, const void *deltas, const void *weights, size_t rows, size_t n) {
-    real *da = out;
-    const real *dz = deltas, *w = weights;
-    for (size_t j = 0; j < n; j += LANES) {
-        vec weight = v_load_n(w + j, n - j);
-        for (size_t i = 0; i < rows; i++) {
-            v_store(da + i * ld + j, v_mul(v_set1(dz[i]), weight));
-        }
-    }
-}

@@ -78,7 +78,6 @@ const mlp_kernels TABLE = {
     .lanes_reduce = lanes_reduce,
     .dots_forward = dots_forward,
     .single_gradient = single_gradient,
-    .single_backward = single_backward,
     .online = online,
     .update_sgd = update_sgd,
     .update_adam = update_adam,
