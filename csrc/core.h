@@ -20,7 +20,12 @@ typedef struct {
     char *at;
     size_t used;
 } mlp_cutter;
-void *mlp_cut(mlp_cutter *c, size_t bytes);
+
+static inline void *mlp_cut(mlp_cutter *c, size_t bytes) {
+    void *piece = c->at == NULL ? NULL : c->at + c->used;
+    c->used += (bytes + MLP_VECTOR_BYTES - 1) / MLP_VECTOR_BYTES * MLP_VECTOR_BYTES;
+    return piece;
+}
 
 /* ---- network.c */
 typedef struct {

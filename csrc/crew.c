@@ -35,7 +35,23 @@ static void cut_layers(mlp_pass *pass, mlp_cutter *c, const demands *d) {
     }
 }
 
-static void cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d) {
+static void cut_losses(mlp_pass *pass, mlp_cutter *c) {
+    const mlp_network *net = pass->net;
+    size_t item = net->item, block = pass->plan.block, outputs = mlp_outputs(net);
+    if (pass->plan.by_rows) {
+        pass->loss_parameters = mlp_cut(c, mlp_whole_vectors(net, outputs) * item);
+    } else {
+        pass->d_out = mlp_cut(c, outputs * block * item);
+        pass->y = mlp_cut(c, outputs * block * item);
+    }
+    pass->rows = mlp_cut(c, outputs * block * sizeof(double));
+    pass->losses = mlp_cut(c, block * sizeof(double));
+    pass->weights = mlp_cut(c, block * sizeof(double));
+    pass->scale = mlp_cut(c, block * item);
+}
+
+/* So many bytes are to be zeros; what comes after them is written before it is read. */
+static size_t cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d) {
     const mlp_network *net = pass->net;
     size_t item = net->item, block = pass->plan.block, width = net->widest, outputs = mlp_outputs(net);
     cut_layers(pass, c, d);
@@ -50,25 +66,17 @@ static void cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d) {
             pass->partial = mlp_cut(c, net->n_parameters * item);
         }
     }
-    pass->cells = mlp_cut(c, mlp_inputs(net) * sizeof(double));
     pass->row = mlp_cut(c, width * item);
     if (pass->plan.dots && outputs > 1) {
         pass->columns = mlp_cut(c, outputs * mlp_whole_vectors(net, net->layers[net->n_layers].n_in) * item);
     }
     pass->z = pass->plan.by_rows ? NULL : mlp_cut(c, outputs * block * item);
-    if (!d->losses) {
-        return;
+    if (d->losses) {
+        cut_losses(pass, c);
     }
-    if (pass->plan.by_rows) {
-        pass->loss_parameters = mlp_cut(c, mlp_whole_vectors(net, outputs) * item);
-    } else {
-        pass->d_out = mlp_cut(c, outputs * block * item);
-        pass->y = mlp_cut(c, outputs * block * item);
-    }
-    pass->rows = mlp_cut(c, outputs * block * sizeof(double));
-    pass->losses = mlp_cut(c, block * sizeof(double));
-    pass->weights = mlp_cut(c, block * sizeof(double));
-    pass->scale = mlp_cut(c, block * item);
+    size_t zeros = c->used;
+    pass->cells = mlp_cut(c, mlp_inputs(net) * sizeof(double));
+    return zeros;
 }
 
 /* A block from the room where it fits. */
@@ -106,7 +114,6 @@ static mlp_pass *create_pass(const mlp_network *net, mlp_plan plan, const demand
     if (pass == NULL) {
         return NULL;
     }
-    memset(pass, 0, size);
     void **pointers = (void **)(pass + 1);
     size_t panel = net->widest * net->kernels->panel * net->item;
     panel = panel < MLP_PANEL_BYTES ? panel : MLP_PANEL_BYTES;
@@ -118,15 +125,16 @@ static mlp_pass *create_pass(const mlp_network *net, mlp_plan plan, const demand
                        .d = pointers + layers,
                        .mask = pointers + 2 * layers,
                        .dropped = pointers + 3 * layers};
+    memset(pointers, 0, 4 * layers * sizeof(void *));
     mlp_cutter measure = {0};
-    cut_all(pass, &measure, d);
+    size_t zeros = cut_all(pass, &measure, d);
     size_t panels = size_of_panels(&plan, d, panel);
     pass->memory = measure.used > SIZE_MAX - panels ? NULL : take(d->room, measure.used + panels);
     if (pass->memory == NULL) {
         destroy_pass(d->room, pass);
         return NULL;
     }
-    memset(pass->memory, 0, measure.used);
+    memset(pass->memory, 0, zeros);
     pass->team.panels = (char *)pass->memory + measure.used;
     mlp_cutter knife = {.at = pass->memory};
     cut_all(pass, &knife, d);

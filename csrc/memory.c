@@ -42,9 +42,3 @@ void *mlp_allocate(size_t n, size_t item) {
     }
     return block;
 }
-
-void *mlp_cut(mlp_cutter *c, size_t bytes) {
-    void *piece = c->at == NULL ? NULL : c->at + c->used;
-    c->used += (bytes + MLP_VECTOR_BYTES - 1) / MLP_VECTOR_BYTES * MLP_VECTOR_BYTES;
-    return piece;
-}
