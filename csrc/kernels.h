@@ -174,4 +174,7 @@ typedef struct {
 /* The best table for a dtype on this machine, or the named one; NULL: unknown, or not on this machine. */
 const mlp_kernels *mlp_find_kernels(const char *name, bool is_double);
 
+/* The same, or those with shorter vectors where one of these holds n elements: a chain of operations on it waits less. */
+const mlp_kernels *mlp_kernels_for(const mlp_kernels *kernels, size_t n);
+
 #endif

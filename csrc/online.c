@@ -103,6 +103,14 @@ static mlp_status read_targets(scratch *s, const mlp_data *data, const int64_t *
     return MLP_OK;
 }
 
+static size_t widest_row(const mlp_network *net) {
+    size_t widest = 0;
+    for (size_t l = 1; l <= net->n_layers; l++) {
+        widest = net->layers[l].n_out > widest ? net->layers[l].n_out : widest;
+    }
+    return widest;
+}
+
 /* The epoch's steps, and their losses added up. Fewer steps than rows with MLP_OK: the next one's loss is not finite. */
 mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t *order, double rate, size_t *steps,
                           double *loss, mlp_call *call) {
@@ -123,6 +131,7 @@ mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t 
     lay_out(&s, &(mlp_cutter){.at = memory});
     move_parameters(&s, false);
     net->kernels->fill(s.online.scale, 1.0, MLP_VECTOR_BYTES / net->item);
+    const mlp_kernels *kernels = mlp_kernels_for(net->kernels, widest_row(net));
     size_t n_rows = data->x.n_rows;
     mlp_source source = {.rows = &data->x, .dtype = net->dtype, .order = order, .cells = s.cells, .call = call};
     double work = MLP_SAMPLE_WORK + mlp_work(net, 1, true);
@@ -133,7 +142,7 @@ mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t 
         size_t ldx, ldy;
         const void *y, *x = mlp_read_tile(&source, *steps, n, s.x, mlp_inputs(net), &ldx);
         status = x == NULL ? MLP_BAD_X : read_targets(&s, data, order, *steps, n, &y, &ldy, call);
-        made = status == MLP_OK ? net->kernels->online(&s.online, loss, x, ldx, y, ldy, n) : 0;
+        made = status == MLP_OK ? kernels->online(&s.online, loss, x, ldx, y, ldy, n) : 0;
         if (status == MLP_OK && mlp_pause(call, work * (double)made)) {
             status = MLP_INTERRUPTED;
         }

@@ -44,6 +44,20 @@ const mlp_kernels *mlp_find_kernels(const char *name, bool is_double) {
     return NULL;
 }
 
+const mlp_kernels *mlp_kernels_for(const mlp_kernels *kernels, size_t n) {
+#if defined(__x86_64__)
+    bool is_double = kernels->item == sizeof(double);
+    const mlp_kernels *longer = is_double ? &mlp_kernels_f64_avx512 : &mlp_kernels_f32_avx512;
+    const mlp_kernels *shorter = is_double ? &mlp_kernels_f64_avx2 : &mlp_kernels_f32_avx2;
+    if (kernels == longer && n <= shorter->lanes) {
+        return shorter;
+    }
+#else
+    (void)n;
+#endif
+    return kernels;
+}
+
 const char *mlp_kernels_available(size_t i) {
     for (size_t t = 0; t < N_TABLES; t++) {
         if (tables[t].available() && i-- == 0) {
