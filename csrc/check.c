@@ -115,6 +115,19 @@ static bool are_plain(const mlp_network *net, const mlp_data *data, const double
     return outside == 0;
 }
 
+/* The same where every finite number is a target, so that they can be looked at in the network's dtype; tile: room for
+ * them, where they are not in place. */
+static bool are_finite(const mlp_network *net, const mlp_data *data, size_t first, size_t n, void *tile) {
+    const mlp_loss_line *loss = mlp_loss_at(net->loss);
+    size_t columns = data->y.n_columns, ld;
+    if (data->labels || data->class_weight != NULL || isfinite(loss->lowest) || isfinite(loss->highest)) {
+        return false;
+    }
+    mlp_source source = {.rows = &data->y, .dtype = net->dtype};
+    const void *read = mlp_read_tile(&source, first, n, tile, columns, &ld);
+    return ld == columns && net->kernels->all_finite(read, n * columns);
+}
+
 /* Targets, and the weights that go with them. */
 static mlp_status check_y(const mlp_network *net, const mlp_data *data, mlp_call *call) {
     mlp_rows y = data->y;
@@ -127,18 +140,21 @@ static mlp_status check_y(const mlp_network *net, const mlp_data *data, mlp_call
     mlp_status status = MLP_OK;
     for (size_t first = 0; first < y.n_rows && status == MLP_OK; first += step) {
         size_t n = y.n_rows - first < step ? y.n_rows - first : step;
-        mlp_read_doubles(&y, NULL, first, n, values);
-        if (data->weight.data != NULL) {
+        bool weighted = data->weight.data != NULL, plain = !weighted && are_finite(net, data, first, n, values);
+        if (!plain) {
+            mlp_read_doubles(&y, NULL, first, n, values);
+        }
+        if (weighted) {
             mlp_read_doubles(&data->weight, NULL, first, n, weights);
         }
-        if (data->weight.data == NULL && are_plain(net, data, values, n * columns)) {
+        if (plain || (!weighted && are_plain(net, data, values, n * columns))) {
             sum += (double)n;
             n = 0;
         }
         for (size_t i = 0; i < n && status == MLP_OK; i++) {
             const double *row = values + i * columns;
             status = check_y_row(net, data, row, first + i, call);
-            double weight = data->weight.data != NULL ? weights[i] : 1.0;
+            double weight = weighted ? weights[i] : 1.0;
             if (status == MLP_OK && !(weight >= 0 && isfinite(weight))) {
                 status = reject(call, MLP_BAD_WEIGHT, first + i, 0, "finite and not negative");
             }
