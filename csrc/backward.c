@@ -70,6 +70,9 @@ static bool layer_gradient(mlp_pass *pass, size_t l, const void *dz, void *gradi
                         &pass->team);
 }
 
+/* Where g' of layer l, in a tile, comes from. */
+static const void *slope_of(const mlp_pass *pass, size_t l) { return pass->d[l] != NULL ? pass->d[l] : pass->a[l]; }
+
 /* dZ[l] from a part of dA[l], in place. */
 static void through_activation(void *context, size_t row, size_t n_rows, size_t column, size_t n_columns) {
     const backward_end *end = context;
@@ -78,13 +81,12 @@ static void through_activation(void *context, size_t row, size_t n_rows, size_t 
     size_t l = end->layer, rows, n, ld;
     mlp_shape_of(pass, l, &rows, &n, &ld);
     size_t at = row * ld + column;
-    const void *a_or_d = pass->d[l] != NULL ? pass->d[l] : pass->a[l];
     if (pass->mask[l] != NULL) {
         net->kernels->multiply(mlp_at(net, end->da, at), mlp_at(net, end->da, at), mlp_at(net, pass->mask[l], at),
                                n_rows, n_columns, ld);
     }
-    net->kernels->backward[net->layers[l].activation](mlp_at(net, end->da, at), mlp_at(net, a_or_d, at), NULL, NULL,
-                                                      n_rows, n_columns, ld);
+    net->kernels->backward[net->layers[l].activation](mlp_at(net, end->da, at), mlp_at(net, slope_of(pass, l), at),
+                                                      NULL, NULL, n_rows, n_columns, ld);
 }
 
 /* The same of a layer of one unit: dA is the outer product of its dz and w, and need not be stored on the way. */
@@ -93,7 +95,7 @@ static void input_gradient_of_one(mlp_pass *pass, const void *dz, const void *w,
     size_t l = end->layer, units = net->layers[l].n_out;
     bool together = through && pass->mask[l] == NULL;
     size_t activation = together ? net->layers[l].activation : MLP_ACT_identity;
-    const void *a_or_d = !together ? end->da : pass->d[l] != NULL ? pass->d[l] : pass->a[l];
+    const void *a_or_d = together ? slope_of(pass, l) : end->da;
     memcpy(pass->row, w, units * net->item);
     net->kernels->backward[activation](end->da, a_or_d, dz, pass->row, pass->n, units, net->layers[l].ld);
     if (through && !together) {
@@ -321,8 +323,8 @@ static void output_rows(mlp_pass *pass, bool derivative, const mlp_record *recor
         mlp_copy_out(pass, pass->dz, false, ld, outputs, record->da, first);
     }
     if (derivative) {
-        const void *by = pass->d[last] != NULL ? pass->d[last] : pass->a[last];
-        net->kernels->backward[net->layers[last].activation](pass->dz, by, NULL, NULL, pass->n, outputs, ld);
+        net->kernels->backward[net->layers[last].activation](pass->dz, slope_of(pass, last), NULL, NULL, pass->n,
+                                                             outputs, ld);
     }
 }
 

@@ -79,6 +79,7 @@ typedef struct {
 typedef struct {
     size_t n_layers;
     mlp_online_layer *layers; /* [L] */
+    size_t widest;            /* the most outputs of a layer */
     size_t loss, output;      /* the output activation is applied where the loss is of the output, else in the loss */
     bool of_output, output_from_input;
     const double *loss_parameters;

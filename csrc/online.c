@@ -35,6 +35,7 @@ static void lay_out(scratch *s, mlp_cutter *c) {
     for (size_t l = 1; l <= net->n_layers; l++) {
         const mlp_layer *layer = &net->layers[l];
         bool hidden = l < net->n_layers;
+        online->widest = layer->n_out > online->widest ? layer->n_out : online->widest;
         mlp_online_layer made = {.n_in = layer->n_in, .n_out = layer->n_out, .activation = layer->activation};
         made.w = mlp_cut(c, layer->n_in * row);
         made.transposed = l > 1 ? mlp_cut(c, layer->n_out * row) : NULL;
@@ -103,14 +104,6 @@ static mlp_status read_targets(scratch *s, const mlp_data *data, const int64_t *
     return MLP_OK;
 }
 
-static size_t widest_row(const mlp_network *net) {
-    size_t widest = 0;
-    for (size_t l = 1; l <= net->n_layers; l++) {
-        widest = net->layers[l].n_out > widest ? net->layers[l].n_out : widest;
-    }
-    return widest;
-}
-
 /* The epoch's steps, and their losses added up. Fewer steps than rows with MLP_OK: the next one's loss is not finite. */
 mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t *order, double rate, size_t *steps,
                           double *loss, mlp_call *call) {
@@ -131,7 +124,7 @@ mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t 
     lay_out(&s, &(mlp_cutter){.at = memory});
     move_parameters(&s, false);
     net->kernels->fill(s.online.scale, 1.0, MLP_VECTOR_BYTES / net->item);
-    const mlp_kernels *kernels = mlp_kernels_for(net->kernels, widest_row(net));
+    const mlp_kernels *kernels = mlp_kernels_for(net->kernels, s.online.widest);
     size_t n_rows = data->x.n_rows;
     mlp_source source = {.rows = &data->x, .dtype = net->dtype, .order = order, .cells = s.cells, .call = call};
     double work = MLP_SAMPLE_WORK + mlp_work(net, 1, true);

@@ -209,7 +209,7 @@ static mlp_status look_at_batch(training *t, size_t first, size_t n, mlp_sums *s
 /* The same, and the weights' step: all or nothing, so the caller is not asked meanwhile. */
 static mlp_status fuse_batch(training *t, size_t first, size_t n, mlp_update *update, mlp_sums *sums, double *penalty) {
     mlp_network *net = t->net;
-    mlp_batch batch = {.data = &t->data, .order = t->order, .first = first, .n = n, .stays = t->stays};
+    mlp_batch batch = {.data = &t->data, .order = t->order, .first = first, .n = n};
     mlp_outputs_wanted wanted = {.gradient = t->gradient, .clipped = t->settings->as_sklearn, .update = update};
     mlp_sums all = {.weight = (double)n};
     *penalty = mlp_penalty(net, &all, net->parameters);

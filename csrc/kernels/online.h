@@ -225,10 +225,6 @@ ALWAYS_INLINE size_t online_steps(const mlp_online *net, double *loss, const rea
 
 static size_t online(const mlp_online *net, double *loss, const void *samples, size_t ldx, const void *targets,
                      size_t ldy, size_t n) {
-    size_t widest = 0;
-    for (size_t l = 0; l < net->n_layers; l++) {
-        widest = net->layers[l].n_out > widest ? net->layers[l].n_out : widest;
-    }
-    return widest <= LANES ? online_steps(net, loss, samples, ldx, targets, ldy, n, true)
-                           : online_steps(net, loss, samples, ldx, targets, ldy, n, false);
+    return net->widest <= LANES ? online_steps(net, loss, samples, ldx, targets, ldy, n, true)
+                                : online_steps(net, loss, samples, ldx, targets, ldy, n, false);
 }
