@@ -73,7 +73,7 @@ typedef struct {
 typedef struct {
     size_t n_in, n_out, activation; /* n_out <= MLP_ONLINE_ROW, and n_in too but in the first layer */
     void *w, *transposed, *b;       /* real [n_in][ROW], [n_out][ROW] (NULL in the first layer), [ROW] (or NULL) */
-    void *a, *d;                    /* real [ROW] outputs, and g' where it comes from the input; else NULL */
+    void *a, *d;                    /* real [ROW] outputs and g'; d NULL in the last layer */
 } mlp_online_layer;
 
 typedef struct {
@@ -81,12 +81,12 @@ typedef struct {
     mlp_online_layer *layers; /* [L] */
     size_t widest;            /* the most outputs of a layer */
     size_t loss, output;      /* the output activation is applied where the loss is of the output, else in the loss */
-    bool of_output, output_from_input;
+    bool of_output;
     const double *loss_parameters;
     double rate;
-    void *scale;   /* one virtual vector of ones */
-    void *lanes;   /* 4 K virtual vectors */
-    void *dz, *da; /* real [ROW] */
+    void *scale; /* one virtual vector of ones */
+    void *lanes; /* 4 K virtual vectors */
+    void *dz;    /* real [ROW] */
 } mlp_online;
 
 typedef struct {

@@ -34,20 +34,18 @@ static void lay_out(scratch *s, mlp_cutter *c) {
     online->layers = mlp_cut(c, net->n_layers * sizeof(mlp_online_layer));
     for (size_t l = 1; l <= net->n_layers; l++) {
         const mlp_layer *layer = &net->layers[l];
-        bool hidden = l < net->n_layers;
         online->widest = layer->n_out > online->widest ? layer->n_out : online->widest;
         mlp_online_layer made = {.n_in = layer->n_in, .n_out = layer->n_out, .activation = layer->activation};
         made.w = mlp_cut(c, layer->n_in * row);
         made.transposed = l > 1 ? mlp_cut(c, layer->n_out * row) : NULL;
         made.b = net->bias ? mlp_cut(c, row) : NULL;
         made.a = mlp_cut(c, row);
-        made.d = hidden && mlp_has_derivative_from_input(layer->activation) ? mlp_cut(c, row) : NULL;
+        made.d = l < net->n_layers ? mlp_cut(c, row) : NULL;
         if (c->at != NULL) {
             online->layers[l - 1] = made;
         }
     }
     online->dz = mlp_cut(c, row);
-    online->da = mlp_cut(c, row);
     online->scale = mlp_cut(c, MLP_VECTOR_BYTES);
     online->lanes = mlp_cut(c, 4 * outputs * MLP_VECTOR_BYTES);
     s->x = mlp_cut(c, SLICE * mlp_inputs(net) * item);
@@ -114,7 +112,6 @@ mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t 
                             .of_output = net->loss_kind == OF_DIFFERENCE,
                             .loss_parameters = net->loss_parameters,
                             .rate = rate}};
-    s.online.output_from_input = s.online.of_output && mlp_has_derivative_from_input(s.online.output);
     mlp_cutter measure = {0};
     lay_out(&s, &measure);
     void *memory = mlp_allocate(measure.used, 1);

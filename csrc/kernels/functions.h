@@ -130,24 +130,15 @@ static const real tail_coefficients[] = {
 #define COUNT(coefficients) ((int)(sizeof(coefficients) / sizeof(real)))
 #define POLYNOMIAL(x, coefficients) v_polynomial(x, coefficients, COUNT(coefficients))
 
-/* c[0] + c[1] x + ... + c[n-1] x^(n-1), n >= 2. Long ones have a chain each for even and odd powers: half the latency
- * for one multiplication. */
+/* c[0] + c[1] x + ... + c[n-1] x^(n-1), n >= 3. What follows c[0] goes by pairs of powers, in x^2: half the latency for one
+ * multiplication. */
 static inline vec v_polynomial(vec x, const real *c, int n) {
-    vec upper = v_set1(c[n - 1]), lower = v_set1(c[n - 2]);
-    int i = n - 3;
-    if (n <= 5) {
-        lower = v_fma(upper, x, lower);
-        for (; i >= 0; i--) {
-            lower = v_fma(lower, x, v_set1(c[i]));
-        }
-        return lower;
+    int i = n - 1 - n % 2;
+    vec sum = n % 2 == 0 ? v_set1(c[i]) : v_fma(v_set1(c[i + 1]), x, v_set1(c[i])), x2 = v_mul(x, x);
+    for (i -= 2; i >= 1; i -= 2) {
+        sum = v_fma(sum, x2, v_fma(v_set1(c[i + 1]), x, v_set1(c[i])));
     }
-    vec x2 = v_mul(x, x);
-    for (; i >= 1; i -= 2) {
-        upper = v_fma(upper, x2, v_set1(c[i]));
-        lower = v_fma(lower, x2, v_set1(c[i - 1]));
-    }
-    return i == 0 ? v_fma(v_fma(upper, x, lower), x, v_set1(c[0])) : v_fma(upper, x, lower);
+    return v_fma(sum, x, v_set1(c[0]));
 }
 
 /* ---- Exponentials. exp(x) = exp(r) 2^n with n whole and |r| <= ln(2) / 2. */
@@ -155,11 +146,8 @@ static inline vec v_polynomial(vec x, const real *c, int n) {
 static inline vec exp_exponent(vec x) { return v_round(v_mul(x, v_set1((real)1.4426950408889634))); }
 static inline vec exp_high(vec x, vec n) { return v_nfma(n, v_set1(LN2_HIGH), x); } /* exact; r is this - n LN2_LOW */
 static inline vec exp_rest(vec x, vec n) { return v_nfma(n, v_set1(LN2_LOW), exp_high(x, n)); }
-static inline vec exp_of_rest(vec r) {
-    vec one = v_set1(1);
-    return v_fma(v_fma(POLYNOMIAL(r, exp_coefficients), r, one), r, one);
-}
-static inline vec expm1_of_rest(vec r) { return v_fma(v_mul(POLYNOMIAL(r, exp_coefficients), r), r, r); }
+static inline vec expm1_of_rest(vec r) { return v_fma(POLYNOMIAL(r, exp_coefficients), v_mul(r, r), r); }
+static inline vec exp_of_rest(vec r) { return v_add(v_set1(1), expm1_of_rest(r)); }
 /* factor exp(x), x <= 0, where m = expm1_of_rest(r): rounded once, and underflows no earlier than it must. */
 static inline vec exp_times(vec factor, vec m, vec n) { return v_scale_down(v_fma(factor, m, factor), n); }
 
@@ -176,7 +164,7 @@ static inline vec f_decay(vec x) { /* exp(-|x|), as f_exp */
 static inline vec f_expm1(vec x) { /* 1.5 ulp; r as high - low, because the 1 cancels */
     vec within = v_min(v_set1(EXP_HIGHEST), v_max(v_set1(EXPM1_LOWEST), x)), n = exp_exponent(within);
     vec high = exp_high(within, n), low = v_mul(n, v_set1(LN2_LOW)), r = v_sub(high, low);
-    vec tail = v_fma(v_mul(POLYNOMIAL(r, exp_coefficients), r), r, v_neg(low)); /* exp(r) - 1 - high */
+    vec tail = v_fma(POLYNOMIAL(r, exp_coefficients), v_mul(r, r), v_neg(low)); /* exp(r) - 1 - high */
     vec half = v_pow2(v_sub(n, v_set1(1))); /* 2^n may not exist where exp(x) does */
     vec result = v_fma(half, tail, v_fma(half, high, v_sub(half, v_set1((real)0.5))));
     return v_select(v_lt(v_abs(x), v_set1((real)0x1p-60)), x, v_add(result, result)); /* the sign of 0, subnormals */

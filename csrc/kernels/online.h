@@ -77,12 +77,21 @@ ALWAYS_INLINE void online_update(const mlp_online_layer *layer, const real *a, c
     }
 }
 
-/* ---- Activations by their number. */
-typedef struct {
-    vec (*g)(vec), (*d)(vec);
-} online_activation;
-static const online_activation online_activations[] = {
-#define ENTRY(name, from) [MLP_ACT_##name] = {g_##name, d_##name},
+/* ---- Activations by their number: g(z), and g' stored, which is not waited for. */
+#define FROM_OUTPUT(z, a) (a)
+#define FROM_INPUT(z, a) (z)
+#define ENTRY(name, from)                      \
+    static vec online_##name(vec z, real *d) { \
+        vec a = g_##name(z);                   \
+        v_store(d, d_##name(from(z, a)));      \
+        return a;                              \
+    }
+MLP_ACTIVATIONS(ENTRY)
+#undef ENTRY
+#undef FROM_OUTPUT
+#undef FROM_INPUT
+static vec (*const online_activations[])(vec z, real *d) = {
+#define ENTRY(name, from) [MLP_ACT_##name] = online_##name,
     MLP_ACTIVATIONS(ENTRY)
 #undef ENTRY
 };
@@ -125,14 +134,13 @@ static const online_loss online_losses[] = {
 #undef OF_LOGITS
 };
 
-/* The loss of a sample of one output and its dz, by its z. What dz waits for is called last here and below: across a call
- * it would go through memory. */
+/* The loss of a sample of one output and its dz, by its z. */
 ALWAYS_INLINE double loss_of_one(const mlp_online *net, vec *dz, vec z, const real *y) {
-    const online_activation *output = &online_activations[net->output];
-    vec p = v_set1((real)net->loss_parameters[0]), a = net->of_output ? output->g(z) : z, loss;
-    vec d = net->of_output ? output->d(net->output_from_input ? z : a) : a;
+    real d[LANES];
+    vec p = v_set1((real)net->loss_parameters[0]), loss;
+    vec a = net->of_output ? online_activations[net->output](z, d) : z;
     vec slope = online_losses[net->loss].one(a, v_set1(y[0]), p, &loss);
-    *dz = net->of_output ? v_mul(slope, d) : slope;
+    *dz = net->of_output ? v_mul(slope, v_load(d)) : slope;
     double losses[LANES];
     v_to_double(loss, losses);
     return losses[0];
@@ -140,15 +148,13 @@ ALWAYS_INLINE double loss_of_one(const mlp_online *net, vec *dz, vec z, const re
 
 /* The same for several, whose z and dz (n_out) are stored: through the lanes layout of losses, one output a row. */
 static double loss_of_several(const mlp_online *net, real *dz, const real *z, const real *y) {
-    const online_activation *output = &online_activations[net->output];
     size_t outputs = net->layers[net->n_layers - 1].n_out, block = outputs * WIDE;
     real *wide_y = net->lanes, *wide_z = wide_y + block, *wide_dz = wide_z + block, *wide_d = wide_dz + block;
     double losses[LANES];
     for (size_t k = 0; k < outputs; k++) {
-        vec input = v_set1(z[k]), a = net->of_output ? output->g(input) : input;
+        vec input = v_set1(z[k]);
         v_store(wide_y + k * WIDE, v_set1(y[k]));
-        v_store(wide_z + k * WIDE, a);
-        v_store(wide_d + k * WIDE, net->of_output ? output->d(net->output_from_input ? input : a) : a);
+        v_store(wide_z + k * WIDE, net->of_output ? online_activations[net->output](input, wide_d + k * WIDE) : input);
     }
     const mlp_targets targets = {.n_outputs = outputs,
                                  .n = 1,
@@ -175,24 +181,23 @@ ALWAYS_INLINE size_t online_steps(const mlp_online *net, double *loss, const rea
     real *stored = net->dz;
     for (size_t s = 0; s < n; s++) {
         const real *x = samples + s * ldx, *y = targets + s * ldy;
-        online_row row, below;
-        for (size_t l = 0; l <= last; l++) {
+        online_row row;
+        online_forward(&row, NULL, x, &net->layers[0], narrow);
+        for (size_t l = 0; l < last; l++) {
             const mlp_online_layer *layer = &net->layers[l];
-            online_forward(&row, l == 0 ? NULL : &below, l == 0 ? x : net->layers[l - 1].a, layer, narrow);
-            const online_activation *activation = &online_activations[layer->activation];
+            online_row a;
             for EACH_PART(v, layer->n_out) {
-                if (l < last && layer->d != NULL) {
-                    v_store((real *)layer->d + v * LANES, activation->d(row.part[v]));
-                }
-                below.part[v] = l < last ? activation->g(row.part[v]) : row.part[v];
+                a.part[v] = online_activations[layer->activation](row.part[v], (real *)layer->d + v * LANES);
             }
-            store_row(layer->a, &below, layer->n_out, narrow);
+            store_row(layer->a, &a, layer->n_out, narrow);
+            online_forward(&row, &a, layer->a, layer + 1, narrow);
         }
         double value;
         if (one) {
             value = loss_of_one(net, &row.part[0], row.part[0], y);
             v_store(stored, row.part[0]);
         } else {
+            store_row(net->layers[last].a, &row, outputs, narrow);
             value = loss_of_several(net, stored, net->layers[last].a, y);
             for EACH_PART(v, outputs) {
                 row.part[v] = v_load(stored + v * LANES);
@@ -204,17 +209,12 @@ ALWAYS_INLINE size_t online_steps(const mlp_online *net, double *loss, const rea
         *loss += value;
         for (size_t l = last; l > 0; l--) {
             const mlp_online_layer *layer = &net->layers[l], *under = layer - 1;
-            const real *a = under->a, *d = under->d;
-            online_row delta, slope;
-            for EACH_PART(v, layer->n_in) {
-                slope.part[v] =
-                    d != NULL ? v_load(d + v * LANES) : online_activations[under->activation].d(v_load(a + v * LANES));
-            }
+            online_row delta;
             online_backward(&delta, &row, stored, layer, narrow);
             for EACH_PART(v, layer->n_in) {
-                delta.part[v] = v_mul(delta.part[v], slope.part[v]);
+                delta.part[v] = v_mul(delta.part[v], v_load((real *)under->d + v * LANES));
             }
-            online_update(layer, a, &row, stored, rate, narrow);
+            online_update(layer, under->a, &row, stored, rate, narrow);
             row = delta;
             store_row(stored, &row, layer->n_in, narrow);
         }
