@@ -387,6 +387,7 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
     bool derivative = gradient != NULL || wanted->input_gradient != NULL || wanted->records != NULL;
     size_t first = batch->first + at;
     pass->first = at;
+    pass->fused = wanted->update != NULL;
     mlp_status status = mlp_forward_block(pass, &batch->data->x, batch->order, first, n, wanted->records, at);
     if (status != MLP_OK) {
         return status;

@@ -172,6 +172,7 @@ typedef struct {
     mlp_right b;
     size_t m, n, k;
     bool accumulate;
+    bool by_depth;        /* threads share k rather than C: of B, each has written some rows last */
     const mlp_adam *adam; /* C goes through Adam's step in place of being kept, k in one part; or NULL */
     const void *next;     /* where the rows after A's lie: they are fetched meanwhile; NULL: they need not be */
     /* Called with each part of C when it is complete, from any thread; NULL: nothing is to be done. */
@@ -233,6 +234,7 @@ typedef struct {
     void *columns;            /* dots: those of the last W, where there are several */
     void *row;                /* padded copy of the biases at hand, or of the weights of one unit */
     mlp_team team;
+    bool fused;    /* each thread has updated rows of the weights */
     bool holds;    /* the rows of a batch that stays, with their targets and weights */
     void *sums;    /* lanes: a virtual vector for every parameter */
     void *partial; /* real [N]: the gradient of a later chunk of the batch */

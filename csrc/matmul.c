@@ -15,88 +15,165 @@ enum { ROWS_WORTH_ALIGNING = 64 };
  * the L1 cache. */
 enum { GROUP_ROWS = 60 };
 
-/* A product cut into tasks: panels of columns, and where they are too few or uneven for the threads, parts of the rows. */
+/* Rows of C that one part of the depth passes on to the next: few, so that these begin early. */
+enum { PASSED_ROWS = 12, MOST_PARTS = 16 };
+
+/* How far a part has come; a thread writes to it while others look. */
+typedef struct {
+    atomic_size_t groups;
+    char apart[120];
+} part_done;
+
+/* A product cut into tasks: panels of columns, and where they are too few or uneven for the threads, parts of the rows; or
+ * parts of the depth, each of which takes up C where the part before leaves it, group by group. */
 typedef struct {
     const mlp_product *p;
     mlp_team *team;
-    size_t cuts, rows; /* parts of a panel, side by side in time: they write to other lines; rows of a part */
-    bool packs;        /* the right operand; else only where it could not be read to a whole vector */
-    double work;       /* of a task */
+    size_t panels; /* tasks that share a part of the rows */
+    size_t rows;   /* of such a part */
+    size_t depth;  /* of a part */
+    bool packs;    /* the right operand; else only where it could not be read to a whole vector */
+    double work;   /* of a task */
     atomic_bool stop;
+    part_done *parts;
 } cut_product;
 
-static void run_task(void *context, size_t t, size_t thread) {
-    cut_product *c = context;
+/* Rows q..q+k of the right operand's columns j..j+columns, and how far they lie apart. */
+static const void *right_operand(const cut_product *c, size_t thread, size_t j, size_t columns, size_t q, size_t k,
+                                 size_t *ld) {
     const mlp_product *p = c->p;
     const mlp_kernels *kernels = p->kernels;
-    if (atomic_load_explicit(&c->stop, memory_order_relaxed)) {
+    const void *right = (const char *)p->b.data + (p->b.transposed ? j * p->b.ld + q : q * p->b.ld + j) * kernels->item;
+    bool whole = columns % kernels->lanes == 0;
+    *ld = p->b.ld;
+    if (!c->packs && (whole || p->b.padded)) {
+        return right;
+    }
+    void *panel = (char *)c->team->panels + thread * c->team->panel_bytes;
+    (p->b.transposed ? kernels->pack_transposed : kernels->pack)(panel, right, *ld, k, columns);
+    *ld = kernels->panel;
+    return panel;
+}
+
+/* C's rows i..i+n, columns j..j+columns, by the depth from q to q+k; ahead: see kernels.h. */
+static void multiply_group(const cut_product *c, size_t i, size_t n, size_t j, size_t columns, size_t q, size_t k,
+                           const void *right, size_t ld, const void *ahead) {
+    const mlp_product *p = c->p;
+    const mlp_kernels *kernels = p->kernels;
+    size_t item = kernels->item, at = i * p->ldc + j;
+    const void *left = (const char *)p->a.data + (i * p->a.row + q * p->a.step) * item;
+    if (p->adam != NULL) {
+        mlp_adam to = *p->adam;
+        to.p = (char *)to.p + at * item;
+        to.m = (char *)to.m + at * item;
+        to.v = (char *)to.v + at * item;
+        kernels->product_adam(&to, left, p->a.row, p->a.step, right, ld, n, columns, k);
         return;
     }
-    size_t item = kernels->item, width = kernels->panel, j = t / c->cuts * width, i = t % c->cuts * c->rows;
-    size_t columns = p->n - j < width ? p->n - j : width, rows = p->m - i < c->rows ? p->m - i : c->rows;
-    bool whole = columns % kernels->lanes == 0;
     size_t written = p->padded ? (columns + kernels->edge - 1) / kernels->edge * kernels->edge : columns;
-    bool pack = c->packs || !(whole || p->b.padded);
-    size_t depth = MLP_PANEL_BYTES / (width * item);
-    for (size_t q = 0; q < p->k; q += depth) { /* C takes up its chains where the last part of k left them */
-        size_t k = p->k - q < depth ? p->k - q : depth, ld = p->b.ld;
-        const void *right = (const char *)p->b.data + (p->b.transposed ? j * ld + q : q * ld + j) * item;
-        if (pack) {
-            void *panel = (char *)c->team->panels + thread * c->team->panel_bytes;
-            (p->b.transposed ? kernels->pack_transposed : kernels->pack)(panel, right, ld, k, columns);
-            right = panel;
-            ld = width;
-        }
-        /* What follows the last part is done group by group, while the group is still in the L1 cache. */
-        bool last = p->done != NULL && q + k == p->k;
-        size_t group = last && p->adam == NULL ? GROUP_ROWS : rows;
-        for (size_t g = 0, n; g < rows; g += n) {
-            n = rows - g >= 3 * group / 2 ? group : rows - g;
-            const void *left = (const char *)p->a.data + ((i + g) * p->a.row + q * p->a.step) * item;
-            size_t at = (i + g) * p->ldc + j;
-            if (p->adam != NULL) {
-                mlp_adam to = *p->adam;
-                to.p = (char *)to.p + at * item;
-                to.m = (char *)to.m + at * item;
-                to.v = (char *)to.v + at * item;
-                kernels->product_adam(&to, left, p->a.row, p->a.step, right, ld, n, columns, k);
-            } else {
-                bool fetch = p->next != NULL && q == 0 && j + width >= p->n;
-                const void *ahead = fetch ? (const char *)p->next + (i + g) * p->a.row * item : NULL;
-                kernels->product((char *)p->c + at * item, p->ldc, left, p->a.row, p->a.step, right, ld, n, written, k,
-                                 p->accumulate || q > 0, ahead);
-            }
-            if (last) {
-                p->done(p->context, i + g, n, j, columns);
-            }
-        }
-    }
+    kernels->product((char *)p->c + at * item, p->ldc, left, p->a.row, p->a.step, right, ld, n, written, k,
+                     p->accumulate || q > 0, ahead);
+}
+
+static bool stopped(cut_product *c) { return atomic_load_explicit(&c->stop, memory_order_relaxed); }
+
+static void look_up(cut_product *c, size_t thread) {
     if (thread == 0 && mlp_pause(c->team->call, c->work)) {
         atomic_store_explicit(&c->stop, true, memory_order_relaxed);
     }
 }
 
+static void run_task(void *context, size_t t, size_t thread) {
+    cut_product *c = context;
+    const mlp_product *p = c->p;
+    if (stopped(c)) {
+        return;
+    }
+    size_t width = p->kernels->panel, j = t % c->panels * width, i = t / c->panels * c->rows;
+    size_t columns = p->n - j < width ? p->n - j : width, rows = p->m - i < c->rows ? p->m - i : c->rows;
+    for (size_t q = 0; q < p->k; q += c->depth) { /* C takes up its chains where the last part of k left them */
+        size_t k = p->k - q < c->depth ? p->k - q : c->depth, ld;
+        const void *right = right_operand(c, thread, j, columns, q, k, &ld);
+        /* What follows the last part is done group by group, while the group is still in the L1 cache. */
+        bool last = p->done != NULL && q + k == p->k;
+        bool fetch = p->next != NULL && q == 0 && j + width >= p->n;
+        size_t group = last && p->adam == NULL ? GROUP_ROWS : rows;
+        for (size_t g = 0, n; g < rows; g += n) {
+            n = rows - g >= 3 * group / 2 ? group : rows - g;
+            const void *ahead = fetch ? (const char *)p->next + (i + g) * p->a.row * p->kernels->item : NULL;
+            multiply_group(c, i + g, n, j, columns, q, k, right, ld, ahead);
+            if (last) {
+                p->done(p->context, i + g, n, j, columns);
+            }
+        }
+    }
+    look_up(c, thread);
+}
+
+/* Part t of the depth, for all of C. The parts before it have been begun by other threads, or done by this one. */
+static void run_part(void *context, size_t t, size_t thread) {
+    cut_product *c = context;
+    const mlp_product *p = c->p;
+    size_t width = p->kernels->panel, q = t * c->depth, k = p->k - q < c->depth ? p->k - q : c->depth, group = 0;
+    for (size_t j = 0; j < p->n; j += width) {
+        size_t columns = p->n - j < width ? p->n - j : width, ld;
+        const void *right = right_operand(c, thread, j, columns, q, k, &ld);
+        for (size_t i = 0; i < p->m; i += PASSED_ROWS) {
+            size_t n = p->m - i < PASSED_ROWS ? p->m - i : PASSED_ROWS;
+            if (t > 0) {
+                mlp_await(&c->parts[t - 1].groups, ++group, &c->stop);
+            }
+            if (stopped(c)) {
+                return;
+            }
+            multiply_group(c, i, n, j, columns, q, k, right, ld, NULL);
+            if (q + k == p->k && p->done != NULL) {
+                p->done(p->context, i, n, j, columns);
+            }
+            atomic_fetch_add_explicit(&c->parts[t].groups, 1, memory_order_release);
+        }
+    }
+    look_up(c, thread);
+}
+
+/* The depth of a part, where threads should share it; else 0: C must have groups enough to be passed on, and a part must be
+ * packed at once. */
+static size_t shared_depth(const mlp_product *p, size_t n_threads, size_t n_panels, size_t most) {
+    size_t n_groups = n_panels * ((p->m + PASSED_ROWS - 1) / PASSED_ROWS), depth = (p->k + n_threads - 1) / n_threads;
+    bool shared = p->by_depth && n_threads > 1 && n_threads <= MOST_PARTS;
+    return shared && n_groups >= 2 * n_threads && depth <= most ? depth : 0;
+}
+
 bool mlp_multiply(const mlp_product *p, mlp_team *team) {
-    size_t width = p->kernels->panel, n_panels = (p->n + width - 1) / width, cuts = 1;
+    size_t width = p->kernels->panel, n_panels = (p->n + width - 1) / width,
+           most = MLP_PANEL_BYTES / (width * p->kernels->item);
     double work = 2.0 * (double)p->m * (double)p->n * (double)p->k;
     size_t n_threads = team->n_threads > 1 ? mlp_threads_for(team->call, work) : 1;
-    /* Weights and their means are updated by rows: of every other panel, a core would fetch what another writes. */
-    bool by_panels = n_panels % n_threads == 0 && p->n % width == 0 && p->adam == NULL;
-    if (n_threads > 1 && !by_panels && n_panels < 8 * n_threads) {
-        cuts = n_threads;
+    part_done parts[MOST_PARTS];
+    cut_product c = {.p = p, .team = team, .panels = n_panels, .rows = p->m, .depth = most, .parts = parts};
+    mlp_task task = run_task;
+    size_t n_tasks = n_panels;
+    if (n_threads > 1 && n_panels < 8 * n_threads) {
+        size_t depth = shared_depth(p, n_threads, n_panels, most);
+        /* Weights and their means are updated by rows: of every other panel, a core would fetch what another writes. */
+        bool by_panels = n_panels % n_threads == 0 && p->n % width == 0 && p->adam == NULL;
+        if (depth > 0) {
+            task = run_part;
+            c.depth = depth;
+            n_tasks = (p->k + depth - 1) / depth;
+            for (size_t t = 0; t < n_tasks; t++) {
+                atomic_init(&parts[t].groups, 0);
+            }
+        } else if (!by_panels) {
+            c.rows = (p->m + n_threads - 1) / n_threads;
+            n_tasks = n_panels * ((p->m + c.rows - 1) / c.rows);
+        }
     }
-    size_t rows = (p->m + cuts - 1) / cuts;
-    cuts = (p->m + rows - 1) / rows;
     size_t apart = p->b.ld * p->kernels->item, vector = p->kernels->lanes * p->kernels->item;
-    bool far_apart = apart >= FAR_APART_BYTES && rows >= MLP_FEW_ROWS;
-    bool crossing = vector < MLP_VECTOR_BYTES && apart % vector != 0 && rows >= ROWS_WORTH_ALIGNING;
-    size_t n_tasks = n_panels * cuts;
-    cut_product c = {.p = p,
-                     .team = team,
-                     .cuts = cuts,
-                     .rows = rows,
-                     .packs = p->b.transposed || far_apart || crossing,
-                     .work = work / (double)n_tasks * (double)n_threads};
-    mlp_parallel(team->call->pool, n_threads, n_tasks, run_task, &c);
-    return !atomic_load_explicit(&c.stop, memory_order_relaxed);
+    bool far_apart = apart >= FAR_APART_BYTES && c.rows >= MLP_FEW_ROWS;
+    bool crossing = vector < MLP_VECTOR_BYTES && apart % vector != 0 && c.rows >= ROWS_WORTH_ALIGNING;
+    c.packs = p->b.transposed || far_apart || crossing;
+    c.work = work / (double)n_tasks * (double)n_threads;
+    mlp_parallel(team->call->pool, n_threads, n_tasks, task, &c);
+    return !stopped(&c);
 }

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* A region as one number, so that joining, leaving and closing are each one atomic step: which region it is, how many
- * more threads it takes, how many workers are inside. */
+ * workers it takes (the first ones), how many are inside. */
 #define REGION(number, places, inside) (((uint64_t)(number) << 32) | ((uint64_t)(places) << 16) | (uint64_t)(inside))
 static uint32_t number_of(uint64_t region) { return (uint32_t)(region >> 32); }
 
@@ -24,23 +24,35 @@ static uint32_t inside_of(uint64_t region) { return (uint32_t)region & 0xffff; }
  * each other within a few. */
 enum { LOOKS = 4000 };
 
+typedef struct {
+    mlp_pool *pool;
+    uint32_t number; /* from 0: thread number + 1 of the regions it works in */
+    pthread_t thread;
+} worker;
+
+/* A thread's own tasks of a region, in a row: what it read and wrote in the last regions is near it. When it has none left
+ * it does those of others. */
+typedef struct {
+    atomic_size_t next;
+    char apart[120]; /* threads write to these all the time */
+} queue;
+
 struct mlp_pool {
     size_t n_processors;
     atomic_size_t callers; /* threads that compute, of those that say so */
     atomic_bool busy;      /* a region is running; others run theirs on their own thread */
     _Atomic uint64_t region;
-    atomic_size_t next; /* task of the region */
     mlp_task task;
     void *context;
-    size_t n_tasks;
-    uint32_t places; /* given out at the start of the region */
+    size_t n_tasks, n_threads;
     atomic_bool ending;
     atomic_size_t sleeping;
     pthread_mutex_t mutex; /* of going to sleep and waking */
     pthread_cond_t wake;
     size_t n_workers;
-    pthread_t workers[MLP_MOST_THREADS - 1];
+    worker workers[MLP_MOST_THREADS - 1];
     pid_t process; /* a forked child has the pool, but none of its threads */
+    queue queues[MLP_MOST_THREADS];
 };
 
 static void relax(void) {
@@ -51,25 +63,43 @@ static void relax(void) {
 #endif
 }
 
-static void run_tasks(mlp_pool *pool, size_t thread) {
-    for (;;) {
-        size_t t = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
-        if (t >= pool->n_tasks) {
-            return;
-        }
-        pool->task(pool->context, t, thread);
+/* The next look at something that another thread is about to change. */
+static void look_again(size_t looks) {
+    if (looks < LOOKS) {
+        relax();
+    } else {
+        sched_yield();
     }
 }
 
-/* Works in a region other than `seen` if there is one that takes another thread; says which it saw last. */
-static bool join(mlp_pool *pool, uint32_t *seen) {
+static size_t first_of(size_t owner, size_t n_threads, size_t n_tasks) {
+    size_t more = n_tasks % n_threads; /* the first ones have one more */
+    return n_tasks / n_threads * owner + (owner < more ? owner : more);
+}
+
+static void run_tasks(mlp_pool *pool, size_t thread) {
+    size_t n = pool->n_threads, n_tasks = pool->n_tasks;
+    for (size_t k = 0; k < n; k++) {
+        size_t owner = (thread + k) % n, end = first_of(owner + 1, n, n_tasks);
+        for (;;) {
+            size_t t = atomic_fetch_add_explicit(&pool->queues[owner].next, 1, memory_order_relaxed);
+            if (t >= end) {
+                break;
+            }
+            pool->task(pool->context, t, thread);
+        }
+    }
+}
+
+/* Works in a region other than `seen` if there is one that takes this worker; says which it saw last. */
+static bool join(const worker *w, uint32_t *seen) {
+    mlp_pool *pool = w->pool;
     uint64_t region = atomic_load_explicit(&pool->region, memory_order_acquire);
-    while (number_of(region) != *seen && places_of(region) > 0) {
-        uint64_t joined = REGION(number_of(region), places_of(region) - 1, inside_of(region) + 1);
-        if (atomic_compare_exchange_weak_explicit(&pool->region, &region, joined, memory_order_acq_rel,
+    while (number_of(region) != *seen && places_of(region) > w->number) {
+        if (atomic_compare_exchange_weak_explicit(&pool->region, &region, region + 1, memory_order_acq_rel,
                                                   memory_order_acquire)) {
             *seen = number_of(region);
-            run_tasks(pool, 1 + pool->places - places_of(region));
+            run_tasks(pool, w->number + 1);
             atomic_fetch_sub_explicit(&pool->region, 1, memory_order_acq_rel);
             return true;
         }
@@ -77,12 +107,13 @@ static bool join(mlp_pool *pool, uint32_t *seen) {
     return false;
 }
 
-static void fall_asleep(mlp_pool *pool, uint32_t seen) {
+static void fall_asleep(const worker *w, uint32_t seen) {
+    mlp_pool *pool = w->pool;
     pthread_mutex_lock(&pool->mutex);
     atomic_fetch_add(&pool->sleeping, 1);
     for (;;) {
         uint64_t region = atomic_load(&pool->region);
-        if (atomic_load(&pool->ending) || (number_of(region) != seen && places_of(region) > 0)) {
+        if (atomic_load(&pool->ending) || (number_of(region) != seen && places_of(region) > w->number)) {
             break;
         }
         pthread_cond_wait(&pool->wake, &pool->mutex);
@@ -92,18 +123,18 @@ static void fall_asleep(mlp_pool *pool, uint32_t seen) {
 }
 
 static void *work(void *argument) {
-    mlp_pool *pool = argument;
+    const worker *w = argument;
     uint32_t seen = 0;
-    while (!atomic_load_explicit(&pool->ending, memory_order_relaxed)) {
+    while (!atomic_load_explicit(&w->pool->ending, memory_order_relaxed)) {
         bool worked = false;
         for (int look = 0; look < LOOKS && !worked; look++) {
-            worked = join(pool, &seen);
+            worked = join(w, &seen);
             if (!worked) {
                 relax();
             }
         }
         if (!worked) {
-            fall_asleep(pool, seen);
+            fall_asleep(w, seen);
         }
     }
     return NULL;
@@ -137,7 +168,7 @@ void mlp_pool_destroy(mlp_pool *pool) {
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->mutex);
     for (size_t i = 0; i < pool->n_workers; i++) {
-        pthread_join(pool->workers[i], NULL);
+        pthread_join(pool->workers[i].thread, NULL);
     }
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->mutex);
@@ -151,8 +182,11 @@ static size_t hire(mlp_pool *pool, size_t n) {
     if (pool->n_workers >= n || sigfillset(&all) != 0 || pthread_sigmask(SIG_SETMASK, &all, &before) != 0) {
         return n < pool->n_workers ? n : pool->n_workers;
     }
-    while (pool->n_workers < n && pthread_create(&pool->workers[pool->n_workers], NULL, work, pool) == 0) {
-        pool->n_workers++;
+    for (worker *w = &pool->workers[pool->n_workers]; pool->n_workers < n; w++, pool->n_workers++) {
+        *w = (worker){.pool = pool, .number = (uint32_t)pool->n_workers};
+        if (pthread_create(&w->thread, NULL, work, w) != 0) {
+            break;
+        }
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return n < pool->n_workers ? n : pool->n_workers;
@@ -185,11 +219,14 @@ void mlp_parallel(mlp_pool *pool, size_t n_threads, size_t n_tasks, mlp_task tas
     pool->task = task;
     pool->context = context;
     pool->n_tasks = n_tasks;
-    pool->places = (uint32_t)hire(pool, n_threads - 1);
-    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    size_t places = hire(pool, n_threads - 1);
+    pool->n_threads = places + 1;
+    for (size_t i = 0; i <= places; i++) {
+        atomic_store_explicit(&pool->queues[i].next, first_of(i, places + 1, n_tasks), memory_order_relaxed);
+    }
     uint32_t number = number_of(atomic_load_explicit(&pool->region, memory_order_relaxed)) + 1;
     number += number == 0; /* what workers have seen before their first region */
-    atomic_store(&pool->region, REGION(number, pool->places, 0));
+    atomic_store(&pool->region, REGION(number, places, 0));
     if (atomic_load(&pool->sleeping) > 0) {
         pthread_mutex_lock(&pool->mutex);
         pthread_cond_broadcast(&pool->wake);
@@ -201,12 +238,16 @@ void mlp_parallel(mlp_pool *pool, size_t n_threads, size_t n_tasks, mlp_task tas
            !atomic_compare_exchange_weak_explicit(&pool->region, &region, REGION(number, 0, inside_of(region)),
                                                   memory_order_acq_rel, memory_order_acquire)) {
     }
-    for (int look = 0; inside_of(atomic_load_explicit(&pool->region, memory_order_acquire)) > 0; look++) {
-        if (look < LOOKS) {
-            relax();
-        } else {
-            sched_yield();
-        }
+    for (size_t looks = 0; inside_of(atomic_load_explicit(&pool->region, memory_order_acquire)) > 0; looks++) {
+        look_again(looks);
     }
     atomic_store_explicit(&pool->busy, false, memory_order_release);
+}
+
+void mlp_await(const atomic_size_t *value, size_t least, const atomic_bool *stop) {
+    for (size_t looks = 0;
+         atomic_load_explicit(value, memory_order_acquire) < least && !atomic_load_explicit(stop, memory_order_relaxed);
+         looks++) {
+        look_again(looks);
+    }
 }
