@@ -36,9 +36,6 @@ ALWAYS_INLINE void step_rows(const waiting_tile *w, const adam_factors *f, size_
 
 /* Penalty and decay of the weights that a tile goes to. */
 static void penalize(waiting_tile *w, const mlp_update *u, size_t n) {
-    if (u->l2 == 0 && u->decay == 1) {
-        return;
-    }
     vec l2 = v_set1((real)u->l2), decay = v_set1((real)u->decay);
     for (size_t i = 0; i < w->rows; i++) {
         for EACH_VECTOR (j, n) {
@@ -88,17 +85,22 @@ ALWAYS_INLINE void fused_rows(const mlp_adam *to, const real *a, size_t a_row, s
     adam_factors f = factors_of(to->update);
     size_t last = n - (size_t)(pieces - 1) * LANES;
     waiting_tile w = {.p = to->p, .m = to->m, .v = to->v, .ld = to->ld};
+    bool penalized = to->update->l2 != 0 || to->update->decay != 1;
     for (; m >= (size_t)height; m -= (size_t)height) {
         fused_tile(&w, &f, a, a_row, a_k, b, ldb, last, k, height, vectors, half);
         advance(&w, (size_t)height);
-        penalize(&w, to->update, n);
+        if (penalized) {
+            penalize(&w, to->update, n);
+        }
         a += (size_t)height * a_row;
     }
     step_rows(&w, &f, 0, pieces, last);
     if (m > 0) {
         advance(&w, m);
         product(w.gradient, PANEL, a, a_row, a_k, b, ldb, m, n, k, false, NULL);
-        penalize(&w, to->update, n);
+        if (penalized) {
+            penalize(&w, to->update, n);
+        }
         step_rows(&w, &f, 0, pieces, last);
     }
 }
