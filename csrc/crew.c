@@ -60,7 +60,7 @@ static size_t cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d) {
         pass->da = mlp_cut(c, width * block * item);
         pass->dz_out = pass->plan.by_rows ? NULL : mlp_cut(c, outputs * block * item);
         if (pass->plan.lanes) {
-            pass->sums = mlp_cut(c, net->n_parameters * MLP_VECTOR_BYTES);
+            pass->sums = mlp_cut(c, mlp_whole_vectors(net, net->n_parameters) * MLP_VECTOR_BYTES);
         }
         if (d->n_rows > pass->plan.chunk) {
             pass->partial = mlp_cut(c, net->n_parameters * item);
@@ -114,18 +114,20 @@ static mlp_pass *create_pass(const mlp_network *net, mlp_plan plan, const demand
     if (pass == NULL) {
         return NULL;
     }
+    memset(pass, 0, size);
     void **pointers = (void **)(pass + 1);
     size_t panel = net->widest * net->kernels->panel * net->item;
     panel = panel < MLP_PANEL_BYTES ? panel : MLP_PANEL_BYTES;
-    *pass = (mlp_pass){.net = net,
-                       .parameters = net->parameters,
-                       .team = {.call = call, .n_threads = d->n_threads, .panel_bytes = panel},
-                       .plan = plan,
-                       .a = pointers,
-                       .d = pointers + layers,
-                       .mask = pointers + 2 * layers,
-                       .dropped = pointers + 3 * layers};
-    memset(pointers, 0, 4 * layers * sizeof(void *));
+    pass->net = net;
+    pass->parameters = net->parameters;
+    pass->team.call = call;
+    pass->team.n_threads = d->n_threads;
+    pass->team.panel_bytes = panel;
+    pass->plan = plan;
+    pass->a = pointers;
+    pass->d = pointers + layers;
+    pass->mask = pointers + 2 * layers;
+    pass->dropped = pointers + 3 * layers;
     mlp_cutter measure = {0};
     size_t zeros = cut_all(pass, &measure, d);
     size_t panels = size_of_panels(&plan, d, panel);
@@ -194,7 +196,8 @@ mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose pur
                  .n_threads = n == 1 ? threads_of_products(net, &plan, call) : 1};
     for (size_t i = 0; i < n; i++) {
         mlp_member *member = &crew->members[i];
-        member->call = (mlp_call){.poll = told_to_stop, .context = crew};
+        member->call.poll = told_to_stop;
+        member->call.context = crew;
         member->pass = create_pass(net, plan, &d, i == 0 ? call : &member->call);
         if (member->pass == NULL) {
             mlp_crew_destroy(crew);

@@ -20,8 +20,8 @@ enum { MANY_OUTPUTS = 16 };
 static const double shared_work = 1e6;
 
 size_t mlp_whole_vectors(const mlp_network *net, size_t n) {
-    size_t vector = MLP_VECTOR_BYTES / net->item;
-    return (n + vector - 1) / vector * vector;
+    size_t vector = MLP_VECTOR_BYTES / net->item; /* a power of 2 */
+    return (n + vector - 1) & ~(vector - 1);
 }
 
 /* Rows a multiple of 1 KiB apart would fall into few sets of the L1 cache. */

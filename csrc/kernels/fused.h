@@ -84,7 +84,12 @@ ALWAYS_INLINE void fused_rows(const mlp_adam *to, const real *a, size_t a_row, s
     const int pieces = vectors + half, height = FUSED_HEIGHT(pieces);
     adam_factors f = factors_of(to->update);
     size_t last = n - (size_t)(pieces - 1) * LANES;
-    waiting_tile w = {.p = to->p, .m = to->m, .v = to->v, .ld = to->ld};
+    waiting_tile w;
+    w.p = to->p;
+    w.m = to->m;
+    w.v = to->v;
+    w.ld = to->ld;
+    w.rows = 0;
     bool penalized = to->update->l2 != 0 || to->update->decay != 1;
     for (; m >= (size_t)height; m -= (size_t)height) {
         fused_tile(&w, &f, a, a_row, a_k, b, ldb, last, k, height, vectors, half);

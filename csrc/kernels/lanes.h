@@ -132,6 +132,7 @@ static inline void add_up_rows(real *out, const real *wide) {
     }
 }
 
+/* Of `sums` (n, WIDE), whose last rows are followed by as many as make whole blocks of WIDE. */
 static void lanes_reduce(void *out, const void *sums, size_t n) {
     real *to = out;
     const real *from = sums;
@@ -140,9 +141,8 @@ static void lanes_reduce(void *out, const void *sums, size_t n) {
         add_up_rows(to + i, from + i * WIDE);
     }
     if (whole < n) {
-        real rest[WIDE * WIDE] = {0}, last[WIDE];
-        memcpy(rest, from + whole * WIDE, (n - whole) * WIDE * sizeof(real));
-        add_up_rows(last, rest);
+        real last[WIDE];
+        add_up_rows(last, from + whole * WIDE);
         memcpy(to + whole, last, (n - whole) * sizeof(real));
     }
 }

@@ -60,14 +60,16 @@ static void dots(real *z, const real *a, size_t ld, const real *w, const real *b
             dot_wide(wide + r * WIDE, a + (i + r) * ld, ld, w, left - r, n);
         }
         if (left <= DOT_ROWS) { /* the transposition in add_up_rows would not pay */
-            for (size_t r = left; r < WIDE; r++) {
-                z[i + r] = 0;
+            for (size_t v = 0; v < WIDE; v += LANES) {
+                v_store(z + i + v, v_zero());
             }
             for (size_t r = 0; r < left; r++) {
                 z[i + r] = add_up(wide + r * WIDE);
             }
         } else {
-            memset(wide + left * WIDE, 0, (WIDE - left) * WIDE * sizeof(real));
+            for (size_t v = left * WIDE; v < WIDE * WIDE; v += LANES) {
+                v_store(wide + v, v_zero());
+            }
             add_up_rows(z + i, wide);
         }
         for (size_t v = 0; v < WIDE && bias != NULL; v += LANES) {
@@ -126,9 +128,9 @@ static void single_gradient(void *gradient, void *bias_gradient, const void *inp
     real *dw = gradient, *db = bias_gradient;
     const real *a = inputs, *dz = deltas;
     if (db != NULL) {
-        real wide[WIDE], sum;
+        real wide[WIDE];
         lanes_columns(NULL, 0, wide, NULL, dz, rows, false, 0);
-        lanes_reduce(&sum, wide, 1);
+        real sum = add_up(wide);
         *db = accumulate ? *db + sum : sum;
     }
     for (size_t j = 0; j < n; j += 4 * LANES) {
