@@ -183,9 +183,6 @@ typedef struct {
 /* Fewer rows are not worth packing the right operand for them. */
 #define MLP_FEW_ROWS 16
 
-/* A panel is used by all rows before the next one: it should stay in the L2 cache beside them. */
-#define MLP_PANEL_BYTES ((size_t)256 * 1024)
-
 /* Who computes: so many threads of the call's, each with room for a panel. */
 typedef struct {
     mlp_call *call;

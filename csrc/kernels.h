@@ -70,6 +70,9 @@ typedef struct {
 /* A network of narrow layers for steps of one sample: rows of MLP_ONLINE_ROW elements, whole vectors of them used. */
 #define MLP_ONLINE_ROW 16
 
+/* A panel is used by all rows of a product before the next one: it should stay in the L2 cache beside them. */
+#define MLP_PANEL_BYTES ((size_t)256 * 1024)
+
 typedef struct {
     size_t n_in, n_out, activation; /* n_out <= MLP_ONLINE_ROW, and n_in too but in the first layer */
     void *w, *transposed, *b;       /* real [n_in][ROW], [n_out][ROW] (NULL in the first layer), [ROW] (or NULL) */
@@ -94,7 +97,8 @@ typedef struct {
     size_t item;  /* sizeof(real) */
     size_t lanes; /* elements of a vector */
     size_t edge;  /* and of the shortest one that a product writes */
-    size_t panel; /* columns of B that a product takes at a time */
+    size_t panel; /* columns of B that a product takes at a time; like the two above a power of 2 */
+    size_t depth; /* rows of such a panel within MLP_PANEL_BYTES */
 
     /* ---- Products. C (m, n), n <= panel, +=/= A (m, k) B (k, n); A's elements lie at a[i*a_row + p*a_k], B's rows at
      * b + p*ldb, whole vectors readable. C is written exactly n wide. ahead: A's next rows, which are fetched meanwhile

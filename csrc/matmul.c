@@ -29,11 +29,11 @@ typedef struct {
 typedef struct {
     const mlp_product *p;
     mlp_team *team;
+    size_t n_threads;
     size_t panels; /* tasks that share a part of the rows */
     size_t rows;   /* of such a part */
     size_t depth;  /* of a part */
     bool packs;    /* the right operand; else only where it could not be read to a whole vector */
-    double work;   /* of a task */
     atomic_bool stop;
     part_done *parts;
 } cut_product;
@@ -44,7 +44,7 @@ static const void *right_operand(const cut_product *c, size_t thread, size_t j, 
     const mlp_product *p = c->p;
     const mlp_kernels *kernels = p->kernels;
     const void *right = (const char *)p->b.data + (p->b.transposed ? j * p->b.ld + q : q * p->b.ld + j) * kernels->item;
-    bool whole = columns % kernels->lanes == 0;
+    bool whole = (columns & (kernels->lanes - 1)) == 0;
     *ld = p->b.ld;
     if (!c->packs && (whole || p->b.padded)) {
         return right;
@@ -70,27 +70,24 @@ static void multiply_group(const cut_product *c, size_t i, size_t n, size_t j, s
         kernels->product_adam(&to, left, p->a.row, p->a.step, right, ld, n, columns, k);
         return;
     }
-    size_t written = p->padded ? (columns + kernels->edge - 1) / kernels->edge * kernels->edge : columns;
+    size_t written = p->padded ? (columns + kernels->edge - 1) & ~(kernels->edge - 1) : columns;
     kernels->product((char *)p->c + at * item, p->ldc, left, p->a.row, p->a.step, right, ld, n, written, k,
                      p->accumulate || q > 0, ahead);
 }
 
 static bool stopped(cut_product *c) { return atomic_load_explicit(&c->stop, memory_order_relaxed); }
 
-static void look_up(cut_product *c, size_t thread) {
-    if (thread == 0 && mlp_pause(c->team->call, c->work)) {
+/* After so many products of two numbers, while the other threads have made as many. */
+static void look_up(cut_product *c, size_t thread, size_t products) {
+    if (thread == 0 && mlp_pause(c->team->call, 2.0 * (double)products * (double)c->n_threads)) {
         atomic_store_explicit(&c->stop, true, memory_order_relaxed);
     }
 }
 
-static void run_task(void *context, size_t t, size_t thread) {
-    cut_product *c = context;
+/* C's rows i..i+rows, and the panel of columns from j on. */
+static void multiply_panel(cut_product *c, size_t thread, size_t i, size_t rows, size_t j) {
     const mlp_product *p = c->p;
-    if (stopped(c)) {
-        return;
-    }
-    size_t width = p->kernels->panel, j = t % c->panels * width, i = t / c->panels * c->rows;
-    size_t columns = p->n - j < width ? p->n - j : width, rows = p->m - i < c->rows ? p->m - i : c->rows;
+    size_t width = p->kernels->panel, columns = p->n - j < width ? p->n - j : width;
     for (size_t q = 0; q < p->k; q += c->depth) { /* C takes up its chains where the last part of k left them */
         size_t k = p->k - q < c->depth ? p->k - q : c->depth, ld;
         const void *right = right_operand(c, thread, j, columns, q, k, &ld);
@@ -107,7 +104,15 @@ static void run_task(void *context, size_t t, size_t thread) {
             }
         }
     }
-    look_up(c, thread);
+    look_up(c, thread, rows * columns * p->k);
+}
+
+static void run_task(void *context, size_t t, size_t thread) {
+    cut_product *c = context;
+    size_t i = t / c->panels * c->rows, rows = c->p->m - i < c->rows ? c->p->m - i : c->rows;
+    if (!stopped(c)) {
+        multiply_panel(c, thread, i, rows, t % c->panels * c->p->kernels->panel);
+    }
 }
 
 /* Part t of the depth, for all of C. The parts before it have been begun by other threads, or done by this one. */
@@ -133,47 +138,66 @@ static void run_part(void *context, size_t t, size_t thread) {
             atomic_fetch_add_explicit(&c->parts[t].groups, 1, memory_order_release);
         }
     }
-    look_up(c, thread);
+    look_up(c, thread, p->m * p->n * k);
 }
 
 /* The depth of a part, where threads should share it; else 0: C must have groups enough to be passed on, and a part must be
  * packed at once. */
-static size_t shared_depth(const mlp_product *p, size_t n_threads, size_t n_panels, size_t most) {
-    size_t n_groups = n_panels * ((p->m + PASSED_ROWS - 1) / PASSED_ROWS), depth = (p->k + n_threads - 1) / n_threads;
-    bool shared = p->by_depth && n_threads > 1 && n_threads <= MOST_PARTS;
-    return shared && n_groups >= 2 * n_threads && depth <= most ? depth : 0;
+static size_t shared_depth(const cut_product *c) {
+    const mlp_product *p = c->p;
+    size_t n_groups = c->panels * ((p->m + PASSED_ROWS - 1) / PASSED_ROWS);
+    size_t depth = (p->k + c->n_threads - 1) / c->n_threads;
+    bool shared = p->by_depth && c->n_threads <= MOST_PARTS && n_groups >= 2 * c->n_threads;
+    return shared && depth <= c->depth ? depth : 0;
 }
 
-bool mlp_multiply(const mlp_product *p, mlp_team *team) {
-    size_t width = p->kernels->panel, n_panels = (p->n + width - 1) / width,
-           most = MLP_PANEL_BYTES / (width * p->kernels->item);
-    double work = 2.0 * (double)p->m * (double)p->n * (double)p->k;
-    size_t n_threads = team->n_threads > 1 ? mlp_threads_for(team->call, work) : 1;
+static void multiply_together(cut_product *c) {
+    const mlp_product *p = c->p;
+    size_t width = p->kernels->panel, n_threads = c->n_threads;
     part_done parts[MOST_PARTS];
-    cut_product c = {.p = p, .team = team, .panels = n_panels, .rows = p->m, .depth = most, .parts = parts};
     mlp_task task = run_task;
-    size_t n_tasks = n_panels;
-    if (n_threads > 1 && n_panels < 8 * n_threads) {
-        size_t depth = shared_depth(p, n_threads, n_panels, most);
+    c->panels = (p->n + width - 1) / width;
+    size_t n_tasks = c->panels;
+    if (c->panels < 8 * n_threads) {
+        size_t depth = shared_depth(c);
         /* Weights and their means are updated by rows: of every other panel, a core would fetch what another writes. */
-        bool by_panels = n_panels % n_threads == 0 && p->n % width == 0 && p->adam == NULL;
+        bool by_panels = c->panels % n_threads == 0 && p->n % width == 0 && p->adam == NULL;
         if (depth > 0) {
             task = run_part;
-            c.depth = depth;
+            c->depth = depth;
+            c->parts = parts;
             n_tasks = (p->k + depth - 1) / depth;
             for (size_t t = 0; t < n_tasks; t++) {
                 atomic_init(&parts[t].groups, 0);
             }
         } else if (!by_panels) {
-            c.rows = (p->m + n_threads - 1) / n_threads;
-            n_tasks = n_panels * ((p->m + c.rows - 1) / c.rows);
+            c->rows = (p->m + n_threads - 1) / n_threads;
+            n_tasks = c->panels * ((p->m + c->rows - 1) / c->rows);
         }
     }
-    size_t apart = p->b.ld * p->kernels->item, vector = p->kernels->lanes * p->kernels->item;
-    bool far_apart = apart >= FAR_APART_BYTES && c.rows >= MLP_FEW_ROWS;
-    bool crossing = vector < MLP_VECTOR_BYTES && apart % vector != 0 && c.rows >= ROWS_WORTH_ALIGNING;
-    c.packs = p->b.transposed || far_apart || crossing;
-    c.work = work / (double)n_tasks * (double)n_threads;
-    mlp_parallel(team->call->pool, n_threads, n_tasks, task, &c);
+    mlp_parallel(c->team->call->pool, n_threads, n_tasks, task, c);
+}
+
+bool mlp_multiply(const mlp_product *p, mlp_team *team) {
+    const mlp_kernels *kernels = p->kernels;
+    double work = 2.0 * (double)p->m * (double)p->n * (double)p->k;
+    size_t n_threads = team->n_threads > 1 ? mlp_threads_for(team->call, work) : 1;
+    size_t part = n_threads > 1 ? p->m / n_threads : p->m;
+    size_t apart = p->b.ld * kernels->item, vector = kernels->lanes * kernels->item;
+    bool far_apart = apart >= FAR_APART_BYTES && part >= MLP_FEW_ROWS;
+    bool crossing = vector < MLP_VECTOR_BYTES && apart % vector != 0 && part >= ROWS_WORTH_ALIGNING;
+    cut_product c = {.p = p,
+                     .team = team,
+                     .n_threads = n_threads,
+                     .rows = p->m,
+                     .depth = kernels->depth,
+                     .packs = p->b.transposed || far_apart || crossing};
+    if (n_threads > 1) {
+        multiply_together(&c);
+    } else {
+        for (size_t j = 0; j < p->n && !stopped(&c); j += kernels->panel) {
+            multiply_panel(&c, 0, 0, p->m, j);
+        }
+    }
     return !stopped(&c);
 }

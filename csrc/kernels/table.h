@@ -39,6 +39,7 @@ const mlp_kernels TABLE = {
     .lanes = LANES,
     .edge = HALF_LANES,
     .panel = PANEL,
+    .depth = MLP_PANEL_BYTES / (PANEL * sizeof(real)),
     .product = product,
     .product_adam = FUSED_PRODUCT,
     .pack = pack,
