@@ -64,6 +64,7 @@ static bool layer_gradient(mlp_pass *pass, size_t l, const void *dz, void *gradi
                                        .n = layer->n_out,
                                        .k = pass->n,
                                        .accumulate = accumulate,
+                                       .by_rows = pass->keeps,
                                        .adam = update != NULL ? &adam : NULL,
                                        .done = net->bias ? add_columns : NULL,
                                        .context = &end},
@@ -387,7 +388,7 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
     bool derivative = gradient != NULL || wanted->input_gradient != NULL || wanted->records != NULL;
     size_t first = batch->first + at;
     pass->first = at;
-    pass->fused = wanted->update != NULL;
+    pass->keeps = gradient != NULL && (wanted->update != NULL || pass->plan.few);
     mlp_status status = mlp_forward_block(pass, &batch->data->x, batch->order, first, n, wanted->records, at);
     if (status != MLP_OK) {
         return status;

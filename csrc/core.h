@@ -140,6 +140,7 @@ typedef struct {
     bool lanes;   /* samples in the lanes, for layers of a few units; else a vector over units */
     bool dots;    /* else: the outputs are few, each z is a dot product, in lanes layout */
     bool single;  /* and where there is one, the products of the way back are by vectors too, its dZ in lanes layout */
+    bool few;     /* else: so few samples that weights had better stay with the core that has updated them */
     bool by_rows; /* else: losses of many outputs are taken where they are, row-major; else in lanes layout */
     size_t block; /* samples driven through all layers together; divides chunk */
     size_t chunk; /* samples whose gradients are one chain of sums; chunks are added in order */
@@ -172,7 +173,8 @@ typedef struct {
     mlp_right b;
     size_t m, n, k;
     bool accumulate;
-    bool by_depth;        /* threads share k rather than C: of B, each has written some rows last */
+    bool by_depth;        /* threads share k: of B, the weights, each keeps to some rows */
+    bool by_rows;         /* they share m: of C, their gradient, each keeps to the same rows */
     const mlp_adam *adam; /* C goes through Adam's step in place of being kept, k in one part; or NULL */
     const void *next;     /* where the rows after A's lie: they are fetched meanwhile; NULL: they need not be */
     /* Called with each part of C when it is complete, from any thread; NULL: nothing is to be done. */
@@ -231,7 +233,7 @@ typedef struct {
     void *columns;            /* dots: those of the last W, where there are several */
     void *row;                /* padded copy of the biases at hand, or of the weights of one unit */
     mlp_team team;
-    bool fused;    /* each thread has updated rows of the weights */
+    bool keeps;    /* each thread keeps to some rows of the weights */
     bool holds;    /* the rows of a batch that stays, with their targets and weights */
     void *sums;    /* lanes: a virtual vector for every parameter */
     void *partial; /* real [N]: the gradient of a later chunk of the batch */

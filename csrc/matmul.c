@@ -160,8 +160,7 @@ static void multiply_together(cut_product *c) {
     size_t n_tasks = c->panels;
     if (c->panels < 8 * n_threads) {
         size_t depth = shared_depth(c);
-        /* Weights and their means are updated by rows: of every other panel, a core would fetch what another writes. */
-        bool by_panels = c->panels % n_threads == 0 && p->n % width == 0 && p->adam == NULL;
+        bool by_panels = c->panels % n_threads == 0 && p->n % width == 0 && !p->by_rows;
         if (depth > 0) {
             task = run_part;
             c->depth = depth;

@@ -16,6 +16,9 @@ enum { CHUNK_ROWS = 1024 };
 /* So many outputs fill the vectors of a row, and putting their samples into lanes would be two transpositions. */
 enum { MANY_OUTPUTS = 16 };
 
+/* A step of more samples takes long enough for the cores to pass the weights around. */
+enum { FEW_SAMPLES = 128 };
+
 /* A region of less work is faster on one thread. */
 static const double shared_work = 1e6;
 
@@ -47,5 +50,6 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows) {
     plan.by_rows = !plan.lanes && net->loss_kind == OF_DIFFERENCE && mlp_outputs(net) >= MANY_OUTPUTS;
     size_t rows = mlp_whole_vectors(net, n_rows);
     plan.block = rows < plan.block ? rows : plan.block;
+    plan.few = !plan.lanes && n_rows <= FEW_SAMPLES;
     return plan;
 }

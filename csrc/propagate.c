@@ -123,7 +123,7 @@ static bool multiply_layer(mlp_pass *pass, size_t l, void *z, size_t activation)
                        .m = pass->n,
                        .n = layer->n_out,
                        .k = layer->n_in,
-                       .by_depth = pass->fused,
+                       .by_depth = pass->keeps,
                        .next = l == 1 ? pass->next : NULL,
                        .done = end_layer,
                        .context = &end},
