@@ -32,7 +32,8 @@ typedef struct {
     size_t n_threads;
     size_t panels; /* tasks that share a part of the rows */
     size_t rows;   /* of such a part */
-    size_t depth;  /* of a part */
+    size_t depth;  /* that is taken at a time */
+    size_t part;   /* of the depth, where threads share it */
     bool packs;    /* the right operand; else only where it could not be read to a whole vector */
     atomic_bool stop;
     part_done *parts;
@@ -115,40 +116,42 @@ static void run_task(void *context, size_t t, size_t thread) {
     }
 }
 
-/* Part t of the depth, for all of C. The parts before it have been begun by other threads, or done by this one. */
+/* Part t of the depth, for all of C. The parts before it are other threads' business, or done by this one. */
 static void run_part(void *context, size_t t, size_t thread) {
     cut_product *c = context;
     const mlp_product *p = c->p;
-    size_t width = p->kernels->panel, q = t * c->depth, k = p->k - q < c->depth ? p->k - q : c->depth, group = 0;
+    size_t width = p->kernels->panel, begin = t * c->part, end = p->k - begin < c->part ? p->k : begin + c->part;
+    size_t awaited = 0;
     for (size_t j = 0; j < p->n; j += width) {
-        size_t columns = p->n - j < width ? p->n - j : width, ld;
-        const void *right = right_operand(c, thread, j, columns, q, k, &ld);
-        for (size_t i = 0; i < p->m; i += PASSED_ROWS) {
-            size_t n = p->m - i < PASSED_ROWS ? p->m - i : PASSED_ROWS;
-            if (t > 0) {
-                mlp_await(&c->parts[t - 1].groups, ++group, &c->stop);
+        size_t columns = p->n - j < width ? p->n - j : width;
+        for (size_t q = begin; q < end; q += c->depth) {
+            size_t k = end - q < c->depth ? end - q : c->depth, ld;
+            const void *right = right_operand(c, thread, j, columns, q, k, &ld);
+            for (size_t i = 0; i < p->m; i += PASSED_ROWS) {
+                size_t n = p->m - i < PASSED_ROWS ? p->m - i : PASSED_ROWS;
+                if (t > 0 && q == begin) {
+                    mlp_await(&c->parts[t - 1].groups, ++awaited, &c->stop);
+                }
+                if (stopped(c)) {
+                    return;
+                }
+                multiply_group(c, i, n, j, columns, q, k, right, ld, NULL);
+                if (q + k == p->k && p->done != NULL) {
+                    p->done(p->context, i, n, j, columns);
+                }
+                if (q + k == end) {
+                    atomic_fetch_add_explicit(&c->parts[t].groups, 1, memory_order_release);
+                }
             }
-            if (stopped(c)) {
-                return;
-            }
-            multiply_group(c, i, n, j, columns, q, k, right, ld, NULL);
-            if (q + k == p->k && p->done != NULL) {
-                p->done(p->context, i, n, j, columns);
-            }
-            atomic_fetch_add_explicit(&c->parts[t].groups, 1, memory_order_release);
         }
     }
-    look_up(c, thread, p->m * p->n * k);
+    look_up(c, thread, p->m * p->n * (end - begin));
 }
 
-/* The depth of a part, where threads should share it; else 0: C must have groups enough to be passed on, and a part must be
- * packed at once. */
-static size_t shared_depth(const cut_product *c) {
-    const mlp_product *p = c->p;
-    size_t n_groups = c->panels * ((p->m + PASSED_ROWS - 1) / PASSED_ROWS);
-    size_t depth = (p->k + c->n_threads - 1) / c->n_threads;
-    bool shared = p->by_depth && c->n_threads <= MOST_PARTS && n_groups >= 2 * c->n_threads;
-    return shared && depth <= c->depth ? depth : 0;
+/* Whether threads should share the depth: C must have groups enough to be passed on. */
+static bool share_depth(const cut_product *c) {
+    size_t n_groups = c->panels * ((c->p->m + PASSED_ROWS - 1) / PASSED_ROWS);
+    return c->p->by_depth && c->n_threads <= MOST_PARTS && n_groups >= 2 * c->n_threads;
 }
 
 static void multiply_together(cut_product *c) {
@@ -159,13 +162,12 @@ static void multiply_together(cut_product *c) {
     c->panels = (p->n + width - 1) / width;
     size_t n_tasks = c->panels;
     if (c->panels < 8 * n_threads) {
-        size_t depth = shared_depth(c);
         bool by_panels = c->panels % n_threads == 0 && p->n % width == 0 && !p->by_rows;
-        if (depth > 0) {
+        if (share_depth(c)) {
             task = run_part;
-            c->depth = depth;
+            c->part = (p->k + n_threads - 1) / n_threads;
             c->parts = parts;
-            n_tasks = (p->k + depth - 1) / depth;
+            n_tasks = (p->k + c->part - 1) / c->part;
             for (size_t t = 0; t < n_tasks; t++) {
                 atomic_init(&parts[t].groups, 0);
             }
