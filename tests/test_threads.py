@@ -16,6 +16,7 @@ LARGE = [  # steps large enough to be shared: by chunks in both layouts, and wit
     ([3, 6, 2], 30000, 15000, "squared_error"),
     ([40, 64, 64, 1], 5000, 5000, "binary_cross_entropy"),
     ([300, 400, 10], 600, 200, "categorical_cross_entropy"),
+    ([2500, 70, 3], 125, 40, "categorical_cross_entropy"),  # by parts of the depth that are packed in several
 ]
 
 
