@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A region as one number, so that joining, leaving and closing are each one atomic step: which region it is, how many
@@ -250,4 +251,10 @@ void mlp_await(const atomic_size_t *value, size_t least, const atomic_bool *stop
          looks++) {
         look_again(looks);
     }
+}
+
+double mlp_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }

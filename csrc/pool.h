@@ -18,4 +18,7 @@ void mlp_parallel(mlp_pool *pool, size_t n_threads, size_t n_tasks, mlp_task tas
 /* Waits until the value is so large, or stop is set. Who waits must know that another thread is at it. */
 void mlp_await(const atomic_size_t *value, size_t least, const atomic_bool *stop);
 
+/* Since some moment. */
+double mlp_seconds(void);
+
 #endif

@@ -11,6 +11,16 @@ typedef struct {
     bool taken;
 } snapshot;
 
+/* Sharing a step pays while the other cores are free and near, which may change at any time. So, now and then, steps are
+ * made the other way for a moment, and the faster way is kept. The bits are the same. */
+static const double kept_seconds = 1.0, tried_seconds = 0.01;
+typedef struct {
+    size_t n_threads;            /* of the call; 0 where there is nothing to choose */
+    bool shares, tries;          /* the way that is kept; whether the other one is being tried */
+    double last, left;           /* when the last step ended; seconds until a trial begins or ends */
+    double steps[2], seconds[2]; /* kept, and tried */
+} pace;
+
 typedef struct {
     mlp_network *net;
     const mlp_fit_settings *settings;
@@ -20,12 +30,13 @@ typedef struct {
     void *settled[6];
     size_t batch; /* rows of a step */
     mlp_crew *crew, *validation_crew;
-    void *gradient;     /* real [N] */
-    int64_t *order;     /* [n] where epochs are shuffled */
-    bool online;        /* the steps are online.c's */
-    bool fused;         /* a weight goes through its update as soon as its gradient is known */
-    bool ordered;       /* it holds the order of an epoch of this call */
-    bool stays;         /* every step sees the same block of rows */
+    void *gradient; /* real [N] */
+    int64_t *order; /* [n] where epochs are shuffled */
+    bool online;    /* the steps are online.c's */
+    bool fused;     /* a weight goes through its update as soon as its gradient is known */
+    bool ordered;   /* it holds the order of an epoch of this call */
+    bool stays;     /* every step sees the same block of rows */
+    pace pace;
     mlp_search *search; /* lbfgs */
     snapshot epoch_start, best;
     double best_value;
@@ -144,6 +155,12 @@ static bool fuses(const training *t) {
            mlp_work(net, t->batch, true) <= longest_step;
 }
 
+/* A trial of longer steps would cost too much. */
+static bool is_paced(const training *t) {
+    const mlp_pass *pass = t->crew->members[0].pass;
+    return t->crew->n == 1 && pass->team.n_threads > 1 && mlp_work(t->net, t->batch, true) <= longest_step;
+}
+
 static bool prepare(training *t) {
     mlp_network *net = t->net;
     size_t n = t->data.x.n_rows, batch = t->settings->batch_size;
@@ -171,6 +188,9 @@ static bool prepare(training *t) {
         }
     }
     t->fused = fuses(t);
+    if (is_paced(t)) {
+        t->pace = (pace){.n_threads = t->call->n_threads, .shares = true, .left = kept_seconds / 10};
+    }
     t->online = mlp_is_online(net, &t->data, t->settings, t->batch);
     const mlp_stopping *stopping = &t->settings->stopping;
     return stopping->patience == 0 || !stopping->restore_best || make_snapshot(&t->best, net, &(mlp_spare){0});
@@ -250,6 +270,27 @@ static double multiplier_at(const training *t, double hooked, double part, doubl
     return mlp_multiplier(schedule, (double)t->net->progress.epoch + part, step);
 }
 
+/* After a step: how the next one is made. */
+static void keep_pace(training *t) {
+    pace *p = &t->pace;
+    double now = mlp_seconds(), took = now - p->last;
+    p->last = now;
+    p->left -= took;
+    p->steps[p->tries] += 1;
+    p->seconds[p->tries] += took;
+    if (p->left > 0) {
+        return;
+    }
+    if (p->tries) {
+        bool faster = p->seconds[true] * p->steps[false] < p->seconds[false] * p->steps[true];
+        *p = (pace){.n_threads = p->n_threads, .shares = p->shares != faster, .last = now, .left = kept_seconds};
+    } else {
+        p->tries = true;
+        p->left = tried_seconds;
+    }
+    t->call->n_threads = p->shares != p->tries ? p->n_threads : 1;
+}
+
 /* The same where every sample is a step of plain gradient descent. */
 static mlp_status run_samples(training *t, double hooked, epoch_report *report) {
     mlp_network *net = t->net;
@@ -270,6 +311,8 @@ static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
     mlp_network *net = t->net;
     size_t n = t->data.x.n_rows, n_steps = (n + t->batch - 1) / t->batch;
     double loss = 0, weight = 0, penalties = 0, fraction = 1.0 / (double)n_steps;
+    bool paced = t->pace.n_threads > 0;
+    t->pace.last = paced ? mlp_seconds() : 0;
     for (size_t s = 0; s < n_steps; s++) {
         size_t first = s * t->batch, rows = n - first < t->batch ? n - first : t->batch;
         mlp_sums sums;
@@ -304,6 +347,9 @@ static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
         net->progress.optimizer_step++;
         if (mlp_pause(t->call, 10.0 * (double)net->n_parameters)) {
             return MLP_INTERRUPTED;
+        }
+        if (paced && rows == t->batch) {
+            keep_pace(t);
         }
     }
     report->loss = net->sum ? loss + penalties * fraction : loss / weight;
