@@ -121,6 +121,7 @@ static bool layer_input_gradient(mlp_pass *pass, size_t l, const void *dz, void 
         input_gradient_of_one(pass, dz, w, &end, through);
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * pass->n));
     }
+    bool of_relu = through && net->layers[l - 1].activation == MLP_ACT_relu && pass->mask[l - 1] == NULL;
     return mlp_multiply(&(mlp_product){.kernels = net->kernels,
                                        .c = da,
                                        .ldc = pass->net->layers[l - 1].ld,
@@ -130,7 +131,9 @@ static bool layer_input_gradient(mlp_pass *pass, size_t l, const void *dz, void 
                                        .m = pass->n,
                                        .n = layer->n_in,
                                        .k = layer->n_out,
-                                       .done = through ? through_activation : NULL,
+                                       .ending = of_relu ? MLP_RELU_SLOPE : MLP_AS_IT_IS,
+                                       .operand = of_relu ? pass->a[l - 1] : NULL,
+                                       .done = through && !of_relu ? through_activation : NULL,
                                        .context = &end},
                         &pass->team);
 }

@@ -176,7 +176,9 @@ typedef struct {
     bool by_depth;        /* threads share k: of B, the weights, each keeps to some rows */
     bool by_rows;         /* they share m: of C, their gradient, each keeps to the same rows */
     const mlp_adam *adam; /* C goes through Adam's step in place of being kept, k in one part; or NULL */
-    const void *next;     /* where the rows after A's lie: they are fetched meanwhile; NULL: they need not be */
+    mlp_ending ending;    /* what becomes of C, if anything, and by what */
+    const void *operand;
+    const void *next; /* where the rows after A's lie: they are fetched meanwhile; NULL: they need not be */
     /* Called with each part of C when it is complete, from any thread; NULL: nothing is to be done. */
     void (*done)(void *context, size_t row, size_t n_rows, size_t column, size_t n_columns);
     void *context;

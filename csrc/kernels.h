@@ -51,6 +51,26 @@ typedef struct {
     const mlp_update *update;
 } mlp_adam;
 
+/* What becomes of a product's elements as they are complete. */
+typedef enum {
+    MLP_AS_IT_IS,
+    MLP_BIAS,      /* + the operand (n,) */
+    MLP_BIAS_RELU, /* relu of that */
+    MLP_RELU_SLOPE /* times the slope of relu where its output is the operand's, which lies like C */
+} mlp_ending;
+
+/* C (m, n) +=/= A (m, k) B (k, n), n at most a panel's width; A's elements lie at a[i*a_row + p*a_k], B's rows at b +
+ * p*ldb, whole vectors readable. C is written exactly n wide; with an ending n is whole vectors. */
+typedef struct {
+    void *c;
+    const void *a, *b;
+    size_t ldc, a_row, a_k, ldb, m, n, k;
+    bool accumulate;
+    mlp_ending ending;
+    const void *operand; /* of the ending */
+    const void *ahead;   /* A's next rows, which are fetched meanwhile where they lie without gaps; or NULL */
+} mlp_panel_product;
+
 /* One block of targets for a loss: K outputs by `n` samples, lanes layout. */
 typedef struct {
     size_t n_outputs, n, stride;
@@ -94,20 +114,18 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    size_t item;  /* sizeof(real) */
-    size_t lanes; /* elements of a vector */
-    size_t edge;  /* and of the shortest one that a product writes */
-    size_t panel; /* columns of B that a product takes at a time; like the two above a power of 2 */
-    size_t depth; /* rows of such a panel within MLP_PANEL_BYTES */
+    size_t item;         /* sizeof(real) */
+    size_t lanes;        /* elements of a vector */
+    size_t edge;         /* and of the shortest one that a product writes */
+    size_t panel;        /* columns of B that a product takes at a time; like the two above a power of 2 */
+    size_t depth;        /* rows of such a panel within MLP_PANEL_BYTES */
+    size_t depth_across; /* and those to take where A's elements lie apart, each in a line of the cache by itself */
 
-    /* ---- Products. C (m, n), n <= panel, +=/= A (m, k) B (k, n); A's elements lie at a[i*a_row + p*a_k], B's rows at
-     * b + p*ldb, whole vectors readable. C is written exactly n wide. ahead: A's next rows, which are fetched meanwhile
-     * where they lie without gaps; or NULL. */
-    void (*product)(void *c, size_t ldc, const void *a, size_t a_row, size_t a_k, const void *b, size_t ldb, size_t m,
-                    size_t n, size_t k, bool accumulate, const void *ahead);
-    /* The same product, whose elements go through update_adam and are not kept; or NULL: do one after the other. */
-    void (*product_adam)(const mlp_adam *to, const void *a, size_t a_row, size_t a_k, const void *b, size_t ldb,
-                         size_t m, size_t n, size_t k);
+    /* ---- Products. */
+    void (*product)(const mlp_panel_product *p);
+    /* The same, whose elements go through update_adam and are not kept: C, accumulate, ending and ahead are not looked at.
+     * Or NULL: do one after the other. */
+    void (*product_adam)(const mlp_panel_product *p, const mlp_adam *to);
     /* panel (k, panel), zeros past n up to a whole vector, from b (k, n); or from the rows of b (n, k). */
     void (*pack)(void *panel, const void *b, size_t ldb, size_t k, size_t n);
     void (*pack_transposed)(void *panel, const void *b, size_t ldb, size_t k, size_t n);

@@ -4,8 +4,8 @@
 
 #include <stdatomic.h>
 
-/* Rows of a matrix further apart than this are packed: a panel's lines would compete for a few sets of the L1 cache. */
-enum { FAR_APART_BYTES = 2048 };
+/* Rows of a matrix that lie so many rows of a panel apart are packed: they would compete for an eighth of the L1 cache. */
+enum { FAR_APART = 8 };
 
 /* Rows that are whole vectors of 64 bytes are read without crossing a line of the cache. Shorter vectors are loaded more
  * often beside each multiplication: so many rows are worth a copy that crosses none. */
@@ -62,18 +62,32 @@ static void multiply_group(const cut_product *c, size_t i, size_t n, size_t j, s
     const mlp_product *p = c->p;
     const mlp_kernels *kernels = p->kernels;
     size_t item = kernels->item, at = i * p->ldc + j;
-    const void *left = (const char *)p->a.data + (i * p->a.row + q * p->a.step) * item;
+    mlp_panel_product part = {.a = (const char *)p->a.data + (i * p->a.row + q * p->a.step) * item,
+                              .b = right,
+                              .a_row = p->a.row,
+                              .a_k = p->a.step,
+                              .ldb = ld,
+                              .m = n,
+                              .n = columns,
+                              .k = k};
     if (p->adam != NULL) {
         mlp_adam to = *p->adam;
         to.p = (char *)to.p + at * item;
         to.m = (char *)to.m + at * item;
         to.v = (char *)to.v + at * item;
-        kernels->product_adam(&to, left, p->a.row, p->a.step, right, ld, n, columns, k);
+        kernels->product_adam(&part, &to);
         return;
     }
-    size_t written = p->padded ? (columns + kernels->edge - 1) & ~(kernels->edge - 1) : columns;
-    kernels->product((char *)p->c + at * item, p->ldc, left, p->a.row, p->a.step, right, ld, n, written, k,
-                     p->accumulate || q > 0, ahead);
+    part.c = (char *)p->c + at * item;
+    part.ldc = p->ldc;
+    part.n = p->padded ? (columns + kernels->edge - 1) & ~(kernels->edge - 1) : columns;
+    part.accumulate = p->accumulate || q > 0;
+    part.ahead = ahead;
+    if (p->operand != NULL && q + k == p->k) {
+        part.ending = p->ending;
+        part.operand = (const char *)p->operand + (p->ending == MLP_RELU_SLOPE ? at : j) * item;
+    }
+    kernels->product(&part);
 }
 
 static bool stopped(cut_product *c) { return atomic_load_explicit(&c->stop, memory_order_relaxed); }
@@ -185,13 +199,13 @@ bool mlp_multiply(const mlp_product *p, mlp_team *team) {
     size_t n_threads = team->n_threads > 1 ? mlp_threads_for(team->call, work) : 1;
     size_t part = n_threads > 1 ? p->m / n_threads : p->m;
     size_t apart = p->b.ld * kernels->item, vector = kernels->lanes * kernels->item;
-    bool far_apart = apart >= FAR_APART_BYTES && part >= MLP_FEW_ROWS;
+    bool far_apart = apart >= FAR_APART * kernels->panel * kernels->item && part >= MLP_FEW_ROWS;
     bool crossing = vector < MLP_VECTOR_BYTES && apart % vector != 0 && part >= ROWS_WORTH_ALIGNING;
     cut_product c = {.p = p,
                      .team = team,
                      .n_threads = n_threads,
                      .rows = p->m,
-                     .depth = kernels->depth,
+                     .depth = p->a.step > 1 ? kernels->depth_across : kernels->depth,
                      .packs = p->b.transposed || far_apart || crossing};
     if (n_threads > 1) {
         multiply_together(&c);

@@ -113,6 +113,10 @@ static bool multiply_layer(mlp_pass *pass, size_t l, void *z, size_t activation)
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->n));
     }
     layer_end end = {.pass = pass, .layer = l, .activation = activation, .z = z, .bias = padded_biases(pass, l)};
+    mlp_ending ending = end.bias == NULL                 ? MLP_AS_IT_IS
+                        : activation == MLP_ACT_identity ? MLP_BIAS
+                        : activation == MLP_ACT_relu     ? MLP_BIAS_RELU
+                                                         : MLP_AS_IT_IS;
     return mlp_multiply(
         &(mlp_product){.kernels = net->kernels,
                        .c = z,
@@ -125,7 +129,9 @@ static bool multiply_layer(mlp_pass *pass, size_t l, void *z, size_t activation)
                        .k = layer->n_in,
                        .by_depth = pass->keeps,
                        .next = l == 1 ? pass->next : NULL,
-                       .done = end_layer,
+                       .ending = ending,
+                       .operand = end.bias,
+                       .done = ending == MLP_AS_IT_IS ? end_layer : NULL,
                        .context = &end},
         &pass->team);
 }

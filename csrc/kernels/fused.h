@@ -56,9 +56,11 @@ static void advance(waiting_tile *w, size_t rows) {
 }
 
 /* A whole tile into w->gradient, once what lay there has been through its step. */
-ALWAYS_INLINE void fused_tile(waiting_tile *w, const adam_factors *f, const real *a, size_t a_row, size_t a_k,
-                              const real *b, size_t ldb, size_t last, size_t k, const int rows, const int vectors,
-                              const int half) {
+ALWAYS_INLINE void fused_tile(waiting_tile *w, const adam_factors *f, const mlp_panel_product *product_of_rows,
+                              size_t last, const int rows, const int vectors, const int half) {
+    const size_t a_row = product_of_rows->a_row, a_k = product_of_rows->a_k, ldb = product_of_rows->ldb;
+    const size_t k = product_of_rows->k;
+    const real *a = product_of_rows->a, *b = product_of_rows->b;
     tile_sums sum;
     load_tile(&sum, NULL, 0, 0, false, rows, vectors, half);
     const int pieces = vectors + half;
@@ -79,11 +81,12 @@ ALWAYS_INLINE void fused_tile(waiting_tile *w, const adam_factors *f, const real
     store_tile(&sum, w->gradient, PANEL, half ? HALF_LANES : LANES, rows, vectors, half);
 }
 
-ALWAYS_INLINE void fused_rows(const mlp_adam *to, const real *a, size_t a_row, size_t a_k, const real *b, size_t ldb,
-                              size_t m, size_t n, size_t k, const int vectors, const int half) {
+ALWAYS_INLINE void fused_rows(const mlp_panel_product *product_of_rows, const mlp_adam *to, const int vectors,
+                              const int half) {
+    mlp_panel_product p = *product_of_rows;
     const int pieces = vectors + half, height = FUSED_HEIGHT(pieces);
     adam_factors f = factors_of(to->update);
-    size_t last = n - (size_t)(pieces - 1) * LANES;
+    size_t last = p.n - (size_t)(pieces - 1) * LANES;
     waiting_tile w;
     w.p = to->p;
     w.m = to->m;
@@ -91,28 +94,42 @@ ALWAYS_INLINE void fused_rows(const mlp_adam *to, const real *a, size_t a_row, s
     w.ld = to->ld;
     w.rows = 0;
     bool penalized = to->update->l2 != 0 || to->update->decay != 1;
-    for (; m >= (size_t)height; m -= (size_t)height) {
-        fused_tile(&w, &f, a, a_row, a_k, b, ldb, last, k, height, vectors, half);
+    for (; p.m >= (size_t)height; p.m -= (size_t)height) {
+        fused_tile(&w, &f, &p, last, height, vectors, half);
         advance(&w, (size_t)height);
         if (penalized) {
-            penalize(&w, to->update, n);
+            penalize(&w, to->update, p.n);
         }
-        a += (size_t)height * a_row;
+        p.a = (const real *)p.a + (size_t)height * p.a_row;
     }
     step_rows(&w, &f, 0, pieces, last);
-    if (m > 0) {
-        advance(&w, m);
-        product(w.gradient, PANEL, a, a_row, a_k, b, ldb, m, n, k, false, NULL);
+    if (p.m > 0) {
+        advance(&w, p.m);
+        p.c = w.gradient;
+        p.ldc = PANEL;
+        product(&p);
         if (penalized) {
-            penalize(&w, to->update, n);
+            penalize(&w, to->update, p.n);
         }
         step_rows(&w, &f, 0, pieces, last);
     }
 }
 
-static void product_adam(const mlp_adam *to, const void *a, size_t a_row, size_t a_k, const void *b, size_t ldb,
-                         size_t m, size_t n, size_t k) {
-    FOR_WIDTH(n, fused_rows, to, a, a_row, a_k, b, ldb, m, n, k);
+#define WIDTH(vectors, half)                                                                          \
+    static NOT_INLINE void fused_##vectors##_##half(const mlp_panel_product *p, const mlp_adam *to) { \
+        fused_rows(p, to, vectors, half);                                                             \
+    }
+WIDTHS(WIDTH)
+#undef WIDTH
+
+static void product_adam(const mlp_panel_product *p, const mlp_adam *to) {
+    switch (width_of(p->n)) {
+#define WIDTH(vectors, half) \
+    case 2 * vectors + half: fused_##vectors##_##half(p, to); break;
+        WIDTHS(WIDTH)
+#undef WIDTH
+    default: break;
+    }
 }
 
 #endif

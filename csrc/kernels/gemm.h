@@ -5,6 +5,7 @@
  * is used, so that the loops over it unroll and its accumulators are registers. */
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define NOT_INLINE __attribute__((noinline))
 
 /* Hides from the compiler how a pointer moves through a loop. GCC else compiles a loop twice, for columns of A that are
  * contiguous and for others, and loads each element of the others once a vector: 8 % of a gradient's product. */
@@ -19,6 +20,7 @@
 typedef vec half_vec;
 #define h_zero v_zero
 #define h_low(v) (v)
+#define h_wide(v) (v)
 #define h_set1 v_set1
 #define h_load v_load
 #define h_load_n v_load_n
@@ -45,7 +47,7 @@ ALWAYS_INLINE void multiply_step(tile_sums *sum, const real *a, size_t a_row, co
         right[j] = v_load(b + (size_t)j * LANES);
 #pragma GCC unroll 16
         for (int i = 0; i < rows && rows <= vectors; i++) {
-            sum->whole[i][j] = v_fma(left[i], right[j], sum->whole[i][j]);
+            sum->whole[i][j] = v_accumulate(sum->whole[i][j], left[i], right[j]);
         }
     }
 #pragma GCC unroll 16
@@ -55,7 +57,7 @@ ALWAYS_INLINE void multiply_step(tile_sums *sum, const real *a, size_t a_row, co
         }
 #pragma GCC unroll 16
         for (int j = 0; j < vectors && rows > vectors; j++) {
-            sum->whole[i][j] = v_fma(left[i], right[j], sum->whole[i][j]);
+            sum->whole[i][j] = v_accumulate(sum->whole[i][j], left[i], right[j]);
         }
         if (half) { /* by itself it takes half a load */
             sum->half[i] = h_fma(vectors > 0 ? h_low(left[i]) : h_set1(a[(size_t)i * a_row]), edge, sum->half[i]);
@@ -95,23 +97,76 @@ ALWAYS_INLINE void store_tile(const tile_sums *sum, real *c, size_t ldc, size_t 
     }
 }
 
-/* Beside each step 16 elements from `ahead` on are fetched into L2; where that is NULL, always the same ones of A. */
-ALWAYS_INLINE void product_tile(real *c, size_t ldc, const real *a, size_t a_row, size_t a_k, const real *b, size_t ldb,
-                                size_t last, size_t k, bool accumulate, const real *ahead, const int rows,
-                                const int vectors, const int half) {
-    tile_sums sum;
-    load_tile(&sum, c, ldc, last, accumulate, rows, vectors, half);
-    size_t stride = ahead == NULL ? 0 : 16;
-    const real *fetched = ahead == NULL ? a : ahead;
-    for (size_t p = 0; p < k; p++, a += a_k, b += ldb, fetched += stride) {
-        multiply_step(&sum, a, a_row, b, rows, vectors, half);
-        UNKNOWN_STRIDE(a);
-        __builtin_prefetch(fetched, 0, 2);
-        if (REAL_IS_DOUBLE) {
-            __builtin_prefetch(fetched + 8, 0, 2);
+/* What becomes of one vector of a tile: its sum plus a bias where that is more than `least`, as relu has it. */
+ALWAYS_INLINE vec biased(vec sum, vec bias, vec least) { return v_max(least, v_add(sum, bias)); }
+
+ALWAYS_INLINE void add_biases(tile_sums *sum, const real *biases, bool relu, const int rows, const int vectors,
+                              const int half) {
+    vec least = v_set1(relu ? 0 : (real)-INFINITY);
+#pragma GCC unroll 16
+    for (int j = 0; j < vectors + half; j++) {
+        vec bias = v_load(biases + j * LANES);
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) {
+            if (j < vectors) {
+                sum->whole[i][j] = biased(sum->whole[i][j], bias, least);
+            } else {
+                sum->half[i] = h_low(biased(h_wide(sum->half[i]), bias, least));
+            }
         }
     }
-    store_tile(&sum, c, ldc, last, rows, vectors, half);
+}
+
+/* Times the slope of relu where its output is a (rows, ld). */
+ALWAYS_INLINE void multiply_slopes(tile_sums *sum, const real *a, size_t ld, const int rows, const int vectors,
+                                   const int half) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++, a += ld) {
+#pragma GCC unroll 16
+        for (int j = 0; j < vectors; j++) {
+            sum->whole[i][j] = v_mul(sum->whole[i][j], d_relu(v_load(a + j * LANES)));
+        }
+        if (half) {
+            sum->half[i] = h_low(v_mul(h_wide(sum->half[i]), d_relu(v_load(a + vectors * LANES))));
+        }
+    }
+}
+
+/* C's rows from row i on. Beside each step a line of the cache from `ahead` on, unless that is NULL, is fetched into L2. */
+ALWAYS_INLINE void product_tile(const mlp_panel_product *p, size_t i, size_t last, const int rows, const int vectors,
+                                const int half) {
+    enum { LINE = MLP_VECTOR_BYTES / sizeof(real) };
+    const size_t a_row = p->a_row, a_k = p->a_k, ldb = p->ldb;
+    const real *a = (const real *)p->a + i * a_row, *b = p->b, *ahead = p->ahead;
+    real *c = (real *)p->c + i * p->ldc;
+    ahead = ahead == NULL ? NULL : ahead + i * a_row;
+    tile_sums sum;
+    load_tile(&sum, c, p->ldc, last, p->accumulate, rows, vectors, half);
+    const size_t steps = vectors > 2 ? TILE_STEPS : 1; /* narrow tiles are for edges, and need not take as much code */
+    size_t k = p->k;
+    for (; k >= steps; k -= steps) {
+#pragma GCC unroll 8
+        for (size_t s = 0; s < steps; s++, a += a_k, b += ldb) {
+            multiply_step(&sum, a, a_row, b, rows, vectors, half);
+            UNKNOWN_STRIDE(a);
+        }
+        if (ahead != NULL) {
+#pragma GCC unroll 8
+            for (size_t s = 0; s < steps; s++, ahead += LINE) {
+                __builtin_prefetch(ahead, 0, 2);
+            }
+        }
+    }
+    for (; steps > 1 && k > 0; k--, a += a_k, b += ldb) {
+        multiply_step(&sum, a, a_row, b, rows, vectors, half);
+        UNKNOWN_STRIDE(a);
+    }
+    if (p->ending == MLP_RELU_SLOPE) {
+        multiply_slopes(&sum, (const real *)p->operand + i * p->ldc, p->ldc, rows, vectors, half);
+    } else if (p->ending != MLP_AS_IT_IS) {
+        add_biases(&sum, p->operand, p->ending == MLP_BIAS_RELU, rows, vectors, half);
+    }
+    store_tile(&sum, c, p->ldc, last, rows, vectors, half);
 }
 
 /* Rows of a tile that is `vectors` wide: narrower ones are higher, so that as many chains are under way. */
@@ -123,19 +178,21 @@ static inline size_t tile_rows(size_t left, size_t most) {
     return left >= 2 * most ? most : heights[left > most ? (left + 1) / 2 : left];
 }
 
-/* The rows of one panel. */
-ALWAYS_INLINE void product_rows(real *c, size_t ldc, const real *a, size_t a_row, size_t a_k, const real *b, size_t ldb,
-                                size_t m, size_t n, size_t k, bool accumulate, const real *ahead, const int vectors,
-                                const int half) {
-    const size_t most = TILE_HEIGHT((size_t)(vectors + half)), last = n - (size_t)(vectors + half - 1) * LANES;
-    for (size_t rows; m > 0; m -= rows) {
-        rows = tile_rows(m, most);
+/* All rows, in columns of so many vectors. */
+ALWAYS_INLINE void product_rows(const mlp_panel_product *p, const int vectors, const int half) {
+    const size_t most = TILE_HEIGHT((size_t)(vectors + half)), last = p->n - (size_t)(vectors + half - 1) * LANES;
+    for (size_t i = 0, rows; i < p->m; i += rows) {
+        rows = tile_rows(p->m - i, most);
+        if (rows == most) {
+            product_tile(p, i, last, TILE_HEIGHT(vectors + half), vectors, half);
+            continue;
+        }
         switch (rows) {
-#define HEIGHT(r)                                                                                      \
-    case r:                                                                                            \
-        if (r <= TILE_HEIGHT(vectors + half)) {                                                        \
-            product_tile(c, ldc, a, a_row, a_k, b, ldb, last, k, accumulate, ahead, r, vectors, half); \
-        }                                                                                              \
+#define HEIGHT(r)                                       \
+    case r:                                             \
+        if (r < TILE_HEIGHT(vectors + half)) {          \
+            product_tile(p, i, last, r, vectors, half); \
+        }                                               \
         break;
             HEIGHT(1)
             HEIGHT(2)
@@ -145,45 +202,37 @@ ALWAYS_INLINE void product_rows(real *c, size_t ldc, const real *a, size_t a_row
             HEIGHT(6)
             HEIGHT(8)
             HEIGHT(10)
-            HEIGHT(12)
 #undef HEIGHT
         default: break;
         }
-        c += rows * ldc;
-        a += rows * a_row;
-        ahead = ahead == NULL ? NULL : ahead + rows * a_row;
     }
 }
 
-/* f(arguments, whole vectors, half vectors) for n columns. */
-#define WHOLE_WIDTH(f, vectors, ...) \
-    case 2 * (vectors): f(__VA_ARGS__, vectors, 0); break;
+/* f_VECTORS_HALF(argument) for n columns: a function for each width, so that a compiler looks at one at a time. */
 #if HAS_HALF
-#define HALF_WIDTH(f, vectors, ...) \
-    case 2 * (vectors) + 1: f(__VA_ARGS__, vectors, 1); break;
+#define WIDTHS(X) X(0, 1) X(1, 0) X(1, 1) X(2, 0) X(2, 1) X(3, 0) X(3, 1) X(4, 0)
 #else
-#define HALF_WIDTH(f, vectors, ...)
+#define WIDTHS(X) X(1, 0) X(2, 0) X(3, 0) X(4, 0)
 #endif
-#define FOR_WIDTH(n, f, ...)                                         \
-    do {                                                             \
-        size_t rest = (n) % LANES;                                   \
-        bool half = HAS_HALF && rest > 0 && rest <= HALF_LANES;      \
-        switch (2 * ((n) / LANES) + (half ? 1 : rest > 0 ? 2 : 0)) { \
-            HALF_WIDTH(f, 0, __VA_ARGS__)                            \
-            WHOLE_WIDTH(f, 1, __VA_ARGS__)                           \
-            HALF_WIDTH(f, 1, __VA_ARGS__)                            \
-            WHOLE_WIDTH(f, 2, __VA_ARGS__)                           \
-            HALF_WIDTH(f, 2, __VA_ARGS__)                            \
-            WHOLE_WIDTH(f, 3, __VA_ARGS__)                           \
-            HALF_WIDTH(f, 3, __VA_ARGS__)                            \
-            WHOLE_WIDTH(f, 4, __VA_ARGS__)                           \
-        default: break;                                              \
-        }                                                            \
-    } while (0)
+static inline size_t width_of(size_t n) { /* twice its vectors, a half one counted once */
+    size_t rest = n % LANES;
+    bool half = HAS_HALF && rest > 0 && rest <= HALF_LANES;
+    return 2 * (n / LANES) + (half ? 1 : rest > 0 ? 2 : 0);
+}
 
-static void product(void *c, size_t ldc, const void *a, size_t a_row, size_t a_k, const void *b, size_t ldb, size_t m,
-                    size_t n, size_t k, bool accumulate, const void *ahead) {
-    FOR_WIDTH(n, product_rows, c, ldc, a, a_row, a_k, b, ldb, m, n, k, accumulate, ahead);
+#define WIDTH(vectors, half) \
+    static NOT_INLINE void product_##vectors##_##half(const mlp_panel_product *p) { product_rows(p, vectors, half); }
+WIDTHS(WIDTH)
+#undef WIDTH
+
+static void product(const mlp_panel_product *p) {
+    switch (width_of(p->n)) {
+#define WIDTH(vectors, half) \
+    case 2 * vectors + half: product_##vectors##_##half(p); break;
+        WIDTHS(WIDTH)
+#undef WIDTH
+    default: break;
+    }
 }
 
 static void pack(void *to, const void *from, size_t ldb, size_t k, size_t n) {

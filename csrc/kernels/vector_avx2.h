@@ -13,6 +13,7 @@ typedef double real;
 typedef __m256d vec;
 #define LANES 4
 #define V(operation) _mm256_##operation##_pd
+#define SUFFIX "pd"
 #define VI(operation) _mm256_##operation##_epi64
 #define V_BITS _mm256_castpd_si256
 #define V_FROM_BITS _mm256_castsi256_pd
@@ -29,6 +30,7 @@ typedef float real;
 typedef __m256 vec;
 #define LANES 8
 #define V(operation) _mm256_##operation##_ps
+#define SUFFIX "ps"
 #define VI(operation) _mm256_##operation##_epi32
 #define V_BITS _mm256_castps_si256
 #define V_FROM_BITS _mm256_castsi256_ps
@@ -46,6 +48,7 @@ typedef vec mask; /* all bits of a lane set, or none */
 
 #define TILE_ROWS 3
 #define TILE_VECTORS 4
+#define TILE_STEPS 4
 #define TILE_FILLS_REGISTERS
 
 static inline vec v_load(const real *p) { return V(loadu)(p); }
@@ -100,6 +103,12 @@ static inline vec v_mul(vec a, vec b) { return V(mul)(a, b); }
 static inline vec v_div(vec a, vec b) { return V(div)(a, b); }
 static inline vec v_sqrt(vec a) { return V(sqrt)(a); }
 static inline vec v_fma(vec a, vec b, vec c) { return V(fmadd)(a, b, c); }
+/* An instruction that adds to a register: with all of them in use, GCC's choice among the forms of v_fma moves sums from
+ * one to another. */
+static inline vec v_accumulate(vec sum, vec a, vec b) {
+    __asm__("vfmadd231" SUFFIX " %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
+    return sum;
+}
 static inline vec v_nfma(vec a, vec b, vec c) { return V(fnmadd)(a, b, c); }
 static inline vec v_neg(vec a) { return V(xor)(a, V(set1)((real)-0.0)); }
 static inline vec v_abs(vec a) { return V(andnot)(V(set1)((real)-0.0), a); }

@@ -28,6 +28,7 @@ typedef __mmask16 mask;
 
 #define TILE_ROWS 6
 #define TILE_VECTORS 4
+#define TILE_STEPS 1
 #define ALL_LANES ((mask)((1u << LANES) - 1))
 
 static inline vec v_load(const real *p) { return V(loadu)(p); }
@@ -54,10 +55,12 @@ static inline void v_store_n(real *p, vec v, size_t n) {
 typedef __m256d half_vec;
 #define H(operation) _mm256_##operation##_pd
 static inline half_vec h_low(vec v) { return _mm512_castpd512_pd256(v); }
+static inline vec h_wide(half_vec v) { return _mm512_zextpd256_pd512(v); }
 #else
 typedef __m256 half_vec;
 #define H(operation) _mm256_##operation##_ps
 static inline half_vec h_low(vec v) { return _mm512_castps512_ps256(v); }
+static inline vec h_wide(half_vec v) { return _mm512_zextps256_ps512(v); }
 #endif
 static inline half_vec h_zero(void) { return H(setzero)(); }
 static inline half_vec h_set1(real x) { return H(set1)(x); }
@@ -90,6 +93,7 @@ static inline vec v_mul(vec a, vec b) { return V(mul)(a, b); }
 static inline vec v_div(vec a, vec b) { return V(div)(a, b); }
 static inline vec v_sqrt(vec a) { return V(sqrt)(a); }
 static inline vec v_fma(vec a, vec b, vec c) { return V(fmadd)(a, b, c); }
+static inline vec v_accumulate(vec sum, vec a, vec b) { return v_fma(a, b, sum); }
 static inline vec v_nfma(vec a, vec b, vec c) { return V(fnmadd)(a, b, c); }
 static inline vec v_neg(vec a) { return V(xor)(a, V(set1)((real)-0.0)); }
 static inline vec v_abs(vec a) { return V(andnot)(V(set1)((real)-0.0), a); }

@@ -39,6 +39,7 @@ typedef bool mask;
 #define LANES 1
 #define TILE_ROWS 4 /* the register tile of the matrix kernel: rows, and vectors in a row */
 #define TILE_VECTORS 4
+#define TILE_STEPS 1
 #define TILE_FILLS_REGISTERS /* nothing else should be done beside it */
 
 #define SIGN_BIT ((real_bits)1 << (8 * sizeof(real) - 1))
@@ -81,6 +82,7 @@ static inline vec v_sub(vec a, vec b) { return a - b; }
 static inline vec v_mul(vec a, vec b) { return a * b; }
 static inline vec v_div(vec a, vec b) { return a / b; }
 static inline vec v_fma(vec a, vec b, vec c) { return a * b + c; }
+static inline vec v_accumulate(vec sum, vec a, vec b) { return v_fma(a, b, sum); }
 static inline vec v_nfma(vec a, vec b, vec c) { return c - a * b; }
 static inline vec v_neg(vec a) { return -a; }
 static inline vec v_abs(vec a) { return v_from_bits(v_bits(a) & ~SIGN_BIT); }

@@ -52,6 +52,7 @@ typedef int32x4_t real_bits;
 
 #define TILE_ROWS 6
 #define TILE_VECTORS 4
+#define TILE_STEPS 1
 
 static inline vec v_load(const real *p) { return V(ld1q)(p); }
 static inline void v_store(real *p, vec v) { V(st1q)(p, v); }
@@ -106,6 +107,7 @@ static inline vec v_mul(vec a, vec b) { return V(mulq)(a, b); }
 static inline vec v_div(vec a, vec b) { return V(divq)(a, b); }
 static inline vec v_sqrt(vec a) { return V(sqrtq)(a); }
 static inline vec v_fma(vec a, vec b, vec c) { return V(fmaq)(c, a, b); }
+static inline vec v_accumulate(vec sum, vec a, vec b) { return v_fma(a, b, sum); }
 static inline vec v_nfma(vec a, vec b, vec c) { return V(fmsq)(c, a, b); }
 static inline vec v_neg(vec a) { return V(negq)(a); }
 static inline vec v_abs(vec a) { return V(absq)(a); }
