@@ -111,9 +111,14 @@ static bool layer_input_gradient(mlp_pass *pass, size_t l, const void *dz, void 
     const void *w = mlp_at(net, pass->parameters, layer->weights);
     backward_end end = {.pass = pass, .layer = l - 1, .da = da};
     if (pass->plan.lanes) {
-        net->kernels->lanes_backward(da, dz, w, layer->n_in, layer->n_out, pass->stride);
-        if (through) {
-            through_activation(&end, 0, layer->n_in, 0, pass->stride);
+        if (through && layer->n_out == 1 && pass->mask[l - 1] == NULL) { /* dA by rows: each w times dz */
+            net->kernels->backward[net->layers[l - 1].activation](da, slope_of(pass, l - 1), w, dz, layer->n_in,
+                                                                  pass->stride, pass->stride);
+        } else {
+            net->kernels->lanes_backward(da, dz, w, layer->n_in, layer->n_out, pass->stride);
+            if (through) {
+                through_activation(&end, 0, layer->n_in, 0, pass->stride);
+            }
         }
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
     }
@@ -284,33 +289,6 @@ static mlp_status sum_weights(mlp_pass *pass, const mlp_batch *batch, double *su
     return MLP_OK;
 }
 
-/* Sums in eight lanes, element i in lane i mod 8, then by one tree. */
-static double add_lanes(const double *lanes) {
-    return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
-}
-
-static double sum_in_lanes(const double *x, size_t n) {
-    double lanes[8] = {0};
-    size_t whole = n - n % 8;
-    for (size_t i = 0; i < whole; i += 8) {
-        for (size_t lane = 0; lane < 8; lane++) {
-            lanes[lane] += x[i + lane];
-        }
-    }
-    for (size_t i = whole; i < n; i++) {
-        lanes[i - whole] += x[i];
-    }
-    return add_lanes(lanes);
-}
-
-/* sum of w times loss, where a weight of 0 is no sample at all; the losses are used up. */
-static double weighted_sum(const double *weights, double *losses, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        losses[i] = weights[i] == 0 ? 0.0 : losses[i] * weights[i];
-    }
-    return sum_in_lanes(losses, n);
-}
-
 /* Losses of the block, and dZ[L] where derivatives are wanted, from the outputs in a[L]. */
 static void output_rows(mlp_pass *pass, bool derivative, const mlp_record *record, size_t first) {
     const mlp_network *net = pass->net;
@@ -411,7 +389,7 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
     if (wanted->sample_losses != NULL) {
         memcpy(wanted->sample_losses + at, pass->losses, n * sizeof(double));
     }
-    sums->loss += weighted ? weighted_sum(pass->weights, pass->losses, n) : sum_in_lanes(pass->losses, n);
+    sums->loss += pass->net->kernels->sum_losses(pass->losses, weighted ? pass->weights : NULL, n);
     if (derivative && !backward_block(pass, at, wanted, gradient, accumulate)) {
         return MLP_INTERRUPTED;
     }

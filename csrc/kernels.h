@@ -151,6 +151,8 @@ typedef struct {
     void (*loss[MLP_N_LOSSES])(double *losses, void *dz, const void *a_or_z, const mlp_targets *targets);
     /* Losses of a difference on tiles (n, ld): a sample's loss runs over its outputs in eight lanes of double. */
     void (*loss_rows[MLP_N_LOSSES])(double *losses, void *dz, const void *a, const mlp_row_targets *targets);
+    /* sum of weight times loss, where a weight of 0 is no sample at all; weights NULL: all one. */
+    double (*sum_losses)(const double *losses, const double *weights, size_t n);
     void (*scale_of)(void *scale, const double *weights, double factor, size_t n);
     /* dA = derivative by the output activations, for the records of a backward pass. */
     void (*output_gradient[MLP_N_LOSSES])(void *da, const void *a, const mlp_targets *targets);

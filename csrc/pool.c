@@ -208,9 +208,9 @@ static size_t fair_share(mlp_pool *pool, size_t n_threads) {
 }
 
 void mlp_parallel(mlp_pool *pool, size_t n_threads, size_t n_tasks, mlp_task task, void *context) {
+    n_threads = pool != NULL && n_tasks > 1 && n_threads > 1 ? fair_share(pool, n_threads) : 1;
     n_threads = n_threads < n_tasks ? n_threads : n_tasks;
-    n_threads = pool != NULL ? fair_share(pool, n_threads) : 1;
-    if (pool == NULL || n_threads <= 1 || pool->process != getpid() ||
+    if (n_threads <= 1 || pool->process != getpid() ||
         atomic_exchange_explicit(&pool->busy, true, memory_order_acquire)) {
         for (size_t t = 0; t < n_tasks; t++) {
             task(context, t, 0);

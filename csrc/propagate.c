@@ -170,20 +170,20 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
         if (!multiply_layer(pass, l, z, at_z ? MLP_ACT_identity : layer->activation)) {
             return MLP_INTERRUPTED;
         }
-        size_t rows, width, ld;
-        mlp_shape_of(pass, l, &rows, &width, &ld);
         if (records != NULL) {
+            size_t rows, width, ld;
+            mlp_shape_of(pass, l, &rows, &width, &ld);
             mlp_copy_out(pass, z, lanes, lanes ? pass->stride : ld, layer->n_out, records[l - 1].z, place);
-        }
-        if (!output && at_z) {
-            kernels->forward[layer->activation](z, pass->d[l], NULL, rows, width, ld);
-            mlp_copy_out(pass, z, lanes, ld, layer->n_out, records[l - 1].a, place);
+            if (!output) {
+                kernels->forward[layer->activation](z, pass->d[l], NULL, rows, width, ld);
+                mlp_copy_out(pass, z, lanes, ld, layer->n_out, records[l - 1].a, place);
+            }
         }
         if (pass->mask[l] != NULL) {
             drop(pass, l);
         }
         if (output && !lanes) {
-            kernels->transpose(pass->z, pass->stride, z, ld, n, layer->n_out);
+            kernels->transpose(pass->z, pass->stride, z, layer->ld, n, layer->n_out);
         }
     }
     return MLP_OK;

@@ -157,7 +157,7 @@ static inline vec f_exp(vec x) { /* 1.25 ulp */
 }
 
 static inline vec f_decay(vec x) { /* exp(-|x|), as f_exp */
-    vec within = v_neg(v_min(v_set1(DECAY_HIGHEST), v_abs(x))), n = exp_exponent(within);
+    vec within = v_max(v_set1(-DECAY_HIGHEST), v_minus_abs(x)), n = exp_exponent(within);
     return v_scale_down(exp_of_rest(exp_rest(within, n)), n);
 }
 
@@ -194,7 +194,7 @@ static inline vec log1p_unit(vec e) { /* log(1 + e) for e from 0 to 1, 1.5 ulp *
 /* 1 / (1 + e) or e / (1 + e), e = exp(-|x|), as a (1 - e / (1 + e)): the smaller e, the less the roundings of sum and
  * quotient count. */
 static inline vec sigmoid_from(vec x, vec e) {
-    vec one = v_set1(1), rest = v_div(e, v_add(one, e)), a = v_select(v_lt(x, v_zero()), e, one);
+    vec one = v_set1(1), rest = v_div(e, v_add(one, e)), a = v_by_sign(x, e, one);
     return v_nfma(a, rest, a);
 }
 

@@ -23,8 +23,9 @@ ALWAYS_INLINE void lanes_dot(real *z, const real *a, const real *w, size_t w_in,
             sum[v] = v_fma(v_load(a + i * n + v * LANES), weight, sum[v]);
         }
     }
+    vec added = v_set1(bias == NULL ? 0 : *bias); /* once: z might lie where it is */
     for (size_t v = 0; v < vectors; v++) {
-        v_store(z + v * LANES, bias == NULL ? sum[v] : v_add(sum[v], v_set1(*bias)));
+        v_store(z + v * LANES, bias == NULL ? sum[v] : v_add(sum[v], added));
     }
 }
 

@@ -16,7 +16,7 @@ ALWAYS_INLINE void add_losses(double *losses, size_t k, vec x) {
 
 /* A sample of weight 0 is none at all, whatever its derivative. */
 static inline vec scaled(vec derivative, vec scale) {
-    return v_select(v_eq(scale, v_zero()), v_zero(), v_mul(derivative, scale));
+    return v_clear(v_eq(scale, v_zero()), v_mul(derivative, scale));
 }
 
 ALWAYS_INLINE void loss_of_difference(double *losses, real *dz, const real *a, const mlp_targets *t,
@@ -83,7 +83,7 @@ ALWAYS_INLINE void logit_vectors(double *losses, real *dz, const real *z, const 
 /* Each is a long chain: the machine needs several to fill its time with. */
 ALWAYS_INLINE void loss_of_logit(double *losses, real *dz, const real *z, const mlp_targets *t,
                                  vec (*loss)(vec, vec, vec *)) {
-    enum { CHAINS = LANES > 1 ? 4 : 1 };
+    enum { CHAINS = LANES == 1 ? 1 : TILE_ROWS * TILE_VECTORS > 12 ? 4 : 2 }; /* as registers allow */
     size_t s = 0;
     for (; s + CHAINS * LANES <= t->n; s += CHAINS * LANES) {
         logit_vectors(losses, dz, z, t, s, loss, CHAINS);
@@ -91,6 +91,21 @@ ALWAYS_INLINE void loss_of_logit(double *losses, real *dz, const real *z, const 
     for (; s < t->n; s += LANES) {
         logit_vectors(losses, dz, z, t, s, loss, 1);
     }
+}
+
+/* In eight lanes, sample i in lane i mod 8, then by one tree. */
+static double sum_losses(const double *losses, const double *weights, size_t n) {
+    double lanes[8] = {0};
+    size_t whole = weights == NULL ? n - n % 8 : 0;
+    for (size_t i = 0; i < whole; i += 8) {
+        for (size_t lane = 0; lane < 8; lane++) {
+            lanes[lane] += losses[i + lane];
+        }
+    }
+    for (size_t i = whole; i < n; i++) {
+        lanes[i % 8] += weights == NULL ? losses[i] : weights[i] == 0 ? 0.0 : weights[i] * losses[i];
+    }
+    return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
 }
 
 /* scale = factor times weight, of each sample. */

@@ -75,6 +75,7 @@ const mlp_kernels TABLE = {
 #undef OF_DIFFERENCE
 #undef OF_LOGIT
 #undef OF_LOGITS
+    .sum_losses = sum_losses,
     .scale_of = scale_of,
     .softmax = softmax,
     .clipped_entropy = clipped_entropy,

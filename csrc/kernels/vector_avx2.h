@@ -112,6 +112,7 @@ static inline vec v_accumulate(vec sum, vec a, vec b) {
 static inline vec v_nfma(vec a, vec b, vec c) { return V(fnmadd)(a, b, c); }
 static inline vec v_neg(vec a) { return V(xor)(a, V(set1)((real)-0.0)); }
 static inline vec v_abs(vec a) { return V(andnot)(V(set1)((real)-0.0), a); }
+static inline vec v_minus_abs(vec a) { return V(or)(V(set1)((real)-0.0), a); }
 static inline vec v_copysign(vec magnitude, vec sign) {
     vec bit = V(set1)((real)-0.0);
     return V(or)(V(andnot)(bit, magnitude), V (and)(bit, sign));
@@ -126,6 +127,8 @@ static inline mask v_ge(vec a, vec b) { return V(cmp)(a, b, _CMP_GE_OQ); }
 static inline mask v_eq(vec a, vec b) { return V(cmp)(a, b, _CMP_EQ_OQ); }
 static inline mask v_is_nan(vec a) { return V(cmp)(a, a, _CMP_UNORD_Q); }
 static inline vec v_select(mask m, vec a, vec b) { return V(blendv)(b, a, m); }
+static inline vec v_clear(mask m, vec a) { return V(andnot)(m, a); }
+static inline vec v_by_sign(vec x, vec a, vec b) { return V(blendv)(b, a, x); }
 static inline int v_all_finite(vec a) {
     return V(movemask)(v_lt(v_abs(a), V(set1)((real)INFINITY))) == (1 << LANES) - 1;
 }

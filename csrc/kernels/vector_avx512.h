@@ -97,6 +97,7 @@ static inline vec v_accumulate(vec sum, vec a, vec b) { return v_fma(a, b, sum);
 static inline vec v_nfma(vec a, vec b, vec c) { return V(fnmadd)(a, b, c); }
 static inline vec v_neg(vec a) { return V(xor)(a, V(set1)((real)-0.0)); }
 static inline vec v_abs(vec a) { return V(andnot)(V(set1)((real)-0.0), a); }
+static inline vec v_minus_abs(vec a) { return V(or)(V(set1)((real)-0.0), a); }
 static inline vec v_copysign(vec magnitude, vec sign) {
     vec bit = V(set1)((real)-0.0);
     return V(or)(V(andnot)(bit, magnitude), V (and)(bit, sign));
@@ -111,6 +112,8 @@ static inline mask v_ge(vec a, vec b) { return V_COMPARE(a, b, _CMP_GE_OQ); }
 static inline mask v_eq(vec a, vec b) { return V_COMPARE(a, b, _CMP_EQ_OQ); }
 static inline mask v_is_nan(vec a) { return V_COMPARE(a, a, _CMP_UNORD_Q); }
 static inline vec v_select(mask m, vec a, vec b) { return V(mask_blend)(m, b, a); }
+static inline vec v_clear(mask m, vec a) { return V(maskz_mov)((mask)~m, a); }
+static inline vec v_by_sign(vec x, vec a, vec b) { return v_select(v_lt(x, v_zero()), a, b); }
 static inline int v_all_finite(vec a) { return v_lt(v_abs(a), V(set1)((real)INFINITY)) == ALL_LANES; }
 
 static inline vec v_round(vec a) { return V(roundscale)(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }

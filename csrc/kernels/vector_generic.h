@@ -86,6 +86,7 @@ static inline vec v_accumulate(vec sum, vec a, vec b) { return v_fma(a, b, sum);
 static inline vec v_nfma(vec a, vec b, vec c) { return c - a * b; }
 static inline vec v_neg(vec a) { return -a; }
 static inline vec v_abs(vec a) { return v_from_bits(v_bits(a) & ~SIGN_BIT); }
+static inline vec v_minus_abs(vec a) { return v_from_bits(v_bits(a) | SIGN_BIT); }
 static inline vec v_copysign(vec magnitude, vec sign) {
     return v_from_bits((v_bits(magnitude) & ~SIGN_BIT) | (v_bits(sign) & SIGN_BIT));
 }
@@ -107,6 +108,10 @@ static inline mask v_ge(vec a, vec b) { return a >= b; }
 static inline mask v_eq(vec a, vec b) { return a == b; }
 static inline mask v_is_nan(vec a) { return a != a; }
 static inline vec v_select(mask m, vec a, vec b) { return m ? a : b; }
+/* a, and 0 where m is set. */
+static inline vec v_clear(mask m, vec a) { return m ? 0 : a; }
+/* a where x < 0, b where x > 0, one of them where it is zero or NaN. */
+static inline vec v_by_sign(vec x, vec a, vec b) { return x < 0 ? a : b; }
 static inline int v_all_finite(vec a) { return v_abs(a) < (real)INFINITY; }
 
 /* To the nearest whole number, halves to the even one. */

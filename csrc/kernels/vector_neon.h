@@ -111,6 +111,7 @@ static inline vec v_accumulate(vec sum, vec a, vec b) { return v_fma(a, b, sum);
 static inline vec v_nfma(vec a, vec b, vec c) { return V(fmsq)(c, a, b); }
 static inline vec v_neg(vec a) { return V(negq)(a); }
 static inline vec v_abs(vec a) { return V(absq)(a); }
+static inline vec v_minus_abs(vec a) { return v_neg(v_abs(a)); }
 static inline vec v_copysign(vec magnitude, vec sign) { return V(bslq)(V_SIGN, sign, magnitude); }
 
 static inline mask v_lt(vec a, vec b) { return V(cltq)(a, b); }
@@ -120,6 +121,8 @@ static inline mask v_ge(vec a, vec b) { return V(cgeq)(a, b); }
 static inline mask v_eq(vec a, vec b) { return V(ceqq)(a, b); }
 static inline mask v_is_nan(vec a) { return ~v_eq(a, a); }
 static inline vec v_select(mask m, vec a, vec b) { return V(bslq)(m, a, b); }
+static inline vec v_clear(mask m, vec a) { return v_select(m, v_zero(), a); }
+static inline vec v_by_sign(vec x, vec a, vec b) { return v_select(v_lt(x, v_zero()), a, b); }
 static inline int v_all_finite(vec a) { return V_SMALLEST_LANE(v_lt(v_abs(a), v_set1((real)INFINITY))) != 0; }
 /* FMAX and FMIN order zeros and pass on any NaN: not what the interface says. */
 static inline vec v_max(vec a, vec b) { return v_select(v_gt(a, b), a, b); }
