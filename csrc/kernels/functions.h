@@ -158,7 +158,7 @@ static inline vec f_exp(vec x) { /* 1.25 ulp */
 
 static inline vec f_decay(vec x) { /* exp(-|x|), as f_exp */
     vec within = v_max(v_set1(-DECAY_HIGHEST), v_minus_abs(x)), n = exp_exponent(within);
-    return v_scale_down(exp_of_rest(exp_rest(within, n)), n);
+    return v_scale_down_sum(expm1_of_rest(exp_rest(within, n)), n);
 }
 
 static inline vec f_expm1(vec x) { /* 1.5 ulp; r as high - low, because the 1 cancels */

@@ -15,9 +15,7 @@ ALWAYS_INLINE void add_losses(double *losses, size_t k, vec x) {
 }
 
 /* A sample of weight 0 is none at all, whatever its derivative. */
-static inline vec scaled(vec derivative, vec scale) {
-    return v_clear(v_eq(scale, v_zero()), v_mul(derivative, scale));
-}
+static inline vec scaled(vec derivative, vec scale) { return v_clear(v_eq(scale, v_zero()), v_mul(derivative, scale)); }
 
 ALWAYS_INLINE void loss_of_difference(double *losses, real *dz, const real *a, const mlp_targets *t,
                                       vec (*loss)(vec, vec), vec (*slope)(vec, vec)) {

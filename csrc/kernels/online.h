@@ -11,28 +11,37 @@ typedef struct {
     vec part[ROW / LANES];
 } online_row;
 
-/* The parts of a row that hold n elements. */
-#define EACH_PART(v, n) (size_t v = 0; v == 0 || (!narrow && v * LANES < (n)); v++)
+/* How much of a row is used: one vector, or the lower half of one. */
+typedef enum { WHOLE_ROW, ONE_VECTOR, HALF_VECTOR } row_width;
+#ifndef LOWER_LANES
+#define LOWER_LANES 0
+#define v_spread_lower v_spread
+#endif
 
-ALWAYS_INLINE void store_row(real *to, const online_row *row, size_t n, const bool narrow) {
+/* The parts of a row that hold n elements. */
+#define EACH_PART(v, n) (size_t v = 0; v == 0 || (width == WHOLE_ROW && v * LANES < (n)); v++)
+
+ALWAYS_INLINE void store_row(real *to, const online_row *row, size_t n, const row_width width) {
     for EACH_PART(v, n) {
         v_store(to + v * LANES, row->part[v]);
     }
 }
 
 /* Element i of a row that is stored too, in all lanes. */
-ALWAYS_INLINE vec spread(const online_row *row, const real *stored, size_t i, const bool narrow) {
-    return narrow ? v_spread(row->part[0], i) : v_set1(stored[i]);
+ALWAYS_INLINE vec spread(const online_row *row, const real *stored, size_t i, const row_width width) {
+    return width == WHOLE_ROW    ? v_set1(stored[i])
+           : width == ONE_VECTOR ? v_spread(row->part[0], i)
+                                 : v_spread_lower(row->part[0], i);
 }
 
 /* z (n_out) = a W + b; the first layer's inputs are no row. */
 ALWAYS_INLINE void online_forward(online_row *z, const online_row *a, const real *stored, const mlp_online_layer *layer,
-                                  const bool narrow) {
+                                  const row_width width) {
     const real *w = layer->w, *b = layer->b;
     for EACH_PART(v, layer->n_out) {
         vec sum = v_zero();
         for (size_t i = 0; i < layer->n_in; i++) {
-            vec input = a == NULL ? v_set1(stored[i]) : spread(a, stored, i, narrow);
+            vec input = a == NULL ? v_set1(stored[i]) : spread(a, stored, i, width);
             sum = v_fma(input, v_load(w + i * ROW + v * LANES), sum);
         }
         z->part[v] = b == NULL ? sum : v_add(sum, v_load(b + v * LANES));
@@ -41,12 +50,12 @@ ALWAYS_INLINE void online_forward(online_row *z, const online_row *a, const real
 
 /* da (n_in) = dz W^T */
 ALWAYS_INLINE void online_backward(online_row *da, const online_row *dz, const real *stored,
-                                   const mlp_online_layer *layer, const bool narrow) {
+                                   const mlp_online_layer *layer, const row_width width) {
     const real *transposed = layer->transposed;
     for EACH_PART(v, layer->n_in) {
         vec sum = v_zero();
         for (size_t j = 0; j < layer->n_out; j++) {
-            sum = v_fma(spread(dz, stored, j, narrow), v_load(transposed + j * ROW + v * LANES), sum);
+            sum = v_fma(spread(dz, stored, j, width), v_load(transposed + j * ROW + v * LANES), sum);
         }
         da->part[v] = sum;
     }
@@ -59,7 +68,7 @@ ALWAYS_INLINE void descend(real *p, vec factor, vec x, vec rate) {
 
 /* W -= rate a^T dz, b -= rate dz */
 ALWAYS_INLINE void online_update(const mlp_online_layer *layer, const real *a, const online_row *dz, const real *stored,
-                                 vec rate, const bool narrow) {
+                                 vec rate, const row_width width) {
     real *w = layer->w, *transposed = layer->transposed, *b = layer->b;
     for EACH_PART(v, layer->n_out) {
         for (size_t i = 0; i < layer->n_in; i++) {
@@ -70,7 +79,7 @@ ALWAYS_INLINE void online_update(const mlp_online_layer *layer, const real *a, c
         }
     }
     for (size_t j = 0; transposed != NULL && j < layer->n_out; j++) {
-        vec delta = spread(dz, stored, j, narrow);
+        vec delta = spread(dz, stored, j, width);
         for EACH_PART(v, layer->n_in) {
             descend(transposed + j * ROW + v * LANES, delta, v_load(a + v * LANES), rate);
         }
@@ -174,7 +183,7 @@ static double loss_of_several(const mlp_online *net, real *dz, const real *z, co
 
 /* Steps on samples x (n, n[0]), y (n, K); returns how many were made: fewer than n where a loss is not finite. */
 ALWAYS_INLINE size_t online_steps(const mlp_online *net, double *loss, const real *samples, size_t ldx,
-                                  const real *targets, size_t ldy, size_t n, const bool narrow) {
+                                  const real *targets, size_t ldy, size_t n, const row_width width) {
     vec rate = v_set1((real)net->rate);
     size_t last = net->n_layers - 1, outputs = net->layers[last].n_out;
     bool one = outputs == 1 && online_losses[net->loss].one != NULL;
@@ -182,22 +191,22 @@ ALWAYS_INLINE size_t online_steps(const mlp_online *net, double *loss, const rea
     for (size_t s = 0; s < n; s++) {
         const real *x = samples + s * ldx, *y = targets + s * ldy;
         online_row row;
-        online_forward(&row, NULL, x, &net->layers[0], narrow);
+        online_forward(&row, NULL, x, &net->layers[0], width);
         for (size_t l = 0; l < last; l++) {
             const mlp_online_layer *layer = &net->layers[l];
             online_row a;
             for EACH_PART(v, layer->n_out) {
                 a.part[v] = online_activations[layer->activation](row.part[v], (real *)layer->d + v * LANES);
             }
-            store_row(layer->a, &a, layer->n_out, narrow);
-            online_forward(&row, &a, layer->a, layer + 1, narrow);
+            store_row(layer->a, &a, layer->n_out, width);
+            online_forward(&row, &a, layer->a, layer + 1, width);
         }
         double value;
         if (one) {
             value = loss_of_one(net, &row.part[0], row.part[0], y);
             v_store(stored, row.part[0]);
         } else {
-            store_row(net->layers[last].a, &row, outputs, narrow);
+            store_row(net->layers[last].a, &row, outputs, width);
             value = loss_of_several(net, stored, net->layers[last].a, y);
             for EACH_PART(v, outputs) {
                 row.part[v] = v_load(stored + v * LANES);
@@ -210,21 +219,24 @@ ALWAYS_INLINE size_t online_steps(const mlp_online *net, double *loss, const rea
         for (size_t l = last; l > 0; l--) {
             const mlp_online_layer *layer = &net->layers[l], *under = layer - 1;
             online_row delta;
-            online_backward(&delta, &row, stored, layer, narrow);
+            online_backward(&delta, &row, stored, layer, width);
             for EACH_PART(v, layer->n_in) {
                 delta.part[v] = v_mul(delta.part[v], v_load((real *)under->d + v * LANES));
             }
-            online_update(layer, under->a, &row, stored, rate, narrow);
+            online_update(layer, under->a, &row, stored, rate, width);
             row = delta;
-            store_row(stored, &row, layer->n_in, narrow);
+            store_row(stored, &row, layer->n_in, width);
         }
-        online_update(&net->layers[0], x, &row, stored, rate, narrow);
+        online_update(&net->layers[0], x, &row, stored, rate, width);
     }
     return n;
 }
 
 static size_t online(const mlp_online *net, double *loss, const void *samples, size_t ldx, const void *targets,
                      size_t ldy, size_t n) {
-    return net->widest <= LANES ? online_steps(net, loss, samples, ldx, targets, ldy, n, true)
-                                : online_steps(net, loss, samples, ldx, targets, ldy, n, false);
+    if (net->widest <= LOWER_LANES) {
+        return online_steps(net, loss, samples, ldx, targets, ldy, n, HALF_VECTOR);
+    }
+    return net->widest <= LANES ? online_steps(net, loss, samples, ldx, targets, ldy, n, ONE_VECTOR)
+                                : online_steps(net, loss, samples, ldx, targets, ldy, n, WHOLE_ROW);
 }

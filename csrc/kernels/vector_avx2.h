@@ -88,6 +88,16 @@ static inline vec v_spread(vec v, size_t i) {
 #endif
 }
 
+/* The same of the lower half, into the lower half alone: sooner, as nothing crosses the halves. */
+#define LOWER_LANES (LANES / 2)
+static inline vec v_spread_lower(vec v, size_t i) {
+#if REAL_IS_DOUBLE
+    return _mm256_permutevar_pd(v, _mm256_set1_epi64x((long long)i << 1));
+#else
+    return _mm256_permutevar_ps(v, _mm256_set1_epi32((int)i));
+#endif
+}
+
 static inline void v_to_double(vec x, double *out) {
 #if REAL_IS_DOUBLE
     _mm256_storeu_pd(out, x);
@@ -142,10 +152,14 @@ static inline vec v_scale(vec x, vec n) {
     vec half = v_round(V(mul)(n, V(set1)((real)0.5)));
     return V(mul)(V(mul)(x, v_pow2(half)), v_pow2(V(sub)(n, half)));
 }
-static inline vec v_scale_down(vec x, vec n) {
+static inline vec v_power_up(vec n) {
     vec shifter = V(set1)((real)1.5 * TWO_TO_MANTISSA + (EXPONENT_BIAS + SCALE_UP));
-    vec power = V_FROM_BITS(VI(slli)(V_BITS(V(add)(n, shifter)), MANTISSA_BITS));
-    return V(mul)(V(mul)(x, power), V(set1)(SCALED_BACK));
+    return V_FROM_BITS(VI(slli)(V_BITS(V(add)(n, shifter)), MANTISSA_BITS));
+}
+static inline vec v_scale_down(vec x, vec n) { return V(mul)(V(mul)(x, v_power_up(n)), V(set1)(SCALED_BACK)); }
+static inline vec v_scale_down_sum(vec x, vec n) {
+    vec power = v_power_up(n);
+    return V(mul)(V(fmadd)(x, power, power), V(set1)(SCALED_BACK));
 }
 static inline void v_split(vec x, vec *m, vec *e) {
     mask subnormal = v_lt(x, V(set1)(SMALLEST_NORMAL));

@@ -75,6 +75,7 @@ static inline vec v_spread(vec v, size_t i) { /* lane i in all lanes */
     (void)i;
     return v;
 }
+/* Some headers have v_spread_lower: the same for the first LOWER_LANES lanes, the others of the result are anything. */
 static inline void v_to_double(vec x, double *out) { *out = (double)x; } /* LANES doubles */
 
 static inline vec v_add(vec a, vec b) { return a + b; }
@@ -133,9 +134,15 @@ static inline vec v_scale(vec x, vec n) {
     return x * v_pow2(half) * v_pow2(n - half);
 }
 /* The same in fewer steps for n from -3/2 EXPONENT_BIAS to 0: by way of a product that is normal. */
-static inline vec v_scale_down(vec x, vec n) {
+static inline vec v_power_up(vec n) {
     const vec shifter = (real)1.5 * TWO_TO_MANTISSA + (EXPONENT_BIAS + SCALE_UP);
-    return x * v_from_bits(v_bits(n + shifter) << MANTISSA_BITS) * SCALED_BACK;
+    return v_from_bits(v_bits(n + shifter) << MANTISSA_BITS);
+}
+static inline vec v_scale_down(vec x, vec n) { return x * v_power_up(n) * SCALED_BACK; }
+/* The same of 1 + x: where there is no better way, the sum is that of a power of 2 and its product. */
+static inline vec v_scale_down_sum(vec x, vec n) {
+    vec power = v_power_up(n);
+    return v_fma(x, power, power) * SCALED_BACK;
 }
 /* x = m 2^e with m from sqrt(1/2) to sqrt(2), for positive finite x, subnormal ones included. */
 static inline void v_split(vec x, vec *m, vec *e) {

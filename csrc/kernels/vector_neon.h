@@ -137,10 +137,14 @@ static inline vec v_scale(vec x, vec n) {
     vec half = v_round(v_mul(n, v_set1((real)0.5)));
     return v_mul(v_mul(x, v_pow2(half)), v_pow2(v_sub(n, half)));
 }
-static inline vec v_scale_down(vec x, vec n) {
+static inline vec v_power_up(vec n) {
     vec shifter = v_set1((real)1.5 * TWO_TO_MANTISSA + (EXPONENT_BIAS + SCALE_UP));
-    vec power = V_FROM_BITS(VI(shlq_n)(V_BITS(v_add(n, shifter)), MANTISSA_BITS));
-    return v_mul(v_mul(x, power), v_set1(SCALED_BACK));
+    return V_FROM_BITS(VI(shlq_n)(V_BITS(v_add(n, shifter)), MANTISSA_BITS));
+}
+static inline vec v_scale_down(vec x, vec n) { return v_mul(v_mul(x, v_power_up(n)), v_set1(SCALED_BACK)); }
+static inline vec v_scale_down_sum(vec x, vec n) {
+    vec power = v_power_up(n);
+    return v_mul(v_fma(x, power, power), v_set1(SCALED_BACK));
 }
 static inline void v_split(vec x, vec *m, vec *e) {
     mask subnormal = v_lt(x, v_set1(SMALLEST_NORMAL));
