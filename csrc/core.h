@@ -15,16 +15,17 @@
 void *mlp_reserve(size_t n, size_t item);
 void *mlp_allocate(size_t n, size_t item);
 
-/* A block cut into aligned pieces. Cut the same way twice: with `at` NULL for its size, then with the block. */
+/* A block of so many bytes cut into aligned pieces. More is used than there is where it does not reach, and pieces are
+ * NULL: then it is cut anew, from a block that does. */
 typedef struct {
     char *at;
-    size_t used;
+    size_t bytes, used;
 } mlp_cutter;
 
 static inline void *mlp_cut(mlp_cutter *c, size_t bytes) {
-    void *piece = c->at == NULL ? NULL : c->at + c->used;
+    size_t at = c->used;
     c->used += (bytes + MLP_VECTOR_BYTES - 1) / MLP_VECTOR_BYTES * MLP_VECTOR_BYTES;
-    return piece;
+    return c->used <= c->bytes ? c->at + at : NULL;
 }
 
 /* ---- network.c */

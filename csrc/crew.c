@@ -89,6 +89,11 @@ static void *take(mlp_room *room, size_t bytes) {
     return block;
 }
 
+static mlp_cutter rest_of(mlp_room *room) {
+    return room == NULL ? (mlp_cutter){0}
+                        : (mlp_cutter){.at = room->bytes + room->used, .bytes = sizeof room->bytes - room->used};
+}
+
 static void give_back(const mlp_room *room, void *block) {
     const char *at = block;
     if (room == NULL || at < room->bytes || at >= room->bytes + sizeof room->bytes) {
@@ -128,18 +133,21 @@ static mlp_pass *create_pass(const mlp_network *net, mlp_plan plan, const demand
     pass->d = pointers + layers;
     pass->mask = pointers + 2 * layers;
     pass->dropped = pointers + 3 * layers;
-    mlp_cutter measure = {0};
-    size_t zeros = cut_all(pass, &measure, d);
-    size_t panels = size_of_panels(&plan, d, panel);
-    pass->memory = measure.used > SIZE_MAX - panels ? NULL : take(d->room, measure.used + panels);
+    mlp_cutter knife = rest_of(d->room);
+    size_t zeros = cut_all(pass, &knife, d), panels = size_of_panels(&plan, d, panel);
+    pass->memory = knife.used > SIZE_MAX - panels ? NULL : take(d->room, knife.used + panels);
     if (pass->memory == NULL) {
         destroy_pass(d->room, pass);
         return NULL;
     }
-    memset(pass->memory, 0, zeros);
-    pass->team.panels = (char *)pass->memory + measure.used;
-    mlp_cutter knife = {.at = pass->memory};
-    cut_all(pass, &knife, d);
+    if (pass->memory != knife.at) {
+        knife = (mlp_cutter){.at = pass->memory, .bytes = knife.used};
+        cut_all(pass, &knife, d);
+    }
+    if (d->losses) { /* predictions make sums over columns alone, of what they have written */
+        memset(pass->memory, 0, zeros);
+    }
+    pass->team.panels = (char *)pass->memory + knife.used;
     for (size_t k = 0; pass->loss_parameters != NULL && k < mlp_outputs(net); k++) {
         net->kernels->fill(mlp_at(net, pass->loss_parameters, k), net->loss_parameters[k], 1);
     }

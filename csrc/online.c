@@ -118,7 +118,7 @@ mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t 
     if (memory == NULL) {
         return MLP_NO_MEMORY;
     }
-    lay_out(&s, &(mlp_cutter){.at = memory});
+    lay_out(&s, &(mlp_cutter){.at = memory, .bytes = measure.used});
     move_parameters(&s, false);
     net->kernels->fill(s.online.scale, 1.0, MLP_VECTOR_BYTES / net->item);
     const mlp_kernels *kernels = mlp_kernels_for(net->kernels, s.online.widest);

@@ -197,7 +197,7 @@ void mlp_activate_output(mlp_pass *pass, bool derivative) {
         kernels->softmax(pass->z, outputs, stride, stride);
     } else if (net->output == OUTPUT_EXP) {
         kernels->exponential(pass->z, outputs, stride, stride);
-    } else {
+    } else if (activation != MLP_ACT_identity || derivative) {
         void *d = derivative && mlp_has_derivative_from_input(activation) ? pass->d_out : NULL;
         kernels->forward[activation](pass->z, d, NULL, outputs, stride, stride);
     }

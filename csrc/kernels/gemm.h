@@ -47,7 +47,8 @@ ALWAYS_INLINE void multiply_step(tile_sums *sum, const real *a, size_t a_row, co
         right[j] = v_load(b + (size_t)j * LANES);
 #pragma GCC unroll 16
         for (int i = 0; i < rows && rows <= vectors; i++) {
-            sum->whole[i][j] = v_accumulate(sum->whole[i][j], left[i], right[j]);
+            sum->whole[i][j] = rows == 1 ? v_fma(left[i], right[j], sum->whole[i][j]) /* right[j] need not be loaded */
+                                         : v_accumulate(sum->whole[i][j], left[i], right[j]);
         }
     }
 #pragma GCC unroll 16

@@ -7,11 +7,12 @@
 
 enum { DOT_ROWS = 4 }; /* rows of a at a time: enough chains to hide the latency of a fused multiply-add */
 
-/* wide[r] (WIDE) = the virtual vector of row r, for DOT_ROWS rows; those past the last one repeat it. */
-ALWAYS_INLINE void dot_wide(real *wide, const real *a, size_t ld, const real *w, size_t rows, size_t n) {
+/* wide[r] (WIDE) = the virtual vector of row r, for `count` rows; those past the last one repeat it. */
+ALWAYS_INLINE void dot_wide(real *wide, const real *a, size_t ld, const real *w, size_t rows, size_t n,
+                            const size_t count) {
     vec sum[DOT_ROWS][WIDE_VECTORS];
     const real *row[DOT_ROWS];
-    for (size_t r = 0; r < DOT_ROWS; r++) {
+    for (size_t r = 0; r < count; r++) {
         row[r] = a + (r < rows ? r : rows - 1) * ld;
         for (size_t v = 0; v < WIDE_VECTORS; v++) {
             sum[r][v] = v_zero();
@@ -21,7 +22,7 @@ ALWAYS_INLINE void dot_wide(real *wide, const real *a, size_t ld, const real *w,
     for (size_t p = 0; p < whole; p += WIDE) {
         for (size_t v = 0; v < WIDE_VECTORS; v++) {
             vec weight = v_load(w + p + v * LANES);
-            for (size_t r = 0; r < DOT_ROWS; r++) {
+            for (size_t r = 0; r < count; r++) {
                 sum[r][v] = v_fma(v_load(row[r] + p + v * LANES), weight, sum[r][v]);
             }
         }
@@ -29,11 +30,11 @@ ALWAYS_INLINE void dot_wide(real *wide, const real *a, size_t ld, const real *w,
     for (size_t v = 0; v < WIDE_VECTORS && whole + v * LANES < n; v++) {
         size_t p = whole + v * LANES;
         vec weight = v_load_n(w + p, n - p);
-        for (size_t r = 0; r < DOT_ROWS; r++) {
+        for (size_t r = 0; r < count; r++) {
             sum[r][v] = v_fma(v_load_n(row[r] + p, n - p), weight, sum[r][v]);
         }
     }
-    for (size_t r = 0; r < DOT_ROWS; r++) {
+    for (size_t r = 0; r < count; r++) {
         for (size_t v = 0; v < WIDE_VECTORS; v++) {
             v_store(wide + r * WIDE + v * LANES, sum[r][v]);
         }
@@ -56,8 +57,11 @@ static void dots(real *z, const real *a, size_t ld, const real *w, const real *b
     for (size_t i = 0; i < rows; i += WIDE) {
         real wide[WIDE * WIDE];
         size_t left = rows - i < WIDE ? rows - i : WIDE;
-        for (size_t r = 0; r < left; r += DOT_ROWS) {
-            dot_wide(wide + r * WIDE, a + (i + r) * ld, ld, w, left - r, n);
+        if (left == 1) {
+            dot_wide(wide, a + i * ld, ld, w, 1, n, 1);
+        }
+        for (size_t r = 0; r < left && left > 1; r += DOT_ROWS) {
+            dot_wide(wide + r * WIDE, a + (i + r) * ld, ld, w, left - r, n, DOT_ROWS);
         }
         if (left <= DOT_ROWS) { /* the transposition in add_up_rows would not pay */
             for (size_t v = 0; v < WIDE; v += LANES) {
