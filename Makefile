@@ -100,7 +100,7 @@ WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wdouble-promotion -Werror
 CORE_FLAGS := -std=c11 -pthread -ffp-contract=off $(WARNINGS) -Icsrc -Icsrc/kernels -MMD -MP
 PLAIN_FLAGS := -O3
 # Instrumented code draws warnings of its own; the plain flavour has warned already.
-SANITIZED_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -w
+SANITIZED_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -w -DMLP_POISON
 
 THREAD_FLAGS := -O1 -g -fsanitize=thread -w
 

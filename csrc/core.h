@@ -50,6 +50,11 @@ typedef struct {
 } mlp_spare;
 void mlp_free_spare(mlp_spare *spare);
 
+/* A block of scratch that calls leave for each other: one at a time has it, the others take their own. See crew.c. */
+typedef struct {
+    _Atomic(void *) block;
+} mlp_shelf;
+
 struct mlp_network {
     const mlp_kernels *kernels;
     mlp_dtype dtype;
@@ -75,6 +80,7 @@ struct mlp_network {
     mlp_history history;
     size_t history_capacity;
     mlp_spare spare;
+    mlp_shelf *shelf;
 };
 
 /* What a loss line of losses.h says besides its formulas. */
@@ -215,7 +221,6 @@ typedef struct {
     const mlp_network *net;
     const void *parameters;
     mlp_plan plan;
-    void *memory;
     size_t n, stride; /* samples in the block now; lanes: rounded up to whole virtual vectors */
     size_t first;     /* place of the block's first sample in its batch */
     const void *x;    /* A[0] now, in place or in a[0]; rows x_ld apart */
@@ -263,6 +268,8 @@ typedef struct {
 typedef struct {
     mlp_call *call;
     mlp_room *room;
+    const mlp_network *net;
+    void *block; /* that has the scratch; NULL: the room has it */
     atomic_bool stop;
     size_t n;
     mlp_member members[]; /* [n]; the first runs on the calling thread, which alone polls */

@@ -3,13 +3,12 @@
 
 #include <stdlib.h>
 
-/* ---- A pass: one allocation, cut up. */
-/* What a pass is made for. */
+/* ---- What a pass computes in. */
+/* What it is made for. */
 typedef struct {
     size_t n_rows;
     bool gradient, losses, dropout;
     size_t n_threads; /* that share its products */
-    mlp_room *room;
 } demands;
 
 /* Elements of a block of layer l in either layout. */
@@ -50,8 +49,14 @@ static void cut_losses(mlp_pass *pass, mlp_cutter *c) {
     pass->scale = mlp_cut(c, block * item);
 }
 
-/* So many bytes are to be zeros; what comes after them is written before it is read. */
-static size_t cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d) {
+/* Few rows of a prediction are multiplied by weights where they lie: see matmul.c. */
+static size_t size_of_panels(const mlp_pass *pass, const demands *d) {
+    bool in_place = pass->plan.lanes || (!d->losses && d->n_rows < MLP_FEW_ROWS);
+    return in_place ? 0 : d->n_threads * pass->team.panel_bytes;
+}
+
+/* All of it is written before it is read. */
+static void cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d) {
     const mlp_network *net = pass->net;
     size_t item = net->item, block = pass->plan.block, width = net->widest, outputs = mlp_outputs(net);
     cut_layers(pass, c, d);
@@ -74,9 +79,66 @@ static size_t cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d) {
     if (d->losses) {
         cut_losses(pass, c);
     }
-    size_t zeros = c->used;
     pass->cells = mlp_cut(c, mlp_inputs(net) * sizeof(double));
-    return zeros;
+    pass->team.panels = mlp_cut(c, size_of_panels(pass, d));
+}
+
+static size_t pass_size(const mlp_network *net) { return sizeof(mlp_pass) + 4 * (net->n_layers + 1) * sizeof(void *); }
+
+/* In `at`, so far without scratch. */
+static void begin_pass(mlp_pass *at, const mlp_network *net, const mlp_plan *plan, const demands *d, mlp_call *call) {
+    size_t layers = net->n_layers + 1, panel = net->widest * net->kernels->panel * net->item;
+    void **pointers = (void **)(at + 1);
+    memset(at, 0, pass_size(net));
+    at->net = net;
+    at->parameters = net->parameters;
+    at->plan = *plan;
+    at->team = (mlp_team){
+        .call = call, .n_threads = d->n_threads, .panel_bytes = panel < MLP_PANEL_BYTES ? panel : MLP_PANEL_BYTES};
+    at->a = pointers;
+    at->d = pointers + layers;
+    at->mask = pointers + 2 * layers;
+    at->dropped = pointers + 3 * layers;
+}
+
+/* The loss's parameters, whose padding must do no harm to the sums of a row. */
+static void set_loss_parameters(const mlp_pass *pass) {
+    const mlp_network *net = pass->net;
+    size_t outputs = mlp_outputs(net);
+    if (pass->loss_parameters != NULL) {
+        memset(pass->loss_parameters, 0, mlp_whole_vectors(net, outputs) * net->item);
+        for (size_t k = 0; k < outputs; k++) {
+            net->kernels->fill(mlp_at(net, pass->loss_parameters, k), net->loss_parameters[k], 1);
+        }
+    }
+}
+
+/* ---- Where that lies: in the room that a small call has on its stack, or in a block of the network's shelf, where a call
+ * leaves it for the next one: blocks taken from the system anew cost more to touch than some calls to compute. */
+
+enum { SHELF_BYTES = 1 << 22 }; /* larger ones lie on huge pages, and are not kept */
+
+typedef struct {
+    size_t bytes; /* that follow */
+    _Alignas(MLP_VECTOR_BYTES) char at[];
+} scratch_block;
+
+static scratch_block *take_block(const mlp_network *net, size_t bytes) {
+    scratch_block *block = atomic_exchange(&net->shelf->block, NULL);
+    if (block != NULL && block->bytes >= bytes) {
+        return block;
+    }
+    free(block);
+    block = bytes > SIZE_MAX - sizeof *block ? NULL : mlp_reserve(bytes + sizeof *block, 1);
+    if (block != NULL) {
+        block->bytes = bytes;
+    }
+    return block;
+}
+
+static void leave_block(const mlp_network *net, scratch_block *block) {
+    bool kept = block != NULL && block->bytes <= SHELF_BYTES;
+    free(kept ? atomic_exchange(&net->shelf->block, block) : block);
 }
 
 /* A block from the room where it fits. */
@@ -94,64 +156,30 @@ static mlp_cutter rest_of(mlp_room *room) {
                         : (mlp_cutter){.at = room->bytes + room->used, .bytes = sizeof room->bytes - room->used};
 }
 
-static void give_back(const mlp_room *room, void *block) {
-    const char *at = block;
-    if (room == NULL || at < room->bytes || at >= room->bytes + sizeof room->bytes) {
-        free(block);
+/* Scratch for every pass. False: no memory. */
+static bool cut_passes(mlp_crew *crew, const demands *d, mlp_room *room) {
+    mlp_pass *first = crew->members[0].pass;
+    mlp_cutter knife = crew->n == 1 ? rest_of(room) : (mlp_cutter){0};
+    cut_all(first, &knife, d);
+    size_t bytes = knife.used; /* of each */
+    if (bytes > knife.bytes) {
+        scratch_block *block = bytes > SIZE_MAX / crew->n ? NULL : take_block(first->net, crew->n * bytes);
+        if (block == NULL) {
+            return false;
+        }
+        crew->block = block;
+        for (size_t i = 0; i < crew->n; i++) {
+            knife = (mlp_cutter){.at = block->at + i * bytes, .bytes = bytes};
+            cut_all(crew->members[i].pass, &knife, d);
+        }
+#ifdef MLP_POISON /* tests find what is read without having been written */
+        memset(block->at, 0xff, crew->n * bytes);
+#endif
     }
-}
-
-static void destroy_pass(mlp_room *room, mlp_pass *pass) {
-    if (pass != NULL) {
-        give_back(room, pass->memory);
-        give_back(room, pass);
+    for (size_t i = 0; i < crew->n; i++) {
+        set_loss_parameters(crew->members[i].pass);
     }
-}
-
-/* Few rows of a prediction are multiplied by weights where they lie: see matmul.c. */
-static size_t size_of_panels(const mlp_plan *plan, const demands *d, size_t panel) {
-    return plan->lanes || (!d->losses && d->n_rows < MLP_FEW_ROWS) ? 0 : d->n_threads * panel;
-}
-
-static mlp_pass *create_pass(const mlp_network *net, mlp_plan plan, const demands *d, mlp_call *call) {
-    size_t layers = net->n_layers + 1, size = sizeof(mlp_pass) + 4 * layers * sizeof(void *);
-    mlp_pass *pass = take(d->room, size);
-    if (pass == NULL) {
-        return NULL;
-    }
-    memset(pass, 0, size);
-    void **pointers = (void **)(pass + 1);
-    size_t panel = net->widest * net->kernels->panel * net->item;
-    panel = panel < MLP_PANEL_BYTES ? panel : MLP_PANEL_BYTES;
-    pass->net = net;
-    pass->parameters = net->parameters;
-    pass->team.call = call;
-    pass->team.n_threads = d->n_threads;
-    pass->team.panel_bytes = panel;
-    pass->plan = plan;
-    pass->a = pointers;
-    pass->d = pointers + layers;
-    pass->mask = pointers + 2 * layers;
-    pass->dropped = pointers + 3 * layers;
-    mlp_cutter knife = rest_of(d->room);
-    size_t zeros = cut_all(pass, &knife, d), panels = size_of_panels(&plan, d, panel);
-    pass->memory = knife.used > SIZE_MAX - panels ? NULL : take(d->room, knife.used + panels);
-    if (pass->memory == NULL) {
-        destroy_pass(d->room, pass);
-        return NULL;
-    }
-    if (pass->memory != knife.at) {
-        knife = (mlp_cutter){.at = pass->memory, .bytes = knife.used};
-        cut_all(pass, &knife, d);
-    }
-    if (d->losses) { /* predictions make sums over columns alone, of what they have written */
-        memset(pass->memory, 0, zeros);
-    }
-    pass->team.panels = (char *)pass->memory + knife.used;
-    for (size_t k = 0; pass->loss_parameters != NULL && k < mlp_outputs(net); k++) {
-        net->kernels->fill(mlp_at(net, pass->loss_parameters, k), net->loss_parameters[k], 1);
-    }
-    return pass;
+    return true;
 }
 
 /* ---- Crews. */
@@ -187,30 +215,31 @@ static size_t threads_of_products(const mlp_network *net, const mlp_plan *plan, 
 mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose purpose, mlp_call *call, mlp_room *room) {
     mlp_plan plan = mlp_make_plan(net, n_rows);
     size_t n = size_of_crew(net, &plan, n_rows, purpose != PREDICTS, call);
-    size_t size = sizeof(mlp_crew) + n * sizeof(mlp_member);
-    mlp_crew *crew = take(room, size);
+    size_t members = sizeof(mlp_crew) + n * sizeof(mlp_member);
+    mlp_crew *crew = take(room, members + n * pass_size(net));
     if (crew == NULL) {
         return NULL;
     }
-    memset(crew, 0, size);
+    memset(crew, 0, members);
     crew->call = call;
     crew->room = room;
+    crew->net = net;
     crew->n = n;
     demands d = {.n_rows = n_rows,
                  .gradient = purpose == DIFFERENTIATES || purpose == TRAINS,
                  .losses = purpose != PREDICTS,
-                 .room = room,
                  .dropout = purpose == TRAINS,
                  .n_threads = n == 1 ? threads_of_products(net, &plan, call) : 1};
     for (size_t i = 0; i < n; i++) {
         mlp_member *member = &crew->members[i];
         member->call.poll = told_to_stop;
         member->call.context = crew;
-        member->pass = create_pass(net, plan, &d, i == 0 ? call : &member->call);
-        if (member->pass == NULL) {
-            mlp_crew_destroy(crew);
-            return NULL;
-        }
+        member->pass = (mlp_pass *)(void *)((char *)crew + members + i * pass_size(net));
+        begin_pass(member->pass, net, &plan, &d, i == 0 ? call : &member->call);
+    }
+    if (!cut_passes(crew, &d, room)) {
+        mlp_crew_destroy(crew);
+        return NULL;
     }
     return crew;
 }
@@ -219,10 +248,10 @@ void mlp_crew_destroy(mlp_crew *crew) {
     if (crew == NULL) {
         return;
     }
-    for (size_t i = 0; i < crew->n; i++) {
-        destroy_pass(crew->room, crew->members[i].pass);
+    leave_block(crew->net, crew->block);
+    if (crew->room == NULL || (char *)crew != crew->room->bytes) {
+        free(crew);
     }
-    give_back(crew->room, crew);
 }
 
 void mlp_crew_evaluate_at(mlp_crew *crew, const void *parameters) {

@@ -178,7 +178,8 @@ mlp_network *mlp_create(const mlp_spec *spec) {
     size_t n_outputs = spec->layer_sizes[spec->n_layers];
     net->layers = calloc(spec->n_layers + 1, sizeof *net->layers);
     net->loss_parameters = calloc(n_outputs, sizeof *net->loss_parameters);
-    if (net->layers == NULL || net->loss_parameters == NULL) {
+    net->shelf = calloc(1, sizeof *net->shelf);
+    if (net->layers == NULL || net->loss_parameters == NULL || net->shelf == NULL) {
         mlp_destroy(net);
         return NULL;
     }
@@ -205,6 +206,8 @@ void mlp_destroy(mlp_network *network) {
     free(network->parameters);
     free(network->state);
     mlp_free_spare(&network->spare);
+    free(network->shelf != NULL ? atomic_load(&network->shelf->block) : NULL);
+    free(network->shelf);
     free(network->history.loss);
     free(network->history.validation_loss);
     free(network->history.learning_rate);
