@@ -25,7 +25,7 @@ typedef struct {
 static inline void *mlp_cut(mlp_cutter *c, size_t bytes) {
     size_t at = c->used;
     c->used += (bytes + MLP_VECTOR_BYTES - 1) / MLP_VECTOR_BYTES * MLP_VECTOR_BYTES;
-    return c->used <= c->bytes ? c->at + at : NULL;
+    return c->at != NULL && c->used <= c->bytes ? c->at + at : NULL;
 }
 
 /* ---- network.c */
