@@ -400,9 +400,8 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
 
 /* A chunk, block by block: its loss and its gradient alone. */
 static mlp_status run_chunk(mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted, size_t begin,
-                            double factor, void *gradient, mlp_sums *sums) {
-    size_t block = pass->plan.block, chunk = pass->plan.chunk;
-    size_t end = batch->n - begin < chunk ? batch->n : begin + chunk;
+                            size_t end, double factor, void *gradient, mlp_sums *sums) {
+    size_t block = pass->plan.block;
     *sums = (mlp_sums){0};
     for (size_t at = begin; at < end; at += block) {
         size_t n = end - at < block ? end - at : block;
@@ -422,7 +421,7 @@ typedef struct {
     mlp_crew *crew;
     const mlp_batch *batch;
     const mlp_outputs_wanted *wanted;
-    size_t begin;
+    size_t begin, chunk;
     double factor;
 } wave;
 
@@ -436,8 +435,8 @@ static void run_task(void *context, size_t t, size_t thread) {
     const wave *w = context;
     mlp_pass *pass = w->crew->members[thread].pass;
     mlp_member *result = &w->crew->members[t];
-    size_t begin = w->begin + t * pass->plan.chunk;
-    result->status = run_chunk(pass, w->batch, w->wanted, begin, w->factor, gradient_of(w, t), &result->sums);
+    size_t begin = w->begin + t * w->chunk, end = w->batch->n - begin < w->chunk ? w->batch->n : begin + w->chunk;
+    result->status = run_chunk(pass, w->batch, w->wanted, begin, end, w->factor, gradient_of(w, t), &result->sums);
     if (result->status != MLP_OK) {
         result->complaint = *pass->team.call;
         atomic_store_explicit(&w->crew->stop, true, memory_order_relaxed);
@@ -447,17 +446,17 @@ static void run_task(void *context, size_t t, size_t thread) {
 mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outputs_wanted *wanted, mlp_sums *sums) {
     mlp_pass *pass = crew->members[0].pass;
     const mlp_network *net = pass->net;
-    size_t chunk = pass->plan.chunk;
     *sums = (mlp_sums){0};
     mlp_status status = sum_weights(pass, batch, &sums->weight);
     wave w = {.crew = crew,
               .batch = batch,
               .wanted = wanted,
+              .chunk = mlp_chunk_rows(net, batch->n),
               .factor = net->sum           ? 1.0
                         : sums->weight > 0 ? 1.0 / sums->weight
                                            : 0.0};
-    for (; w.begin < batch->n && status == MLP_OK; w.begin += crew->n * chunk) {
-        size_t left = (batch->n - w.begin + chunk - 1) / chunk, n = left < crew->n ? left : crew->n;
+    for (; w.begin < batch->n && status == MLP_OK; w.begin += crew->n * w.chunk) {
+        size_t left = (batch->n - w.begin + w.chunk - 1) / w.chunk, n = left < crew->n ? left : crew->n;
         mlp_parallel(crew->call->pool, crew->n, n, run_task, &w);
         status = mlp_crew_status(crew, n);
         for (size_t t = 0; t < n && status == MLP_OK; t++) {

@@ -143,16 +143,18 @@ mlp_status mlp_reject_label(mlp_call *call, size_t row, size_t n_classes);
 mlp_status mlp_check_data(const mlp_network *net, const mlp_data *data, mlp_call *call);
 
 /* ---- plan.c */
+enum { MLP_LANES_INPUTS = 64 }; /* at most, where samples go into the lanes */
 typedef struct {
     bool lanes;   /* samples in the lanes, for layers of a few units; else a vector over units */
     bool dots;    /* else: the outputs are few, each z is a dot product, in lanes layout */
     bool single;  /* and where there is one, the products of the way back are by vectors too, its dZ in lanes layout */
     bool few;     /* else: so few samples that weights had better stay with the core that has updated them */
     bool by_rows; /* else: losses of many outputs are taken where they are, row-major; else in lanes layout */
-    size_t block; /* samples driven through all layers together; divides chunk */
-    size_t chunk; /* samples whose gradients are one chain of sums; chunks are added in order */
+    size_t block; /* samples driven through all layers together */
 } mlp_plan;
 mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows);
+/* Of n samples so many at a time: their gradients are one chain of sums; those of chunks are added in order. */
+size_t mlp_chunk_rows(const mlp_network *net, size_t n);
 size_t mlp_threads_for(const mlp_call *call, double work);  /* the threads to share a region of so many operations */
 size_t mlp_padded(const mlp_network *net, size_t n);        /* elements between the rows of a tile of n columns */
 size_t mlp_whole_vectors(const mlp_network *net, size_t n); /* n rounded up to whole virtual vectors */

@@ -67,7 +67,7 @@ static void cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d) {
         if (pass->plan.lanes) {
             pass->sums = mlp_cut(c, mlp_whole_vectors(net, net->n_parameters) * MLP_VECTOR_BYTES);
         }
-        if (d->n_rows > pass->plan.chunk) {
+        if (d->n_rows > mlp_chunk_rows(net, d->n_rows)) {
             pass->partial = mlp_cut(c, net->n_parameters * item);
         }
     }
@@ -194,7 +194,7 @@ static int told_to_stop(void *context) {
 
 static size_t size_of_crew(const mlp_network *net, const mlp_plan *plan, size_t n_rows, bool by_chunks,
                            const mlp_call *call) {
-    size_t unit = by_chunks ? plan->chunk : plan->block, n_units = (n_rows + unit - 1) / unit;
+    size_t unit = by_chunks ? mlp_chunk_rows(net, n_rows) : plan->block, n_units = (n_rows + unit - 1) / unit;
     if (n_units < 2 || mlp_work(net, unit, by_chunks) > longest_chunk) {
         return 1;
     }

@@ -7,11 +7,13 @@
 /* Samples go into the lanes where the layers are too narrow to fill a vector of units: a product then costs
  * n_in * n_out vectors for 16 samples (float), against 16 n_in * ceil(n_out / 16) by units; from 12 units on the register
  * tiles of the other way make up for the units they waste. The inputs are transposed, so there must not be many. */
-enum { LANES_UNITS = 12, LANES_INPUTS = 64 };
+enum { LANES_UNITS = 12 };
 
-/* One chain of sums over this many samples: long enough for the addition of chunks to cost nothing, short enough to be
- * accurate in float and to share a batch among threads. */
-enum { CHUNK_ROWS = 1024 };
+/* One chain of sums over this many samples at most: accurate in float. Batches of more are cut into even chunks. So are
+ * smaller ones, into a few that threads can have to themselves, where such a chunk is worth a thread's while and its
+ * gradient so small that adding it to the others costs next to nothing (1 to 3 % on one thread). */
+enum { CHUNK_ROWS = 1024, LEAST_CHUNK_ROWS = 96, FEW_CHUNKS = 4, ADDED_BYTES = 64 * 1024 };
+static const double chunk_work = 5e5;
 
 /* So many outputs fill the vectors of a row, and putting their samples into lanes would be two transpositions. */
 enum { MANY_OUTPUTS = 16 };
@@ -41,7 +43,7 @@ size_t mlp_threads_for(const mlp_call *call, double work) {
 }
 
 mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows) {
-    mlp_plan plan = {.lanes = mlp_inputs(net) <= LANES_INPUTS, .block = MLP_BLOCK_ROWS, .chunk = CHUNK_ROWS};
+    mlp_plan plan = {.lanes = mlp_inputs(net) <= MLP_LANES_INPUTS, .block = MLP_BLOCK_ROWS};
     for (size_t l = 1; l <= net->n_layers; l++) {
         plan.lanes = plan.lanes && net->layers[l].n_out <= LANES_UNITS;
     }
@@ -52,4 +54,15 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows) {
     plan.block = rows < plan.block ? rows : plan.block;
     plan.few = !plan.lanes && n_rows <= FEW_SAMPLES;
     return plan;
+}
+
+size_t mlp_chunk_rows(const mlp_network *net, size_t n) {
+    size_t n_chunks = (n + CHUNK_ROWS - 1) / CHUNK_ROWS;
+    if (n_chunks < FEW_CHUNKS && net->n_parameters * net->item <= ADDED_BYTES) {
+        double worth = mlp_work(net, n, true) / chunk_work;
+        size_t few = worth < FEW_CHUNKS ? (size_t)worth : FEW_CHUNKS, long_enough = n / LEAST_CHUNK_ROWS;
+        few = few < long_enough ? few : long_enough;
+        n_chunks = few > n_chunks ? few : n_chunks;
+    }
+    return n_chunks < 2 ? n : (n + n_chunks - 1) / n_chunks;
 }

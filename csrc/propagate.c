@@ -28,6 +28,25 @@ void mlp_shape_of(const mlp_pass *pass, size_t l, size_t *rows, size_t *n, size_
     *ld = pass->plan.lanes ? pass->stride : pass->net->layers[l].ld;
 }
 
+/* From so many inputs on rows are transposed by vectors, a group of samples at a time where they are gathered first. */
+enum { TRANSPOSED_INPUTS = 8, GROUP_ROWS = 16 };
+
+static bool read_lanes(mlp_pass *pass, const mlp_source *source, size_t first) {
+    const mlp_network *net = pass->net;
+    const mlp_rows *x = source->rows;
+    size_t inputs = mlp_inputs(net), n = pass->n, ld;
+    if (inputs < TRANSPOSED_INPUTS || x->type == MLP_CSR || x->row_stride < x->column_stride) {
+        return mlp_read_columns(source, first, n, pass->a[0], pass->stride);
+    }
+    double gathered[GROUP_ROWS * MLP_LANES_INPUTS];
+    for (size_t i = 0; i < n; i += GROUP_ROWS) {
+        size_t m = n - i < GROUP_ROWS ? n - i : GROUP_ROWS;
+        const void *rows = mlp_read_tile(source, first + i, m, gathered, inputs, &ld);
+        net->kernels->transpose(mlp_at(net, pass->a[0], i), pass->stride, rows, ld, m, inputs);
+    }
+    return true;
+}
+
 static bool read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first) {
     const mlp_network *net = pass->net;
     size_t inputs = mlp_inputs(net);
@@ -36,7 +55,7 @@ static bool read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order,
         pass->x = mlp_read_tile(&source, first, pass->n, pass->a[0], pass->net->layers[0].ld, &pass->x_ld);
         return pass->x != NULL;
     }
-    if (!mlp_read_columns(&source, first, pass->n, pass->a[0], pass->stride)) {
+    if (!read_lanes(pass, &source, first)) {
         return false;
     }
     for (size_t i = 0; i < inputs && pass->stride > pass->n; i++) { /* samples that are not there weigh nothing */

@@ -109,7 +109,8 @@ static void free_snapshot(snapshot *s) {
 /* ---- Beginning and end. */
 static bool settle(training *t, mlp_data *data, bool always, void **settled) {
     mlp_dtype dtype = t->net->dtype;
-    return mlp_settle_rows(&data->x, dtype, t->crew->members[0].pass->plan.lanes, always, &settled[0]) &&
+    bool by_columns = t->crew->members[0].pass->plan.lanes && t->order == NULL;
+    return mlp_settle_rows(&data->x, dtype, by_columns, always, &settled[0]) &&
            mlp_settle_rows(&data->y, data->labels ? MLP_F64 : dtype, false, always, &settled[1]) &&
            mlp_settle_rows(&data->weight, MLP_F64, false, always, &settled[2]);
 }
@@ -152,7 +153,7 @@ static bool fuses(const training *t) {
     bool weighted = t->data.weight.data != NULL || t->data.class_weight != NULL;
     bool plain = net->optimizer.clip_norm == 0 && net->l1 == 0 && !(net->l2 > 0 && weighted);
     return net->rule->fuses && net->kernels->product_adam != NULL && plain && !plan->lanes && t->batch <= plan->block &&
-           mlp_work(net, t->batch, true) <= longest_step;
+           t->batch <= mlp_chunk_rows(net, t->batch) && mlp_work(net, t->batch, true) <= longest_step;
 }
 
 /* A trial of longer steps would cost too much. */

@@ -13,7 +13,9 @@ from conftest import fingerprint
 
 import mlpc
 
-LARGE = [  # steps large enough to be shared: by chunks in both layouts, and within products
+LARGE = [  # steps large enough to be shared: by chunks in both layouts, long and short, and within products
+    ([20, 100, 1], 500, 200, "binary_cross_entropy"),
+    ([30, 12, 3], 2300, 2000, "categorical_cross_entropy"),
     ([3, 6, 2], 30000, 15000, "squared_error"),
     ([40, 64, 64, 1], 5000, 5000, "binary_cross_entropy"),
     ([300, 400, 10], 600, 200, "categorical_cross_entropy"),

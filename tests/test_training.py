@@ -465,6 +465,19 @@ def test_partial_fit(optimizer):
     )
 
 
+def test_a_batch_is_cut_into_chunks_by_its_own_rows():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(1000, 20)), rng.normal(size=1000)
+
+    def make():
+        return mlpc.Network([20, 64, 1], loss="squared_error", seed=0)
+
+    by_batches, whole = make(), make().fit(X, y, epochs=1, batch_size=700, shuffle=False)
+    for rows in (slice(700), slice(700, 1000)):
+        by_batches.partial_fit(X[rows], y[rows])
+    assert by_batches.parameters.tobytes() == whole.parameters.tobytes()
+
+
 def test_batches_larger_than_the_data():
     X, y = circles(20)
     one, two, three = (
