@@ -72,11 +72,30 @@ static bool make_snapshot(snapshot *s, const mlp_network *net, mlp_spare *spare)
     return s->parameters != NULL && s->state != NULL;
 }
 
+/* Pieces of a copy: each thread has the weights it has updated. */
+enum { PIECE_BYTES = 1 << 15 };
+static const double copy_work = 4.0; /* for a byte */
+
+typedef struct {
+    char *to;
+    const char *from;
+    size_t bytes;
+} copying;
+
+static void copy_piece(void *context, size_t t, size_t thread) {
+    const copying *c = context;
+    size_t at = t * PIECE_BYTES, bytes = c->bytes - at < PIECE_BYTES ? c->bytes - at : PIECE_BYTES;
+    (void)thread;
+    memcpy(c->to + at, c->from + at, bytes);
+}
+
 /* A wide network's parameters take longer to copy than the caller should wait. False: the call is to end. */
 static bool copy(void *to, const void *from, size_t bytes, mlp_call *call) {
     for (size_t at = 0, slice; at < bytes; at += slice) {
         slice = bytes - at < SLICE_BYTES ? bytes - at : SLICE_BYTES;
-        memcpy((char *)to + at, (const char *)from + at, slice);
+        copying c = {.to = (char *)to + at, .from = (const char *)from + at, .bytes = slice};
+        mlp_parallel(call->pool, mlp_threads_for(call, copy_work * (double)slice),
+                     (slice + PIECE_BYTES - 1) / PIECE_BYTES, copy_piece, &c);
         if (mlp_pause(call, (double)slice)) {
             return false;
         }
