@@ -62,6 +62,7 @@ struct mlp_network {
     size_t n_layers;
     mlp_layer *layers; /* [L+1]; [0] holds n_out = n[0] and ld alone */
     size_t widest;     /* ld of the widest one */
+    double row_work;   /* operations, about, that a sample costs on the way forward */
     size_t loss;       /* index into the kernel table */
     mlp_loss_kind loss_kind;
     mlp_output output;

@@ -139,6 +139,7 @@ static void lay_out(mlp_network *net, const mlp_spec *spec) {
         at += spec->bias ? layer->n_out : 0;
         layer->activation = find(mlp_activation_name, spec->activations[l - 1]);
         layer->dropout = l < net->n_layers && spec->dropout != NULL ? spec->dropout[l - 1] : 0;
+        net->row_work += 2 * (double)layer->n_in * (double)layer->n_out + 20 * (double)layer->n_out;
     }
     net->n_parameters = at;
     for (size_t l = 0; l <= net->n_layers; l++) {
@@ -276,11 +277,5 @@ bool mlp_history_append(mlp_network *network, double loss, double validation_los
 const char *mlp_kernels_name(const mlp_network *network) { return network->kernels->name; }
 
 double mlp_work(const mlp_network *network, size_t n_rows, bool gradient) {
-    double a_row = 0;
-    for (size_t l = 1; l <= network->n_layers; l++) {
-        const mlp_layer *layer = &network->layers[l];
-        double product = 2 * (double)layer->n_in * (double)layer->n_out + 20 * (double)layer->n_out;
-        a_row += gradient ? 3 * product : product;
-    }
-    return a_row * (double)n_rows;
+    return (gradient ? 3 : 1) * network->row_work * (double)n_rows;
 }

@@ -58,7 +58,7 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows) {
 
 size_t mlp_chunk_rows(const mlp_network *net, size_t n) {
     size_t n_chunks = (n + CHUNK_ROWS - 1) / CHUNK_ROWS;
-    if (n_chunks < FEW_CHUNKS && net->n_parameters * net->item <= ADDED_BYTES) {
+    if (n >= 2 * LEAST_CHUNK_ROWS && n_chunks < FEW_CHUNKS && net->n_parameters * net->item <= ADDED_BYTES) {
         double worth = mlp_work(net, n, true) / chunk_work;
         size_t few = worth < FEW_CHUNKS ? (size_t)worth : FEW_CHUNKS, long_enough = n / LEAST_CHUNK_ROWS;
         few = few < long_enough ? few : long_enough;
