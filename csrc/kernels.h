@@ -65,7 +65,7 @@ typedef struct {
     void *c;
     const void *a, *b;
     size_t ldc, a_row, a_k, ldb, m, n, k;
-    bool accumulate;
+    bool accumulate, far; /* far: C is larger than the L2 cache, and its tiles are fetched one ahead */
     mlp_ending ending;
     const void *operand; /* of the ending */
     const void *ahead;   /* A's next rows, which are fetched meanwhile where they lie without gaps; or NULL */

@@ -11,6 +11,9 @@ enum { FAR_APART = 8 };
  * often beside each multiplication: so many rows are worth a copy that crosses none. */
 enum { ROWS_WORTH_ALIGNING = 64 };
 
+/* A C of this size lies beyond the L2 cache: each store of a tile would wait for its line. */
+enum { FAR_BYTES = 512 * 1024 };
+
 /* Rows of C that are completed together: whole tiles of every height there is, and with a panel's columns a good part of
  * the L1 cache. */
 enum { GROUP_ROWS = 60 };
@@ -82,6 +85,7 @@ static void multiply_group(const cut_product *c, size_t i, size_t n, size_t j, s
     part.ldc = p->ldc;
     part.n = p->padded ? (columns + kernels->edge - 1) & ~(kernels->edge - 1) : columns;
     part.accumulate = p->accumulate || q > 0;
+    part.far = p->m * p->ldc * item >= FAR_BYTES;
     part.ahead = ahead;
     if (p->operand != NULL && q + k == p->k) {
         part.ending = p->ending;

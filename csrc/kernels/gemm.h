@@ -80,6 +80,18 @@ ALWAYS_INLINE void load_tile(tile_sums *sum, const real *c, size_t ldc, size_t l
     }
 }
 
+/* The lines of the cache that a tile of C lies in, before it is written there. */
+ALWAYS_INLINE void fetch_tile(const real *c, size_t ldc, const int rows, const int vectors, const int half) {
+    enum { LINE = MLP_VECTOR_BYTES / sizeof(real) };
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++, c += ldc) {
+#pragma GCC unroll 16
+        for (int j = 0; j < vectors * LANES + half * HALF_LANES; j += LINE) {
+            __builtin_prefetch(c + j, 1);
+        }
+    }
+}
+
 ALWAYS_INLINE void store_tile(const tile_sums *sum, real *c, size_t ldc, size_t last, const int rows, const int vectors,
                               const int half) {
 #pragma GCC unroll 16
@@ -143,6 +155,9 @@ ALWAYS_INLINE void product_tile(const mlp_panel_product *p, size_t i, size_t las
     ahead = ahead == NULL ? NULL : ahead + i * a_row;
     tile_sums sum;
     load_tile(&sum, c, p->ldc, last, p->accumulate, rows, vectors, half);
+    if (p->far) {
+        fetch_tile(c + (size_t)rows * p->ldc, p->ldc, rows, vectors, half);
+    }
     const size_t steps = vectors > 2 ? TILE_STEPS : 1; /* narrow tiles are for edges, and need not take as much code */
     size_t k = p->k;
     for (; k >= steps; k -= steps) {
