@@ -80,18 +80,6 @@ ALWAYS_INLINE void load_tile(tile_sums *sum, const real *c, size_t ldc, size_t l
     }
 }
 
-/* The lines of the cache that a tile of C lies in, before it is written there. */
-ALWAYS_INLINE void fetch_tile(const real *c, size_t ldc, const int rows, const int vectors, const int half) {
-    enum { LINE = MLP_VECTOR_BYTES / sizeof(real) };
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++, c += ldc) {
-#pragma GCC unroll 16
-        for (int j = 0; j < vectors * LANES + half * HALF_LANES; j += LINE) {
-            __builtin_prefetch(c + j, 1);
-        }
-    }
-}
-
 ALWAYS_INLINE void store_tile(const tile_sums *sum, real *c, size_t ldc, size_t last, const int rows, const int vectors,
                               const int half) {
 #pragma GCC unroll 16
@@ -155,9 +143,6 @@ ALWAYS_INLINE void product_tile(const mlp_panel_product *p, size_t i, size_t las
     ahead = ahead == NULL ? NULL : ahead + i * a_row;
     tile_sums sum;
     load_tile(&sum, c, p->ldc, last, p->accumulate, rows, vectors, half);
-    if (p->far) {
-        fetch_tile(c + (size_t)rows * p->ldc, p->ldc, rows, vectors, half);
-    }
     const size_t steps = vectors > 2 ? TILE_STEPS : 1; /* narrow tiles are for edges, and need not take as much code */
     size_t k = p->k;
     for (; k >= steps; k -= steps) {
@@ -194,11 +179,23 @@ static inline size_t tile_rows(size_t left, size_t most) {
     return left >= 2 * most ? most : heights[left > most ? (left + 1) / 2 : left];
 }
 
+/* The lines of the cache that rows of C lie in, before they are written there. */
+static inline void fetch_rows(const real *c, size_t ldc, size_t rows, size_t n) {
+    for (; rows > 0; rows--, c += ldc) {
+        for (size_t j = 0; j < n; j += MLP_VECTOR_BYTES / sizeof(real)) {
+            __builtin_prefetch(c + j, 1);
+        }
+    }
+}
+
 /* All rows, in columns of so many vectors. */
 ALWAYS_INLINE void product_rows(const mlp_panel_product *p, const int vectors, const int half) {
     const size_t most = TILE_HEIGHT((size_t)(vectors + half)), last = p->n - (size_t)(vectors + half - 1) * LANES;
     for (size_t i = 0, rows; i < p->m; i += rows) {
         rows = tile_rows(p->m - i, most);
+        if (p->far) {
+            fetch_rows((const real *)p->c + (i + rows) * p->ldc, p->ldc, rows, p->n);
+        }
         if (rows == most) {
             product_tile(p, i, last, TILE_HEIGHT(vectors + half), vectors, half);
             continue;
