@@ -87,7 +87,9 @@ static size_t pass_size(const mlp_network *net) { return sizeof(mlp_pass) + 4 * 
 
 /* In `at`, so far without scratch. */
 static void begin_pass(mlp_pass *at, const mlp_network *net, const mlp_plan *plan, const demands *d, mlp_call *call) {
-    size_t layers = net->n_layers + 1, panel = net->widest * net->kernels->panel * net->item;
+    size_t layers = net->n_layers + 1;
+    size_t deepest = d->gradient && plan->block > net->widest ? plan->block : net->widest; /* right operand: W or dZ */
+    size_t panel = deepest * net->kernels->panel * net->item;
     void **pointers = (void **)(at + 1);
     memset(at, 0, pass_size(net));
     at->net = net;
