@@ -29,13 +29,15 @@ void mlp_shape_of(const mlp_pass *pass, size_t l, size_t *rows, size_t *n, size_
 }
 
 /* From so many inputs on rows are transposed by vectors, a group of samples at a time where they are gathered first. */
-enum { TRANSPOSED_INPUTS = 8, GROUP_ROWS = 16 };
+enum { TRANSPOSED_INPUTS = 8, GROUP_ROWS = 32 };
 
 static bool read_lanes(mlp_pass *pass, const mlp_source *source, size_t first) {
     const mlp_network *net = pass->net;
     const mlp_rows *x = source->rows;
     size_t inputs = mlp_inputs(net), n = pass->n, ld;
-    if (inputs < TRANSPOSED_INPUTS || x->type == MLP_CSR || x->row_stride < x->column_stride) {
+    ptrdiff_t row_step = x->row_stride < 0 ? -x->row_stride : x->row_stride;
+    ptrdiff_t column_step = x->column_stride < 0 ? -x->column_stride : x->column_stride;
+    if (inputs < TRANSPOSED_INPUTS || x->type == MLP_CSR || row_step < column_step) {
         return mlp_read_columns(source, first, n, pass->a[0], pass->stride);
     }
     double gathered[GROUP_ROWS * MLP_LANES_INPUTS];
@@ -216,7 +218,7 @@ void mlp_activate_output(mlp_pass *pass, bool derivative) {
         kernels->softmax(pass->z, outputs, stride, stride);
     } else if (net->output == OUTPUT_EXP) {
         kernels->exponential(pass->z, outputs, stride, stride);
-    } else if (activation != MLP_ACT_identity || derivative) {
+    } else if (activation != MLP_ACT_identity) {
         void *d = derivative && mlp_has_derivative_from_input(activation) ? pass->d_out : NULL;
         kernels->forward[activation](pass->z, d, NULL, outputs, stride, stride);
     }

@@ -72,7 +72,7 @@ static bool make_snapshot(snapshot *s, const mlp_network *net, mlp_spare *spare)
     return s->parameters != NULL && s->state != NULL;
 }
 
-/* Pieces of a copy: each thread has the weights it has updated. */
+/* Pieces of a copy: threads have about the weights they have updated. */
 enum { PIECE_BYTES = 1 << 15 };
 static const double copy_work = 4.0; /* for a byte */
 
@@ -126,12 +126,17 @@ static void free_snapshot(snapshot *s) {
 }
 
 /* ---- Beginning and end. */
-static bool settle(training *t, mlp_data *data, bool always, void **settled) {
+static bool settle(training *t, mlp_data *data, bool ordered, bool always, void **settled) {
     mlp_dtype dtype = t->net->dtype;
-    bool by_columns = t->crew->members[0].pass->plan.lanes && t->order == NULL;
+    bool by_columns = t->crew->members[0].pass->plan.lanes && !ordered;
     return mlp_settle_rows(&data->x, dtype, by_columns, always, &settled[0]) &&
            mlp_settle_rows(&data->y, data->labels ? MLP_F64 : dtype, false, always, &settled[1]) &&
            mlp_settle_rows(&data->weight, MLP_F64, false, always, &settled[2]);
+}
+
+/* Whether a step is one block of one chunk. */
+static bool is_one_block(const training *t) {
+    return t->batch <= t->crew->members[0].pass->plan.block && t->batch <= mlp_chunk_rows(t->net, t->batch);
 }
 
 /* Where every step sees the same block and computes little with it, reading it is a good part of the step: a copy of all
@@ -139,12 +144,12 @@ static bool settle(training *t, mlp_data *data, bool always, void **settled) {
 static bool settle_rows(training *t) {
     const mlp_data *data = &t->data;
     const mlp_plan *plan = &t->crew->members[0].pass->plan;
-    bool one_block = plan->lanes && t->order == NULL && t->batch == data->x.n_rows && t->batch <= plan->block;
-    if (!settle(t, &t->data, one_block, t->settled)) {
+    bool same = plan->lanes && t->order == NULL && t->batch == data->x.n_rows && is_one_block(t);
+    if (!settle(t, &t->data, t->order != NULL, same, t->settled)) {
         return false;
     }
     bool weighted = data->weight.data != NULL;
-    t->stays = one_block && t->settled[0] != NULL && t->settled[1] != NULL && (!weighted || t->settled[2] != NULL);
+    t->stays = same && t->settled[0] != NULL && t->settled[1] != NULL && (!weighted || t->settled[2] != NULL);
     return true;
 }
 
@@ -171,8 +176,8 @@ static bool fuses(const training *t) {
     const mlp_plan *plan = &t->crew->members[0].pass->plan;
     bool weighted = t->data.weight.data != NULL || t->data.class_weight != NULL;
     bool plain = net->optimizer.clip_norm == 0 && net->l1 == 0 && !(net->l2 > 0 && weighted);
-    return net->rule->fuses && net->kernels->product_adam != NULL && plain && !plan->lanes && t->batch <= plan->block &&
-           t->batch <= mlp_chunk_rows(net, t->batch) && mlp_work(net, t->batch, true) <= longest_step;
+    return net->rule->fuses && net->kernels->product_adam != NULL && plain && !plan->lanes && is_one_block(t) &&
+           mlp_work(net, t->batch, true) <= longest_step;
 }
 
 /* A trial of longer steps would cost too much. */
@@ -203,7 +208,7 @@ static bool prepare(training *t) {
     }
     if (t->settings->validation != NULL) {
         t->validation_crew = mlp_crew_create(net, t->validation.x.n_rows, EVALUATES, t->call, NULL);
-        if (t->validation_crew == NULL || !settle(t, &t->validation, false, t->settled + 3)) {
+        if (t->validation_crew == NULL || !settle(t, &t->validation, false, false, t->settled + 3)) {
             return false;
         }
     }
@@ -218,8 +223,8 @@ static bool prepare(training *t) {
 
 static void clean_up(training *t) {
     mlp_search_destroy(t->search);
-    mlp_crew_destroy(t->crew);
     mlp_crew_destroy(t->validation_crew);
+    mlp_crew_destroy(t->crew); /* the last to go leaves its scratch for the next call */
     leave_block(&t->net->spare.gradient, t->gradient);
     leave_block(&t->net->spare.parameters, t->epoch_start.parameters);
     leave_block(&t->net->spare.state, t->epoch_start.state);

@@ -478,6 +478,26 @@ def test_a_batch_is_cut_into_chunks_by_its_own_rows():
     assert by_batches.parameters.tobytes() == whole.parameters.tobytes()
 
 
+@pytest.mark.parametrize("rows", [191, 192, 200, 256, 257])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_full_batches_of_narrow_networks(rows, n_threads):
+    """Data that stays in the core from step to step, and is cut into chunks."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(rows, 64)), rng.normal(size=rows)
+
+    def make():
+        return mlpc.Network([64, 12, 1], loss="squared_error", hidden_activation="tanh", seed=0, optimizer="adam")
+
+    steps, run = make(), make()
+    objectives = []
+    for _ in range(4):
+        objectives.append(steps.objective(X, y))
+        steps.partial_fit(X, y)
+    run.fit(X, y, epochs=4, shuffle=False, batch_size=rows, n_threads=n_threads)
+    assert run.history.loss == pytest.approx(objectives, rel=1e-12)
+    assert run.parameters.tobytes() == steps.parameters.tobytes()
+
+
 def test_batches_larger_than_the_data():
     X, y = circles(20)
     one, two, three = (

@@ -107,6 +107,9 @@ ALWAYS_INLINE void fused_rows(const mlp_panel_product *product_of_rows, const ml
         advance(&w, p.m);
         p.c = w.gradient;
         p.ldc = PANEL;
+        p.accumulate = p.far = false;
+        p.ending = MLP_AS_IT_IS;
+        p.ahead = NULL;
         product(&p);
         if (penalized) {
             penalize(&w, to->update, p.n);

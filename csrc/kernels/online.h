@@ -1,7 +1,7 @@
 /* online.h: gradient descent one sample at a time through layers of a few units, many steps in one call.
  *
  * Everything is a chain of latencies here, so the units of a layer lie in the lanes of one row of ROW elements, which stays
- * in a register from product to activation to product where it is one vector (narrow); the weights stay in rows of their
+ * in a register from product to activation to product where it is one vector; the weights stay in rows of their
  * own, once as they are and once transposed. Each element is computed by the same operations as in a batch of one sample
  * elsewhere: the bits are the same. */
 
@@ -234,7 +234,7 @@ ALWAYS_INLINE size_t online_steps(const mlp_online *net, double *loss, const rea
 
 static size_t online(const mlp_online *net, double *loss, const void *samples, size_t ldx, const void *targets,
                      size_t ldy, size_t n) {
-    if (net->widest <= LOWER_LANES) {
+    if (LOWER_LANES > 0 && net->widest <= LOWER_LANES) {
         return online_steps(net, loss, samples, ldx, targets, ldy, n, HALF_VECTOR);
     }
     return net->widest <= LANES ? online_steps(net, loss, samples, ldx, targets, ldy, n, ONE_VECTOR)

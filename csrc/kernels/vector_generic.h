@@ -39,7 +39,7 @@ typedef bool mask;
 #define LANES 1
 #define TILE_ROWS 4 /* the register tile of the matrix kernel: rows, and vectors in a row */
 #define TILE_VECTORS 4
-#define TILE_STEPS 1
+#define TILE_STEPS 1         /* of k in a turn of its loop */
 #define TILE_FILLS_REGISTERS /* nothing else should be done beside it */
 
 #define SIGN_BIT ((real_bits)1 << (8 * sizeof(real) - 1))

@@ -9,7 +9,7 @@
 
 #include "check.h"
 
-enum { MOST = 64 * 40 };
+enum { MOST = 256 * 90 };
 
 /* ---- Data and networks that are the same every time. */
 static uint64_t seed = 1;
@@ -123,6 +123,51 @@ static void test_gradients(void) {
                                .bias = true,
                                .dtype = MLP_F64},
                    "no hidden layer");
+}
+
+/* More samples than units, with every set of kernels: what is packed has room. The objective's slope along the gradient. */
+static void test_many_samples(void) {
+    const size_t sizes[3][4] = {{20, 100, 1, 0}, {90, 40, 130, 3}, {7, 33, 65, 3}};
+    const char *sets[] = {"generic", "avx2", "avx512", "neon"};
+    for (size_t i = 0; i < 24; i++) {
+        const size_t *layers = sizes[i % 3];
+        mlp_spec spec = {.n_layers = i % 3 == 0 ? 2 : 3,
+                         .layer_sizes = layers,
+                         .activations = (const char *[]){"tanh", i % 3 == 0 ? "identity" : "tanh", "identity"},
+                         .loss = "squared_error",
+                         .kernels = sets[i / 6],
+                         .bias = true,
+                         .dtype = i / 3 % 2 == 0 ? MLP_F64 : MLP_F32};
+        if (mlp_check(&spec) != NULL) {
+            continue;
+        }
+        problem *p = make_problem(256, layers[0], layers[spec.n_layers], spec.loss);
+        mlp_network *net = make_network(&spec);
+        size_t N = mlp_n_parameters(net);
+        void *g = malloc(N * sizeof(double));
+        double objective, moved, square = 0, h = spec.dtype == MLP_F64 ? 1e-6 : 1e-3;
+        mlp_call call = {0};
+        mlp_status status =
+            mlp_evaluate(net, &(mlp_wanted){.objective = &objective, .gradient = g}, NULL, &p->data, &call);
+        CHECK(status == MLP_OK && isfinite(objective), "%s: %d", spec.kernels, status);
+        for (size_t j = 0; j < N; j++) {
+            double slope = spec.dtype == MLP_F64 ? ((double *)g)[j] : (double)((float *)g)[j];
+            square += slope * slope;
+        }
+        for (size_t j = 0; j < N; j++) {
+            if (spec.dtype == MLP_F64) {
+                ((double *)mlp_parameters(net))[j] -= h * ((double *)g)[j] / sqrt(square);
+            } else {
+                ((float *)mlp_parameters(net))[j] -= (float)h * ((float *)g)[j] / (float)sqrt(square);
+            }
+        }
+        mlp_evaluate(net, &(mlp_wanted){.objective = &moved}, NULL, &p->data, &call);
+        double slope = (objective - moved) / h;
+        CHECK(fabs(slope / sqrt(square) - 1) < 0.05, "%s %zu: %g, differences say %g", spec.kernels, i, sqrt(square),
+              slope);
+        free(g);
+        mlp_destroy(net);
+    }
 }
 
 /* ---- Data: every type, stride and byte order reads as the same values. */
@@ -511,6 +556,7 @@ static void test_rejections(void) {
 
 int main(void) {
     test_gradients();
+    test_many_samples();
     test_rows();
     test_sparse();
     test_optimizers();
