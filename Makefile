@@ -104,14 +104,16 @@ SANITIZED_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 
 THREAD_FLAGS := -O1 -g -fsanitize=thread -w
 
-# A file that needs an instruction set ends in its name. Files of other processors are left out.
+# A file that needs an instruction set ends in its name, and is compiled as setup.py does. Files of other processors are
+# left out.
 MACHINE := $(shell uname -m)
 X86 := $(filter x86_64 amd64,$(MACHINE))
 ARM := $(filter arm64 aarch64,$(MACHINE))
 C_FILES := $(filter-out $(if $(X86),,%_avx2.c %_avx512.c) $(if $(ARM),,%_neon.c),$(CORE_SOURCES))
 ISA_avx2 := -mavx2 -mfma
 ISA_avx512 := -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
-isa_flags = $(if $(filter %_avx2.c,$(1)),$(ISA_avx2))$(if $(filter %_avx512.c,$(1)),$(ISA_avx512))
+ISA_generic := -O2
+isa_flags = $(foreach isa,avx2 avx512 generic,$(if $(filter %_$(isa).c,$(1)),$(ISA_$(isa))))
 
 # tests/c/test_functions.c is compiled once per dtype and header of vectors that this machine can run.
 CPU := $(shell (grep -m1 ^flags /proc/cpuinfo || sysctl -n machdep.cpu.features machdep.cpu.leaf7_features) \
