@@ -451,7 +451,7 @@ mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outpu
     wave w = {.crew = crew,
               .batch = batch,
               .wanted = wanted,
-              .chunk = mlp_chunk_rows(net, batch->n),
+              .chunk = batch->n == crew->n_rows ? crew->chunk : mlp_chunk_rows(net, batch->n),
               .factor = net->sum           ? 1.0
                         : sums->weight > 0 ? 1.0 / sums->weight
                                            : 0.0};

@@ -275,6 +275,7 @@ typedef struct {
     void *block; /* that has the scratch; NULL: the room has it */
     atomic_bool stop;
     size_t n;
+    size_t n_rows, chunk; /* the rows it is made for, and of their chunks */
     mlp_member members[]; /* [n]; the first runs on the calling thread, which alone polls */
 } mlp_crew;
 

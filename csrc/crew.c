@@ -230,6 +230,8 @@ mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose pur
     crew->room = room;
     crew->net = net;
     crew->n = n;
+    crew->n_rows = n_rows;
+    crew->chunk = mlp_chunk_rows(net, n_rows);
     demands d = {.n_rows = n_rows,
                  .gradient = purpose == DIFFERENTIATES || purpose == TRAINS,
                  .losses = purpose != PREDICTS,

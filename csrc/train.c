@@ -93,6 +93,10 @@ static void copy_piece(void *context, size_t t, size_t thread) {
 static bool copy(void *to, const void *from, size_t bytes, mlp_call *call) {
     for (size_t at = 0, slice; at < bytes; at += slice) {
         slice = bytes - at < SLICE_BYTES ? bytes - at : SLICE_BYTES;
+        if (slice <= PIECE_BYTES) { /* a small network's step is no longer than a region of threads takes to begin */
+            memcpy((char *)to + at, (const char *)from + at, slice);
+            continue;
+        }
         copying c = {.to = (char *)to + at, .from = (const char *)from + at, .bytes = slice};
         mlp_parallel(call->pool, mlp_threads_for(call, copy_work * (double)slice),
                      (slice + PIECE_BYTES - 1) / PIECE_BYTES, copy_piece, &c);
