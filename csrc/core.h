@@ -127,6 +127,8 @@ typedef struct {
     mlp_call *call; /* for sparse rows: where it is said what is wrong with one */
 } mlp_source;
 
+/* Whether columns are the contiguous direction. */
+bool mlp_is_by_columns(const mlp_rows *rows);
 /* Rows first..first+n, row-major: in place where the source allows it, else gathered and converted into tile (n, ld).
  * *ld_out: the distance of the rows returned. NULL: a sparse row that is none (MLP_BAD_X). */
 const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void *tile, size_t ld, size_t *ld_out);

@@ -6,7 +6,7 @@
 /* ---- What a pass computes in. */
 /* What it is made for. */
 typedef struct {
-    size_t n_rows;
+    size_t n_rows, chunk; /* of which so many are one chunk */
     bool gradient, losses, dropout;
     size_t n_threads; /* that share its products */
 } demands;
@@ -67,7 +67,7 @@ static void cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d) {
         if (pass->plan.lanes) {
             pass->sums = mlp_cut(c, mlp_whole_vectors(net, net->n_parameters) * MLP_VECTOR_BYTES);
         }
-        if (d->n_rows > mlp_chunk_rows(net, d->n_rows)) {
+        if (d->n_rows > d->chunk) {
             pass->partial = mlp_cut(c, net->n_parameters * item);
         }
     }
@@ -197,9 +197,9 @@ static int told_to_stop(void *context) {
     return atomic_load_explicit(&crew->stop, memory_order_relaxed);
 }
 
-static size_t size_of_crew(const mlp_network *net, const mlp_plan *plan, size_t n_rows, bool by_chunks,
-                           const mlp_call *call) {
-    size_t unit = by_chunks ? mlp_chunk_rows(net, n_rows) : plan->block, n_units = (n_rows + unit - 1) / unit;
+/* The threads that so many rows are shared among, `unit` of them at a time. */
+static size_t size_of_crew(const mlp_network *net, size_t n_rows, size_t unit, bool by_chunks, const mlp_call *call) {
+    size_t n_units = (n_rows + unit - 1) / unit;
     if (n_units < 2 || mlp_work(net, unit, by_chunks) > longest_chunk) {
         return 1;
     }
@@ -219,7 +219,9 @@ static size_t threads_of_products(const mlp_network *net, const mlp_plan *plan, 
 
 mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose purpose, mlp_call *call, mlp_room *room) {
     mlp_plan plan = mlp_make_plan(net, n_rows);
-    size_t n = size_of_crew(net, &plan, n_rows, purpose != PREDICTS, call);
+    bool by_chunks = purpose != PREDICTS;
+    size_t chunk = by_chunks ? mlp_chunk_rows(net, n_rows) : n_rows;
+    size_t n = size_of_crew(net, n_rows, by_chunks ? chunk : plan.block, by_chunks, call);
     size_t members = sizeof(mlp_crew) + n * sizeof(mlp_member);
     mlp_crew *crew = take(room, members + n * pass_size(net));
     if (crew == NULL) {
@@ -231,8 +233,9 @@ mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose pur
     crew->net = net;
     crew->n = n;
     crew->n_rows = n_rows;
-    crew->chunk = mlp_chunk_rows(net, n_rows);
+    crew->chunk = chunk;
     demands d = {.n_rows = n_rows,
+                 .chunk = chunk,
                  .gradient = purpose == DIFFERENTIATES || purpose == TRAINS,
                  .losses = purpose != PREDICTS,
                  .dropout = purpose == TRAINS,

@@ -35,9 +35,7 @@ static bool read_lanes(mlp_pass *pass, const mlp_source *source, size_t first) {
     const mlp_network *net = pass->net;
     const mlp_rows *x = source->rows;
     size_t inputs = mlp_inputs(net), n = pass->n, ld;
-    ptrdiff_t row_step = x->row_stride < 0 ? -x->row_stride : x->row_stride;
-    ptrdiff_t column_step = x->column_stride < 0 ? -x->column_stride : x->column_stride;
-    if (inputs < TRANSPOSED_INPUTS || x->type == MLP_CSR || row_step < column_step) {
+    if (inputs < TRANSPOSED_INPUTS || x->type == MLP_CSR || mlp_is_by_columns(x)) {
         return mlp_read_columns(source, first, n, pass->a[0], pass->stride);
     }
     double gathered[GROUP_ROWS * MLP_LANES_INPUTS];

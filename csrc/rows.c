@@ -267,6 +267,12 @@ static void fetch_row(const unsigned char *row, size_t bytes) {
     }
 }
 
+bool mlp_is_by_columns(const mlp_rows *rows) {
+    ptrdiff_t row_step = rows->row_stride < 0 ? -rows->row_stride : rows->row_stride;
+    ptrdiff_t column_step = rows->column_stride < 0 ? -rows->column_stride : rows->column_stride;
+    return row_step < column_step;
+}
+
 const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void *tile, size_t ld, size_t *ld_out) {
     const mlp_rows *rows = source->rows;
     const int64_t *order = source->order;
@@ -285,9 +291,7 @@ const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void
         }
         return tile;
     }
-    ptrdiff_t row_step = rows->row_stride < 0 ? -rows->row_stride : rows->row_stride;
-    ptrdiff_t column_step = rows->column_stride < 0 ? -rows->column_stride : rows->column_stride;
-    if (order == NULL && row_step < column_step) { /* columns are the contiguous direction */
+    if (order == NULL && mlp_is_by_columns(rows)) {
         for (size_t j = 0; j < columns; j++) {
             const unsigned char *p = row_at(rows, first) + (ptrdiff_t)j * rows->column_stride;
             read_run(rows, dtype, tile, j, ld, p, rows->row_stride, n);

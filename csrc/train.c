@@ -140,7 +140,7 @@ static bool settle(training *t, mlp_data *data, bool ordered, bool always, void 
 
 /* Whether a step is one block of one chunk. */
 static bool is_one_block(const training *t) {
-    return t->batch <= t->crew->members[0].pass->plan.block && t->batch <= mlp_chunk_rows(t->net, t->batch);
+    return t->batch <= t->crew->members[0].pass->plan.block && t->batch <= t->crew->chunk;
 }
 
 /* Where every step sees the same block and computes little with it, reading it is a good part of the step: a copy of all
