@@ -166,10 +166,11 @@ static void run_part(void *context, size_t t, size_t thread) {
     look_up(c, thread, p->m * p->n * (end - begin));
 }
 
-/* Whether threads should share the depth: C must have groups enough to be passed on. */
+/* Whether threads should share the depth: C must have groups enough to be passed on, and be small beside the weights that
+ * stay where they are: what passes from core to core costs more than it seems to. */
 static bool share_depth(const cut_product *c) {
     size_t n_groups = c->panels * ((c->p->m + PASSED_ROWS - 1) / PASSED_ROWS);
-    return c->p->by_depth && c->n_threads <= MOST_PARTS && n_groups >= 2 * c->n_threads;
+    return c->p->by_depth && c->p->k >= 8 * c->p->m && c->n_threads <= MOST_PARTS && n_groups >= 2 * c->n_threads;
 }
 
 static void multiply_together(cut_product *c) {

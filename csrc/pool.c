@@ -22,8 +22,9 @@ static uint32_t places_of(uint64_t region) { return (uint32_t)(region >> 16) & 0
 static uint32_t inside_of(uint64_t region) { return (uint32_t)region & 0xffff; }
 
 /* A worker that finds nothing to do looks around this often, about 100 us, before it sleeps: the regions of a step follow
- * each other within a few. */
-enum { LOOKS = 4000 };
+ * each other within a few. Now and then who looks makes way: the thread it waits for may be waiting for this processor,
+ * where a worker that wakes is often put beside its caller. */
+enum { LOOKS = 4000, LOOKS_A_YIELD = 64 };
 
 typedef struct {
     mlp_pool *pool;
@@ -66,7 +67,7 @@ static void relax(void) {
 
 /* The next look at something that another thread is about to change. */
 static void look_again(size_t looks) {
-    if (looks < LOOKS) {
+    if ((looks + 1) % LOOKS_A_YIELD != 0) {
         relax();
     } else {
         sched_yield();
@@ -128,10 +129,10 @@ static void *work(void *argument) {
     uint32_t seen = 0;
     while (!atomic_load_explicit(&w->pool->ending, memory_order_relaxed)) {
         bool worked = false;
-        for (int look = 0; look < LOOKS && !worked; look++) {
+        for (size_t looks = 0; looks < LOOKS && !worked; looks++) {
             worked = join(w, &seen);
             if (!worked) {
-                relax();
+                look_again(looks);
             }
         }
         if (!worked) {
