@@ -143,27 +143,35 @@ static inline double add_tree(double *lanes) {
     return lanes[0];
 }
 
+/* Sums in double, element i in lane i modulo 8; whole groups of eight are vectors. */
+#define SUM_IN_LANES(term)                                \
+    do {                                                  \
+        size_t whole = n - n % 8;                         \
+        for (size_t i = 0; i < whole; i += 8) {           \
+            for (size_t lane = 0; lane < 8; lane++) {     \
+                lanes[lane] += term(i + lane);            \
+            }                                             \
+        }                                                 \
+        for (size_t i = whole; i < n; i++) {              \
+            lanes[i - whole] += term(i);                  \
+        }                                                 \
+    } while (0)
+
 static double dot(const void *x, const void *y, size_t n) {
     const real *left = x, *right = y;
     double lanes[8] = {0};
-    size_t whole = n - n % 8;
-    for (size_t i = 0; i < whole; i += 8) {
-        for (size_t lane = 0; lane < 8; lane++) {
-            lanes[lane] += (double)left[i + lane] * (double)right[i + lane];
-        }
-    }
-    for (size_t i = whole; i < n; i++) {
-        lanes[i % 8] += (double)left[i] * (double)right[i];
-    }
+#define PRODUCT(i) ((double)left[i] * (double)right[i])
+    SUM_IN_LANES(PRODUCT);
+#undef PRODUCT
     return add_tree(lanes);
 }
 
 static double sum_abs(const void *x, size_t n) {
     const real *from = x;
     double lanes[8] = {0};
-    for (size_t i = 0; i < n; i++) {
-        lanes[i % 8] += from[i] < 0 ? -(double)from[i] : (double)from[i];
-    }
+#define SIZE(i) fabs((double)from[i])
+    SUM_IN_LANES(SIZE);
+#undef SIZE
     return add_tree(lanes);
 }
 
