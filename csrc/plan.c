@@ -15,6 +15,9 @@ enum { LANES_UNITS = 12 };
 enum { CHUNK_ROWS = 1024, LEAST_CHUNK_ROWS = 96, FEW_CHUNKS = 4, ADDED_BYTES = 64 * 1024 };
 static const double chunk_work = 5e5;
 
+/* A block of fewer rows is not worth a thread of its own. */
+enum { LEAST_BLOCK_ROWS = 64 };
+
 /* So many outputs fill the vectors of a row, and putting their samples into lanes would be two transpositions. */
 enum { MANY_OUTPUTS = 16 };
 
@@ -54,6 +57,13 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows) {
     plan.block = rows < plan.block ? rows : plan.block;
     plan.few = !plan.lanes && n_rows <= FEW_SAMPLES;
     return plan;
+}
+
+size_t mlp_even_block(const mlp_network *net, size_t n_rows, const mlp_call *call) {
+    size_t n = mlp_threads_for(call, mlp_work(net, n_rows, false)), worth = n_rows / LEAST_BLOCK_ROWS;
+    n = n < worth ? n : worth;
+    size_t n_blocks = n * ((n_rows + n * MLP_BLOCK_ROWS - 1) / (n * MLP_BLOCK_ROWS));
+    return mlp_whole_vectors(net, (n_rows + n_blocks - 1) / n_blocks);
 }
 
 size_t mlp_chunk_rows(const mlp_network *net, size_t n) {

@@ -144,17 +144,17 @@ static inline double add_tree(double *lanes) {
 }
 
 /* Sums in double, element i in lane i modulo 8; whole groups of eight are vectors. */
-#define SUM_IN_LANES(term)                                \
-    do {                                                  \
-        size_t whole = n - n % 8;                         \
-        for (size_t i = 0; i < whole; i += 8) {           \
-            for (size_t lane = 0; lane < 8; lane++) {     \
-                lanes[lane] += term(i + lane);            \
-            }                                             \
-        }                                                 \
-        for (size_t i = whole; i < n; i++) {              \
-            lanes[i - whole] += term(i);                  \
-        }                                                 \
+#define SUM_IN_LANES(term)                            \
+    do {                                              \
+        size_t whole = n - n % 8;                     \
+        for (size_t i = 0; i < whole; i += 8) {       \
+            for (size_t lane = 0; lane < 8; lane++) { \
+                lanes[lane] += term(i + lane);        \
+            }                                         \
+        }                                             \
+        for (size_t i = whole; i < n; i++) {          \
+            lanes[i - whole] += term(i);              \
+        }                                             \
     } while (0)
 
 static double dot(const void *x, const void *y, size_t n) {
