@@ -169,10 +169,14 @@ print-c-programs:
 test-c: c-programs
 	@set -e; for program in $(PROGRAMS); do echo $$program; $(BUILD)/plain/$$program; done
 
-sanitize: $(addprefix $(BUILD)/sanitized/,$(PROGRAMS)) $(BUILD)/threads/test_threads
+SANITIZED := $(addprefix sanitize/,$(PROGRAMS))
+
+.PHONY: $(SANITIZED)
+sanitize: $(SANITIZED) $(BUILD)/threads/test_threads
 	@echo 'test_threads (ThreadSanitizer)'; $(BUILD)/threads/test_threads
-	@set -e; for program in $(PROGRAMS); do echo "$$program (sanitized)"; \
-		ASAN_OPTIONS=detect_leaks=$(if $(filter Linux,$(shell uname -s)),1,0) $(BUILD)/sanitized/$$program; done
+
+$(SANITIZED): sanitize/%: $(BUILD)/sanitized/%
+	@echo '$* (sanitized)'; ASAN_OPTIONS=detect_leaks=$(if $(filter Linux,$(shell uname -s)),1,0) $<
 
 # ---- NEON without an Arm: programs from a cross compiler run under QEMU; test_bits and the functions print hashes that
 # must be those of AVX2, whose functions have been compared with references. Threads would show nothing new: QEMU keeps
@@ -206,16 +210,22 @@ PY_TEXTS := mlpc tests demo benchmarks notebooks docs/conf.py setup.py
 PYTHON_INCLUDES = $(shell $(BIN)/python -c 'import numpy, sysconfig; \
 	print("-isystem", sysconfig.get_path("include"), "-isystem", numpy.get_include())')
 
+TIDIED := $(addprefix tidy/,$(C_FILES) $(wildcard csrc/python/*.c))
+PROCESSORS = $(shell getconf _NPROCESSORS_ONLN)
+
 check: $(BUILT) $(VENV)/.extra-test $(VENV)/.extra-check
 	$(BIN)/clang-format --dry-run -Werror $(C_TEXTS)
 	$(BIN)/ruff format --check $(PY_TEXTS)
 	$(BIN)/ruff check $(PY_TEXTS)
 	$(BIN)/mypy
 	$(BIN)/mypy benchmarks
-	@set -e; for file in $(C_FILES) $(wildcard csrc/python/*.c); do echo "clang-tidy $$file"; \
-		case $$file in *_avx2.c) isa='$(ISA_avx2)';; *_avx512.c) isa='$(ISA_avx512)';; *) isa=;; esac; \
-		$(BIN)/clang-tidy --quiet --warnings-as-errors='*' $$file -- -std=c11 -Icsrc -Icsrc/kernels $$isa \
-			$(PYTHON_INCLUDES); done
+	@$(MAKE) --no-print-directory --jobs=$(PROCESSORS) $(TIDIED)
+
+.PHONY: $(TIDIED)
+$(TIDIED): tidy/%:
+	@echo 'clang-tidy $*'
+	@$(BIN)/clang-tidy --quiet --warnings-as-errors='*' $* -- -std=c11 -Icsrc -Icsrc/kernels $(call isa_flags,$*) \
+		$(PYTHON_INCLUDES)
 
 # Works on sources that do not compile, once the tools are there.
 format:
