@@ -60,8 +60,8 @@ typedef enum {
 } mlp_ending;
 
 /* C (m, n) +=/= A (m, k) B (k, n), n at most a panel's width; A's elements lie at a[i*a_row + p*a_k], B's rows at b +
- * p*ldb, whole vectors readable. C is written exactly n wide; with an ending n is a
- * multiple of `edge`, and the operand readable to a whole vector. */
+ * p*ldb, whole vectors readable. C is written exactly n wide; with an ending n is a multiple of `edge`, and the operand
+ * readable to a whole vector. */
 typedef struct {
     void *c;
     const void *a, *b;
@@ -124,8 +124,8 @@ typedef struct {
 
     /* ---- Products. */
     void (*product)(const mlp_panel_product *p);
-    /* The same, whose elements go through update_adam and are not kept: C, accumulate, far, ending and ahead are not looked at.
-     * Or NULL: do one after the other. */
+    /* The same, whose elements go through update_adam and are not kept: C, accumulate, far, ending and ahead are not looked
+     * at. Or NULL: do one after the other. */
     void (*product_adam)(const mlp_panel_product *p, const mlp_adam *to);
     /* panel (k, panel), zeros past n up to a whole vector, from b (k, n); or from the rows of b (n, k). */
     void (*pack)(void *panel, const void *b, size_t ldb, size_t k, size_t n);
