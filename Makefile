@@ -11,8 +11,8 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 BUILD := build
 Q := $(if $(V),,@)# make V=1 shows the commands of the compiler
 
-.PHONY: help demo test test-peers test-oldest test-exhaustive test-neon test-c c-programs print-c-programs check format sanitize \
-	bench bench-estimators bench-tables clean
+.PHONY: help packages demo test test-peers test-oldest test-exhaustive test-neon test-c c-programs print-c-programs \
+	check format docs sanitize bench bench-estimators bench-tables clean
 .DEFAULT_GOAL := help
 
 help:
@@ -51,9 +51,15 @@ $(BUILT): $(VENV)/.base $(PACKAGE) $(SOURCES)
 	MLPC_WERROR=$(STRICT) $(PIP) install --no-build-isolation --editable .
 	@touch $(VENV)/.built-0 $@
 
+# The packages of an extra: mlpc is there, and is not built again.
 $(VENV)/.extra-%: pyproject.toml | $(BUILT)
-	$(PIP) install --no-build-isolation --editable '.[$*]'
+	$(PIP) install 'mlpc[$*]'
 	@touch $@
+
+# What check, docs and test need, at once.
+packages: $(BUILT)
+	$(PIP) install 'mlpc[check,docs,test]'
+	@touch $(addprefix $(VENV)/.extra-,check docs test)
 
 demo: $(BUILT) $(VENV)/.extra-demo
 	$(BIN)/python demo/run.py
@@ -80,7 +86,6 @@ test-exhaustive: $(BUILT) $(VENV)/.extra-test c-programs
 	$(BIN)/python -m pytest -m exhaustive
 
 # Reads everything again: a notebook's outputs are those of this build's network.
-.PHONY: docs
 docs: $(BUILT) $(VENV)/.extra-docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet docs $(BUILD)/docs
 	@echo 'see $(BUILD)/docs/index.html'
@@ -100,9 +105,9 @@ WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wdouble-promotion -Werror
 CORE_FLAGS := -std=c11 -pthread -ffp-contract=off $(WARNINGS) -Icsrc -Icsrc/kernels -MMD -MP
 PLAIN_FLAGS := -O3
 # Instrumented code draws warnings of its own; the plain flavour has warned already.
-SANITIZED_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -w -DMLP_POISON
-
-THREAD_FLAGS := -O1 -g -fsanitize=thread -w
+INSTRUMENTED := -Og -g1 -fno-omit-frame-pointer -w
+SANITIZED_FLAGS := $(INSTRUMENTED) -fsanitize=address,undefined -fno-sanitize-recover=all -DMLP_POISON
+THREAD_FLAGS := $(INSTRUMENTED) -fsanitize=thread
 
 # A file that needs an instruction set ends in its name, and is compiled as setup.py does. Files of other processors are
 # left out.
@@ -171,9 +176,11 @@ test-c: c-programs
 
 SANITIZED := $(addprefix sanitize/,$(PROGRAMS))
 
-.PHONY: $(SANITIZED)
-sanitize: $(SANITIZED) $(BUILD)/threads/test_threads
-	@echo 'test_threads (ThreadSanitizer)'; $(BUILD)/threads/test_threads
+.PHONY: $(SANITIZED) sanitize/threads
+sanitize: $(SANITIZED) sanitize/threads
+
+sanitize/threads: $(BUILD)/threads/test_threads
+	@echo 'test_threads (ThreadSanitizer)'; $<
 
 $(SANITIZED): sanitize/%: $(BUILD)/sanitized/%
 	@echo '$* (sanitized)'; ASAN_OPTIONS=detect_leaks=$(if $(filter Linux,$(shell uname -s)),1,0) $<
@@ -219,7 +226,7 @@ check: $(BUILT) $(VENV)/.extra-test $(VENV)/.extra-check
 	$(BIN)/ruff check $(PY_TEXTS)
 	$(BIN)/mypy
 	$(BIN)/mypy benchmarks
-	@$(MAKE) --no-print-directory --jobs=$(PROCESSORS) $(TIDIED)
+	@$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,--jobs=$(PROCESSORS)) $(TIDIED)
 
 .PHONY: $(TIDIED)
 $(TIDIED): tidy/%:

@@ -6,6 +6,7 @@ MLPC_WERROR=1 makes every compiler warning an error.
 import os
 import platform
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy
@@ -34,18 +35,34 @@ if sys.platform == "darwin":
     os.environ.setdefault("ARCHFLAGS", f"-arch {platform.machine()}")
 
 
+def flags(source):
+    """Return the flags that a file is compiled with; None where this machine cannot run it."""
+    for ending, (supported, own) in KERNELS.items():
+        if source.endswith(ending):
+            return [*FLAGS, *own, "-fno-asynchronous-unwind-tables"] if supported else None  # nobody unwinds from them
+    return FLAGS
+
+
 class BuildExtension(build_ext):
-    """Compiles the files of each instruction set with its flags, the rest as setuptools does."""
+    """Compiles the files beside each other, each with its flags; links as setuptools does."""
 
     def build_extension(self, ext):
         """Build the extension."""
-        for ending, (supported, flags) in KERNELS.items():
-            sources = [source for source in ext.sources if source.endswith(ending)]
-            ext.sources = [source for source in ext.sources if source not in sources]
-            if supported and sources:
-                options = [*FLAGS, *flags, "-fno-asynchronous-unwind-tables"]  # nobody unwinds from a kernel
-                objects = self.compiler.compile(sources, self.build_temp, extra_postargs=options)
+
+        def compiled(source):
+            return self.compiler.compile(
+                [source],
+                self.build_temp,
+                include_dirs=ext.include_dirs,
+                depends=ext.depends,
+                extra_postargs=flags(source),
+            )
+
+        sources = [source for source in ext.sources if flags(source) is not None]
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            for objects in threads.map(compiled, sources):
                 ext.extra_objects.extend(objects)
+        ext.sources = []
         super().build_extension(ext)
 
 
@@ -54,7 +71,6 @@ core = Extension(
     SOURCES,
     include_dirs=[numpy.get_include()],
     depends=HEADERS,
-    extra_compile_args=FLAGS,
     extra_link_args=["-pthread"],
 )
 setup(ext_modules=[core], cmdclass={"build_ext": BuildExtension})
