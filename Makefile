@@ -130,6 +130,12 @@ FUNCTION_TESTS := $(foreach v,$(VECTORS),$(addsuffix _$(v),test_functions_f32 te
 CORE_TESTS := test_example $(patsubst tests/c/%.c,%,$(filter-out %/test_functions.c,$(wildcard tests/c/test_*.c)))
 PROGRAMS := $(CORE_TESTS) $(FUNCTION_TESTS)
 
+# Instrumented where it can run.
+ifeq ($(filter avx512,$(RUNNABLE)),)
+%_avx512.o: SANITIZED_FLAGS := -O0 -w
+%_avx512.o: THREAD_FLAGS := -O0 -w
+endif
+
 # $(call c_rules,flavour,its flags): objects of the core and the programs, in build/flavour.
 define c_rules
 $(BUILD)/$(1)/%.o: csrc/%.c

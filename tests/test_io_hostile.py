@@ -8,6 +8,8 @@ import struct
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -160,13 +162,18 @@ def run_mutations(model, seed, n):
     assert loaded["bytes"] < n / 200
 
 
-def test_mutations(model):
-    run_mutations(model, 0, 100_000)
+def test_mutations(model, tmp_path):
+    other = tmp_path / "net"
+    other.touch()
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        half = process.submit(run_mutations, (other, *model[1:]), 1, 50_000)
+        run_mutations(model, 0, 50_000)
+        half.result()
 
 
 @pytest.mark.exhaustive
 def test_more_mutations(model):
-    run_mutations(model, 1, 1_000_000)
+    run_mutations(model, 2, 1_000_000)
 
 
 # ---- Whatever hypothesis thinks of.
