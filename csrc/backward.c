@@ -363,6 +363,22 @@ static void clip_losses(mlp_pass *pass) {
     }
 }
 
+/* A sample of weight 0 is none: what it left in the layers may be infinite, and would be multiplied by its dz, 0. */
+static void clear_sample(const mlp_pass *pass, size_t i) {
+    const mlp_network *net = pass->net;
+    bool lanes = pass->plan.lanes;
+    for (size_t l = 1; l < net->n_layers; l++) {
+        void *blocks[] = {pass->a[l], pass->d[l], pass->dropped[l]};
+        size_t rows, n, ld;
+        mlp_shape_of(pass, l, &rows, &n, &ld);
+        for (size_t b = 0; b < sizeof blocks / sizeof *blocks; b++) {
+            for (size_t u = 0; blocks[b] != NULL && u < (lanes ? rows : 1); u++) {
+                memset(mlp_at(net, blocks[b], lanes ? u * ld + i : i * ld), 0, (lanes ? 1 : n) * net->item);
+            }
+        }
+    }
+}
+
 /* ---- A batch. */
 static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted, size_t at,
                             size_t n, double factor, void *gradient, bool accumulate, mlp_sums *sums) {
@@ -370,7 +386,8 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
     size_t first = batch->first + at;
     pass->first = at;
     pass->keeps = gradient != NULL && (wanted->update != NULL || pass->plan.few);
-    mlp_status status = mlp_forward_block(pass, &batch->data->x, batch->order, first, n, wanted->records, at);
+    size_t last = pass->net->n_layers - 1;
+    mlp_status status = mlp_forward_block(pass, &batch->data->x, batch->order, first, n, last + 1, wanted->records, at);
     if (status != MLP_OK) {
         return status;
     }
@@ -380,7 +397,6 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
         return status;
     }
     pass->holds = batch->stays;
-    size_t last = pass->net->n_layers - 1;
     const mlp_record *record = wanted->records != NULL ? &wanted->records[last] : NULL;
     (pass->plan.by_rows ? output_rows : output_block)(pass, derivative, record, at);
     if (wanted->clipped) {
@@ -390,6 +406,12 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
         memcpy(wanted->sample_losses + at, pass->losses, n * sizeof(double));
     }
     sums->loss += pass->net->kernels->sum_losses(pass->losses, weighted ? pass->weights : NULL, n);
+    size_t there = pass->plan.lanes ? pass->stride : n; /* past the last one come copies of it */
+    for (size_t i = 0; i < there && derivative && weighted; i++) {
+        if (pass->weights[i < n ? i : n - 1] == 0) {
+            clear_sample(pass, i);
+        }
+    }
     if (derivative && !backward_block(pass, at, wanted, gradient, accumulate)) {
         return MLP_INTERRUPTED;
     }

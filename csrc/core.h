@@ -92,6 +92,7 @@ typedef struct {
 } mlp_loss_line;
 const mlp_loss_line *mlp_loss_at(size_t i); /* NULL past the last one */
 bool mlp_has_derivative_from_input(size_t activation);
+bool mlp_history_reserve(mlp_network *network); /* room for one more epoch */
 
 static inline void *mlp_at(const mlp_network *net, const void *block, size_t i) {
     return (char *)(uintptr_t)block + i * net->item;
@@ -291,10 +292,10 @@ void mlp_crew_destroy(mlp_crew *crew);
 void mlp_crew_evaluate_at(mlp_crew *crew, const void *parameters);
 /* What went wrong with the first n members: one's own complaint before that of those that were told to stop. */
 mlp_status mlp_crew_status(const mlp_crew *crew, size_t n);
-/* Reads rows first..first+n of x, unless the pass holds them, and drives them through the layers up to the outputs' z, in
- * lanes layout; records, if any, get Z and the hidden A from row `place` on. */
+/* Reads rows first..first+n of x, unless the pass holds them, and drives them through the layers up to A[last]; of the
+ * outputs to z, in lanes layout, but for plan.by_rows. records, if any, get Z and the hidden A from row `place` on. */
 mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first, size_t n,
-                             const mlp_record *records, size_t place);
+                             size_t last, const mlp_record *records, size_t place);
 void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t ld, size_t width, void *out,
                   size_t first);
 const void *mlp_layer_input(const mlp_pass *pass, size_t l, size_t *ld); /* A[l-1] after its dropout */

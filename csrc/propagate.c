@@ -58,8 +58,12 @@ static bool read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order,
     if (!read_lanes(pass, &source, first)) {
         return false;
     }
-    for (size_t i = 0; i < inputs && pass->stride > pass->n; i++) { /* samples that are not there weigh nothing */
-        memset(mlp_at(net, pass->a[0], i * pass->stride + pass->n), 0, (pass->stride - pass->n) * net->item);
+    /* Samples that are not there are the last one once more, so that they overflow no earlier. */
+    for (size_t i = 0; i < inputs && pass->stride > pass->n; i++) {
+        size_t next = i * pass->stride + pass->n;
+        const void *last = mlp_at(net, pass->a[0], next - 1);
+        double value = net->dtype == MLP_F32 ? (double)*(const float *)last : *(const double *)last;
+        net->kernels->fill(mlp_at(net, pass->a[0], next), value, pass->stride - pass->n);
     }
     pass->x = pass->a[0];
     return true;
@@ -170,7 +174,7 @@ static void drop(mlp_pass *pass, size_t l) {
 }
 
 mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first, size_t n,
-                             const mlp_record *records, size_t place) {
+                             size_t last, const mlp_record *records, size_t place) {
     const mlp_network *net = pass->net;
     const mlp_kernels *kernels = net->kernels;
     pass->n = n;
@@ -179,7 +183,7 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
         return MLP_BAD_X;
     }
     pass->next = next_rows(pass, x, order, first);
-    for (size_t l = 1; l <= net->n_layers; l++) {
+    for (size_t l = 1; l <= last; l++) {
         const mlp_layer *layer = &net->layers[l];
         bool output = l == net->n_layers && !pass->plan.by_rows; /* else the last layer is like the others */
         bool lanes = pass->plan.lanes || (output && pass->plan.dots);
@@ -231,9 +235,12 @@ typedef struct {
 
 static mlp_status predict_block(mlp_pass *pass, void *const *activations, const mlp_rows *x, size_t first) {
     const mlp_network *net = pass->net;
-    size_t left = x->n_rows - first, n = left < pass->plan.block ? left : pass->plan.block;
-    mlp_status status = mlp_forward_block(pass, x, NULL, first, n, NULL, 0);
-    for (size_t l = 1; l <= net->n_layers && status == MLP_OK; l++) {
+    size_t left = x->n_rows - first, n = left < pass->plan.block ? left : pass->plan.block, last = net->n_layers;
+    while (last > 0 && activations[last - 1] == NULL) {
+        last--;
+    }
+    mlp_status status = mlp_forward_block(pass, x, NULL, first, n, last, NULL, 0);
+    for (size_t l = 1; l <= last && status == MLP_OK; l++) {
         bool output = l == net->n_layers && !pass->plan.by_rows, lanes = output || pass->plan.lanes;
         if (activations[l - 1] == NULL) {
             continue;
@@ -298,6 +305,9 @@ mlp_status mlp_input(const mlp_network *network, void *a, const mlp_rows *x, mlp
     return status;
 }
 
+/* So many outputs are read at a time for their labels. */
+enum { SOME_OUTPUTS = 4096 };
+
 /* The labels of one row of outputs; false: there is a NaN. */
 static bool label_row(const mlp_network *net, int64_t *labels, const double *outputs, const double *thresholds) {
     size_t n = mlp_outputs(net), largest = 0;
@@ -325,18 +335,22 @@ mlp_status mlp_labels(const mlp_network *network, int64_t *labels, const void *o
                      .n_columns = n,
                      .row_stride = (ptrdiff_t)(n * network->item),
                      .column_stride = (ptrdiff_t)network->item};
-    double *row = mlp_allocate(n, sizeof(double));
-    if (row == NULL) {
-        return MLP_NO_MEMORY;
-    }
-    mlp_status status = MLP_OK;
-    for (size_t i = 0; i < n_rows && status == MLP_OK; i++) {
-        mlp_read_doubles(&rows, NULL, i, 1, row);
-        if (!label_row(network, labels + i * labels_a_row, row, thresholds)) {
-            call->row = i;
-            status = MLP_BAD_X;
+    size_t some = n < SOME_OUTPUTS ? SOME_OUTPUTS / n : 1;
+    double *read = mlp_reserve(some * n, sizeof(double));
+    mlp_status status = read == NULL ? MLP_NO_MEMORY : MLP_OK;
+    for (size_t first = 0, m; first < n_rows && status == MLP_OK; first += m) {
+        m = n_rows - first < some ? n_rows - first : some;
+        mlp_read_doubles(&rows, NULL, first, m, read);
+        for (size_t i = 0; i < m && status == MLP_OK; i++) {
+            if (!label_row(network, labels + (first + i) * labels_a_row, read + i * n, thresholds)) {
+                call->row = first + i;
+                status = MLP_BAD_X;
+            }
+        }
+        if (status == MLP_OK && mlp_pause(call, MLP_SAMPLE_WORK * (double)(m * n))) {
+            status = MLP_INTERRUPTED;
         }
     }
-    free(row);
+    free(read);
     return status;
 }

@@ -231,6 +231,29 @@ def test_weights_of_zero_and_their_mean():
     assert np.count_nonzero(net.input_gradient(X, y, sample_weight=weight)[10:]) == 0
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [[2, 3, 3, 1], [2, 3, 2], [70, 3, 1], [2, 20, 1], [2, 20, 20]], ids=str)
+@pytest.mark.parametrize("hidden", ["relu", "gelu", "softplus"])
+def test_rows_of_weight_0_may_overflow(hidden, sizes, dtype):
+    rng = np.random.default_rng(3)
+    net = mlpc.Network(sizes, loss="squared_error", hidden_activation=hidden, dtype=dtype, seed=0)
+    X, y = rng.normal(size=(21, sizes[0])).astype(dtype), rng.normal(size=(21, sizes[-1]))
+    for row in (7, 20):
+        weight = np.arange(21) != row
+        X[row] = np.finfo(dtype).max
+        expected = net.gradient(np.delete(X, row, 0), np.delete(y, row, 0))
+        assert_close(net.gradient(X, y, sample_weight=weight * 1.0), expected, 1e-5 if dtype == "float32" else 1e-13)
+        X[row] = 0
+
+
+@pytest.mark.parametrize("n", [1, 15, 16, 17])
+def test_vectors_that_rows_do_not_fill_add_nothing(n):
+    """With these parameters a row of zeros overflows, and a row of ones does not."""
+    net = mlpc.Network([1, 1, 1, 1], loss="squared_error", dtype="float32", seed=0)
+    net.parameters = [-1e20, 1e20, 1e20, 0, 1e-3, 0]
+    assert net.gradient(np.ones((n, 1)), np.zeros(n)).tolist() == [0] * 6
+
+
 def test_circles_step_in_numbers():
     """One step of the circles network, small enough to do on paper: every intermediate is a binary fraction.
 
