@@ -30,6 +30,8 @@ typedef struct {
     mlp_pool *pool;
     uint32_t number; /* from 0: thread number + 1 of the regions it works in */
     pthread_t thread;
+    atomic_bool asleep;
+    pthread_cond_t wake; /* its own: a region wakes those alone that it has a place for */
 } worker;
 
 /* A thread's own tasks of a region, in a row: what it read and wrote in the last regions is near it. When it has none left
@@ -48,9 +50,7 @@ struct mlp_pool {
     void *context;
     size_t n_tasks, n_threads;
     atomic_bool ending;
-    atomic_size_t sleeping;
     pthread_mutex_t mutex; /* of going to sleep and waking */
-    pthread_cond_t wake;
     size_t n_workers;
     worker workers[MLP_MOST_THREADS - 1];
     pid_t process; /* a forked child has the pool, but none of its threads */
@@ -109,23 +109,33 @@ static bool join(const worker *w, uint32_t *seen) {
     return false;
 }
 
-static void fall_asleep(const worker *w, uint32_t seen) {
+static void fall_asleep(worker *w, uint32_t seen) {
     mlp_pool *pool = w->pool;
     pthread_mutex_lock(&pool->mutex);
-    atomic_fetch_add(&pool->sleeping, 1);
+    atomic_store(&w->asleep, true);
     for (;;) {
         uint64_t region = atomic_load(&pool->region);
         if (atomic_load(&pool->ending) || (number_of(region) != seen && places_of(region) > w->number)) {
             break;
         }
-        pthread_cond_wait(&pool->wake, &pool->mutex);
+        pthread_cond_wait(&w->wake, &pool->mutex);
     }
-    atomic_fetch_sub(&pool->sleeping, 1);
+    atomic_store(&w->asleep, false);
     pthread_mutex_unlock(&pool->mutex);
 }
 
+static void wake(mlp_pool *pool, size_t n) {
+    for (worker *w = pool->workers; w < pool->workers + n; w++) {
+        if (atomic_load(&w->asleep)) {
+            pthread_mutex_lock(&pool->mutex);
+            pthread_cond_signal(&w->wake);
+            pthread_mutex_unlock(&pool->mutex);
+        }
+    }
+}
+
 static void *work(void *argument) {
-    const worker *w = argument;
+    worker *w = argument;
     uint32_t seen = 0;
     while (!atomic_load_explicit(&w->pool->ending, memory_order_relaxed)) {
         bool worked = false;
@@ -151,11 +161,6 @@ mlp_pool *mlp_pool_create(size_t n_processors) {
         free(pool);
         return NULL;
     }
-    if (pthread_cond_init(&pool->wake, NULL) != 0) {
-        pthread_mutex_destroy(&pool->mutex);
-        free(pool);
-        return NULL;
-    }
     pool->n_processors = n_processors;
     pool->process = getpid();
     return pool;
@@ -165,14 +170,12 @@ void mlp_pool_destroy(mlp_pool *pool) {
     if (pool == NULL) {
         return;
     }
-    pthread_mutex_lock(&pool->mutex);
     atomic_store(&pool->ending, true);
-    pthread_cond_broadcast(&pool->wake);
-    pthread_mutex_unlock(&pool->mutex);
+    wake(pool, pool->n_workers);
     for (size_t i = 0; i < pool->n_workers; i++) {
         pthread_join(pool->workers[i].thread, NULL);
+        pthread_cond_destroy(&pool->workers[i].wake);
     }
-    pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->mutex);
     free(pool);
 }
@@ -186,7 +189,11 @@ static size_t hire(mlp_pool *pool, size_t n) {
     }
     for (worker *w = &pool->workers[pool->n_workers]; pool->n_workers < n; w++, pool->n_workers++) {
         *w = (worker){.pool = pool, .number = (uint32_t)pool->n_workers};
+        if (pthread_cond_init(&w->wake, NULL) != 0) {
+            break;
+        }
         if (pthread_create(&w->thread, NULL, work, w) != 0) {
+            pthread_cond_destroy(&w->wake);
             break;
         }
     }
@@ -229,11 +236,7 @@ void mlp_parallel(mlp_pool *pool, size_t n_threads, size_t n_tasks, mlp_task tas
     uint32_t number = number_of(atomic_load_explicit(&pool->region, memory_order_relaxed)) + 1;
     number += number == 0; /* what workers have seen before their first region */
     atomic_store(&pool->region, REGION(number, places, 0));
-    if (atomic_load(&pool->sleeping) > 0) {
-        pthread_mutex_lock(&pool->mutex);
-        pthread_cond_broadcast(&pool->wake);
-        pthread_mutex_unlock(&pool->mutex);
-    }
+    wake(pool, places);
     run_tasks(pool, 0);
     uint64_t region = atomic_load_explicit(&pool->region, memory_order_acquire);
     while (places_of(region) > 0 &&
