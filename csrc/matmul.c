@@ -14,8 +14,8 @@ enum { ROWS_WORTH_ALIGNING = 64 };
 /* A C of this size lies beyond the L2 cache: each store of a tile would wait for its line. */
 enum { FAR_BYTES = 512 * 1024 };
 
-/* Rows of C that are completed together: whole tiles of every height there is, and with a panel's columns a good part of
- * the L1 cache. */
+/* Rows of C that are completed together: whole tiles of nearly every height there is, and with a panel's columns a good
+ * part of the L1 cache. */
 enum { GROUP_ROWS = 60 };
 
 /* Rows of C that one part of the depth passes on to the next: few, so that these begin early. */
@@ -121,9 +121,12 @@ static void multiply_panel(cut_product *c, size_t thread, size_t i, size_t rows,
             if (last) {
                 p->done(p->context, i + g, n, j, columns);
             }
+            look_up(c, thread, n * columns * k);
+            if (stopped(c)) {
+                return;
+            }
         }
     }
-    look_up(c, thread, rows * columns * p->k);
 }
 
 static void run_task(void *context, size_t t, size_t thread) {

@@ -21,7 +21,8 @@
  *     mlp_destroy(net);                                              // out is now close to xor_y
  *
  * Dimensions, here and in every file of the core:
- *     L layers of weights; n[0..L] units, n[0] inputs; B rows of a batch (rows are samples); K = n[L] outputs; N parameters.
+ *     L layers of weights; n[0..L] units, n[0] inputs; B >= 1 rows of a batch (rows are samples); K = n[L] outputs;
+ *     N parameters.
  *     W[l] is (n[l-1], n[l]), row-major; b[l] is (n[l],);  Z[l] = A[l-1] W[l] + b[l],  A[l] = g[l](Z[l]),  A[0] = X.
  * "real" below is float or double, whichever the network's dtype says. The structures are in mlp_types.h. */
 #ifndef MLP_H
