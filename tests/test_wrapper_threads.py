@@ -254,9 +254,11 @@ def resizable():
     yield array, array[::2][:, ::-1]
     array = np.zeros(20000 * 64)
     yield array, np.frombuffer(memoryview(array)).reshape(20000, 64)
+    array = np.zeros(20000 + 63)
+    yield array, np.lib.stride_tricks.sliding_window_view(array, 64)
 
 
-@pytest.mark.parametrize("case", range(3))
+@pytest.mark.parametrize("case", range(4))
 def test_a_buffer_in_use_cannot_be_resized(case):
     owner, X = list(resizable())[case]
     net, _, y = large()

@@ -98,16 +98,24 @@ static bool is_column(const PyArrayObject *array) {
 /* A reference keeps an array, not its buffer: a.resize(n, refcheck=False) moves that as soon as other code may run.
  * NumPy refuses while the array that owns the buffer, the last of the .base chain, has a weak reference. */
 PyObject *pin(PyArrayObject *array) {
-    PyObject *owner = (PyObject *)array;
+    PyObject *owner = (PyObject *)array, *held = NULL;
     for (PyObject *next = owner; next != NULL;) {
         if (PyArray_Check(next)) {
             owner = next;
             next = PyArray_BASE((PyArrayObject *)next);
-        } else {
-            next = PyMemoryView_Check(next) ? PyMemoryView_GET_BUFFER(next)->obj : NULL;
+        } else if (PyMemoryView_Check(next)) {
+            next = PyMemoryView_GET_BUFFER(next)->obj;
+        } else { /* as_strided puts an object between its view and the array */
+            PyObject *base = PyObject_GetAttrString(next, "base");
+            if (base == NULL) PyErr_Clear();
+            next = base != NULL && base != owner && PyArray_Check(base) ? base : NULL;
+            Py_XDECREF(held);
+            held = base;
         }
     }
-    return PyWeakref_NewRef(owner, NULL);
+    PyObject *pin = PyWeakref_NewRef(owner, NULL);
+    Py_XDECREF(held);
+    return pin;
 }
 
 static bool hold(operand *x) {
