@@ -258,7 +258,7 @@ static bool grow(double **column, size_t capacity) {
     return true;
 }
 
-bool mlp_history_append(mlp_network *network, double loss, double validation_loss, double learning_rate) {
+bool mlp_history_reserve(mlp_network *network) {
     mlp_history *h = &network->history;
     if (h->n_epochs == network->history_capacity) {
         size_t capacity = network->history_capacity < 16 ? 16 : 2 * network->history_capacity;
@@ -266,6 +266,14 @@ bool mlp_history_append(mlp_network *network, double loss, double validation_los
             return false;
         }
         network->history_capacity = capacity;
+    }
+    return true;
+}
+
+bool mlp_history_append(mlp_network *network, double loss, double validation_loss, double learning_rate) {
+    mlp_history *h = &network->history;
+    if (!mlp_history_reserve(network)) {
+        return false;
     }
     h->loss[h->n_epochs] = loss;
     h->validation_loss[h->n_epochs] = validation_loss;

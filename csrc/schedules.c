@@ -8,10 +8,13 @@ static double anneal(double from, double to, double t) {
     return to + (from - to) * mlp_half_cosine(fmin(fmax(t, 0.0), 1.0));
 }
 
+/* A product of so many factors other than 1 is 0 or infinite, as that of more. */
+static uint64_t count(double x) { return (uint64_t)fmin(x, 0x1p63); }
+
 double mlp_multiplier(const mlp_schedule *s, double epochs, double step) {
     switch (s->kind) {
-    case MLP_STEP_DECAY: return mlp_whole_power(s->factor, (uint64_t)(epochs / s->epochs));
-    case MLP_EXPONENTIAL_DECAY: return mlp_whole_power(s->factor, (uint64_t)epochs);
+    case MLP_STEP_DECAY: return mlp_whole_power(s->factor, count(epochs / s->epochs));
+    case MLP_EXPONENTIAL_DECAY: return mlp_whole_power(s->factor, count(epochs));
     case MLP_INVERSE_SCALING: return mlp_power(floor(epochs) + 1.0, -s->power);
     case MLP_COSINE_DECAY:
         if (epochs < s->warmup) {

@@ -443,8 +443,9 @@ static double watched(mlp_monitor monitor, const epoch_report *report, double ho
 /* True: patience has run out. */
 static bool keep_watch(training *t, double value) {
     const mlp_stopping *stopping = &t->settings->stopping;
-    double gain = stopping->maximize ? value - t->best_value : t->best_value - value;
-    if (t->result->best_epoch == 0 ? isfinite(value) : gain > stopping->min_delta) {
+    bool better =
+        stopping->maximize ? value > t->best_value + stopping->min_delta : value < t->best_value - stopping->min_delta;
+    if (t->result->best_epoch == 0 ? isfinite(value) : better) {
         t->best_value = value;
         t->result->best_epoch = t->net->progress.epoch;
         t->waited = 0;
@@ -516,7 +517,7 @@ static mlp_status run_epochs(training *t) {
     uint64_t epochs = t->settings->partial ? 1 : t->settings->epochs;
     for (uint64_t e = 0; e < epochs && !stop; e++) {
         epoch_report report = {0};
-        mlp_status status = run_epoch(t, &report);
+        mlp_status status = mlp_history_reserve(t->net) ? run_epoch(t, &report) : MLP_NO_MEMORY;
         if (status != MLP_OK) {
             return status;
         }

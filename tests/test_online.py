@@ -42,11 +42,13 @@ def assert_same(left, right):
 @pytest.mark.parametrize("activation", ["sigmoid", "relu", "mish"])
 def test_the_same_bits_as_in_general(dtype, loss, n_out, output, hidden, activation):
     rng = np.random.default_rng(0)
-    settings = {"loss": loss, "output_activation": output, "optimizer": mlpc.SGD(0.01), "dtype": dtype, "seed": 1}
+    settings = {"loss": loss, "output_activation": output, "dtype": dtype, "seed": 1}
     X, y = data(loss, 40, n_out, rng)
-    for bias in (True, False):
+    for bias, classic in ((True, False), (False, False), (True, True)):
+        optimizer = mlpc.SGD(0.01, classic=classic)
         own, general = (
-            mlpc.Network([40, *hidden, n_out], hidden_activation=activation, bias=bias, **settings) for _ in range(2)
+            mlpc.Network([40, *hidden, n_out], hidden_activation=activation, bias=bias, optimizer=optimizer, **settings)
+            for _ in range(2)
         )
         before = own.parameters.copy()
         own.fit(X, y, epochs=2, batch_size=1)

@@ -156,6 +156,11 @@ def test_learning_rates_in_history():
         assert net.history["learning_rate"] == pytest.approx(0.001 * np.array(expected), rel=1e-14)
 
 
+def test_decays_reach_0():
+    for schedule in (mlpc.StepDecay(1, 0.5), mlpc.ExponentialDecay(0.5)):
+        assert [schedule(epoch) for epoch in (1e4, 1e18, 2.0**64, 1e30)] == [0] * 4
+
+
 def test_plateau_counts_epochs():
     """Reduced after patience + 1 epochs no better than the best; a value that callbacks give may be watched."""
     values = [5.0, 4.0, 4.0, 4.0, 4.0, 3.0, 3.5, 3.5, 3.5, 3.5, 3.5, 3.5]

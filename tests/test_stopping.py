@@ -61,6 +61,20 @@ def test_early_stopping_restores_however_fit_ends():
     assert net.parameters.tobytes() == best
 
 
+def test_better_by_min_delta_is_not_better():
+    """As numbers are: 4 - 0.1 is 3.9, though 4 - 3.9 is more than 0.1."""
+    X, y = circles()
+    for mode, sign in (("min", 1), ("max", -1)):
+
+        def score(net, epoch, logs, sign=sign):
+            logs["score"] = sign * (4.0 if epoch == 1 else 3.9)
+
+        stop = mlpc.EarlyStopping(monitor="score", mode=mode, patience=2, min_delta=0.1)
+        net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0)
+        net.fit(X, y, epochs=9, callbacks=score, early_stopping=stop)
+        assert (net.history.best_epoch, net.epoch) == (1, 3)
+
+
 def test_early_stopping_counts_afresh():
     X, y = circles()
     stop = mlpc.EarlyStopping(monitor="score", patience=2, restore_best=False)

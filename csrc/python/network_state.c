@@ -70,6 +70,7 @@ static bool get_fields(const char *what, const field *fields, PyObject *dict, bo
             return false;
         }
         used++;
+        Py_INCREF(value);
         int flag;
         switch (f->type) {
         case REAL: *(double *)place = PyFloat_AsDouble(value); break;
@@ -78,8 +79,9 @@ static bool get_fields(const char *what, const field *fields, PyObject *dict, bo
             flag = PyObject_IsTrue(value);
             *(bool *)place = flag > 0;
             break;
-        case TEXT: *(const char **)place = PyUnicode_AsUTF8(value); break;
+        case TEXT: *(const char **)place = PyUnicode_AsUTF8(value); break; /* the dict keeps it */
         }
+        Py_DECREF(value);
         if (PyErr_Occurred()) return false;
     }
     if (used == PyDict_GET_SIZE(dict)) return true;
@@ -264,6 +266,7 @@ PyObject *network_set_state(network_object *self, PyObject *dict) {
     size_t n_parameters = mlp_n_parameters(self->net),
            item_size = self->typenum == NPY_FLOAT ? sizeof(float) : sizeof(double);
     PyObject *fields = PyDict_GetItemString(dict, "progress");
+    Py_XINCREF(fields);
     /* Sizes are checked last: until then, what is asked for a number may run code that changes an array. */
     if (!get_fields("progress", progress_fields, fields == NULL ? Py_None : fields, true, &progress) ||
         !check_pairs(self, &progress) || (parameters = get_floats(self, dict, "parameters", self->typenum)) == NULL ||
@@ -292,6 +295,7 @@ PyObject *network_set_state(network_object *self, PyObject *dict) {
     ok = true;
 done:
     unlock_write(self);
+    Py_XDECREF(fields);
     Py_XDECREF(history);
     Py_XDECREF(optimizer_state);
     Py_XDECREF(parameters);
