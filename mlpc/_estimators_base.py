@@ -22,6 +22,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from mlpc._epochs import as_callbacks
 from mlpc._estimators_epochs import Epochs, orders_from
+from mlpc._estimators_failure import as_before_on_failure
 from mlpc._estimators_lbfgs import descend
 from mlpc._spec import HIDDEN_ACTIVATIONS, check_spec
 from mlpc.initializers import NAMES as INITIALIZERS
@@ -99,8 +100,11 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
     # ---- What the classifier and the regressor say for themselves.
 
     @abstractmethod
-    def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any, Any]:
-        """Return checked X, y as the network's rows of targets, and class weights by row or None."""
+    def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool, classes: Any) -> tuple[Any, Any, Any]:
+        """Return checked X, y as the network's rows of targets, and class weights by row or None.
+
+        `classes`: what partial_fit of a classifier was called with.
+        """
 
     @abstractmethod
     def _encode_validation(self, y: Any) -> Any:
@@ -120,7 +124,16 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
 
     # ---- Fitting.
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], *, incremental: bool) -> Any:
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any],
+        *,
+        incremental: bool,
+        classes: Any = None,
+    ) -> Any:
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         hidden = self.hidden_layer_sizes
@@ -130,20 +143,24 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         if not all(hasattr(size, "__index__") for size in hidden):
             raise TypeError(f"hidden_layer_sizes must be integers, got {hidden}")
         first = not hasattr(self, "network_") or (not self.warm_start and not incremental)
-        X, y, class_weight = self._encode(X, y, incremental=incremental, reset=first)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        if class_weight is not None:
-            sample_weight = class_weight if sample_weight is None else sample_weight * class_weight
-        validation = self._check_validation(*validation, n_columns=y.shape[1])
+        diverged = False
+        with as_before_on_failure(self, first=first):
+            X, y, class_weight = self._encode(X, y, incremental=incremental, reset=first, classes=classes)
+            if sample_weight is not None:
+                sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+            if class_weight is not None:
+                sample_weight = class_weight if sample_weight is None else sample_weight * class_weight
+            validation = self._check_validation(*validation, n_columns=y.shape[1])
 
-        random_state = check_random_state(self.random_state)
-        self._prepare_network(X, y, hidden, random_state, first=first)
-        self._limit_threads()
-        if self._is_lbfgs():
-            self._fit_lbfgs(X, y, sample_weight, validation)
-        else:
-            self._fit_epochs(X, y, sample_weight, validation, random_state, incremental=incremental)
+            random_state = check_random_state(self.random_state)
+            self._prepare_network(X, y, hidden, random_state, first=first)
+            self._limit_threads()
+            if self._is_lbfgs():
+                self._fit_lbfgs(X, y, sample_weight, validation)
+            else:
+                diverged = self._fit_epochs(X, y, sample_weight, validation, random_state, incremental=incremental)
+        if diverged:
+            self._answer_divergence()
         return self
 
     def _check_validation(self, X: Any, y: Any, sample_weight: Any, *, n_columns: int) -> tuple[Any, Any, Any]:
@@ -254,7 +271,8 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         random_state: np.random.RandomState,
         *,
         incremental: bool,
-    ) -> None:
+    ) -> bool:
+        """Train by epochs; return whether that diverged."""
         self._start_epochs(incremental=incremental)
         if self.early_stopping and validation[0] is None:
             X, y, sample_weight, validation = self._split(X, y, sample_weight, random_state)
@@ -287,15 +305,14 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             self.network_.optimizer = optimizer.replace(schedule=None)
         if self.early_stopping:
             self.network_.parameters = self._best_parameters
-        if diverged:
-            self._answer_divergence()
-        elif not incremental and not epochs.stopped and self.n_iter_ == self.max_iter:
+        if not diverged and not incremental and not epochs.stopped and self.n_iter_ == self.max_iter:
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
                 "converged yet.",
                 ConvergenceWarning,
                 stacklevel=5,
             )
+        return diverged
 
     def _start_epochs(self, *, incremental: bool) -> None:
         """Attributes of training and the optimizer, which a fit begins anew; curves go on after a warm start."""
@@ -375,7 +392,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             f"Training diverged in epoch {self.n_iter_}: the parameters are those with the best validation score. Try "
             "a lower learning rate, or inputs scaled to mean 0 and variance 1.",
             ConvergenceWarning,
-            stacklevel=6,
+            stacklevel=5,
         )
 
     # ---- By scipy's L-BFGS.

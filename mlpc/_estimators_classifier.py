@@ -230,7 +230,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         Raises
         ------
         TypeError, ValueError
-            If an argument or a parameter is not of its type, shape or range.
+            If an argument or a parameter is not of its type, shape or range; the estimator is as before.
         """
         validation = (X_val, y_val, sample_weight_val)
         self._fit(X, y, sample_weight, validation, incremental=False)
@@ -256,16 +256,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         Raises
         ------
         TypeError, ValueError
-            If an argument or a parameter is not of its type, shape or range.
+            If an argument or a parameter is not of its type, shape or range; the estimator is as before.
         """
         if isinstance(self.class_weight, str):
             raise ValueError(
                 "class_weight must be a dict or None for partial_fit, which sees a part of the data, got 'balanced'"
             )
-        if _check_partial_fit_first_call(self, classes):
-            self._label_binarizer = LabelBinarizer()
-            self._label_binarizer.fit(y if type_of_target(y).startswith("multilabel") else classes)
-        self._fit(X, y, sample_weight, (None, None, None), incremental=True)
+        self._fit(X, y, sample_weight, (None, None, None), incremental=True, classes=classes)
         return self
 
     def predict(self, X: Any) -> Any:
@@ -342,7 +339,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     # ---- For the base.
 
-    def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any, Any]:
+    def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool, classes: Any) -> tuple[Any, Any, Any]:
+        if incremental and _check_partial_fit_first_call(self, classes):
+            self._label_binarizer = LabelBinarizer()
+            self._label_binarizer.fit(y if type_of_target(y).startswith("multilabel") else classes)
         X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, dtype=_FLOATS, reset=reset)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)

@@ -232,7 +232,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         Raises
         ------
         TypeError, ValueError
-            If an argument or a parameter is not of its type, shape or range.
+            If an argument or a parameter is not of its type, shape or range; the estimator is as before.
         """
         validation = (X_val, y_val, sample_weight_val)
         self._fit(X, y, sample_weight, validation, incremental=False)
@@ -256,7 +256,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         Raises
         ------
         TypeError, ValueError
-            If an argument or a parameter is not of its type, shape or range.
+            If an argument or a parameter is not of its type, shape or range; the estimator is as before.
         """
         self._fit(X, y, sample_weight, (None, None, None), incremental=True)
         return self
@@ -286,7 +286,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
     # ---- For the base.
 
-    def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any, Any]:
+    def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool, classes: Any) -> tuple[Any, Any, Any]:
         X, y = validate_data(
             self, X, y, accept_sparse="csr", multi_output=True, y_numeric=True, dtype=_FLOATS, reset=reset
         )

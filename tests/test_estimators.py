@@ -1,7 +1,7 @@
 """The estimators beside scikit-learn's: the same run from the same random state, and the ways a fit goes on or ends.
 
 Not here: what they have on top (test_estimators_extras.py), scikit-learn's own checks and tests
-(test_estimators_checks.py, test_estimators_swapped.py)."""
+(test_estimators_checks.py, test_estimators_swapped.py), fits that fail (test_estimators_failure.py)."""
 
 import inspect
 import pickle

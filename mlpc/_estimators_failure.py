@@ -1,0 +1,40 @@
+"""What a fit that fails before its first epoch leaves behind: the estimator as it was before the call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlpc._estimators_base import BaseMLP
+
+
+@contextmanager
+def as_before_on_failure(estimator: BaseMLP, *, first: bool) -> Iterator[None]:
+    """After an exception before an epoch (iteration) was recorded, put back what the estimator had.
+
+    A later exception, of a callback for one, leaves what was trained. `first`: the fit makes a network of its own and
+    does not touch the one there is.
+    """
+    before = dict(estimator.__dict__)
+    for name in ("loss_curve_", "validation_scores_"):  # they grow in place
+        if before.get(name) is not None:
+            before[name] = list(before[name])
+    network = None if first else estimator.network_
+    state = network.__getstate__() if network else {}
+    epoch = network.epoch if network else 0
+    try:
+        yield
+    except BaseException:
+        trained = estimator.__dict__.get("network_")
+        if first and trained is before.get("network_"):  # that of an earlier fit
+            trained = None
+        # The core takes an epoch back where an argument was wrong; a scorer may fail before its epoch is counted.
+        if trained is None or trained.epoch == epoch or not estimator.n_iter_:
+            estimator.__dict__.clear()
+            estimator.__dict__.update(before)
+            if network:
+                network.optimizer = state["attributes"]["_optimizer"]
+                network._set_state(state["core"])
+        raise
