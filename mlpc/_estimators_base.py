@@ -28,6 +28,7 @@ from mlpc._spec import HIDDEN_ACTIVATIONS, check_spec
 from mlpc.initializers import NAMES as INITIALIZERS
 from mlpc.network import Network
 from mlpc.optimizers import SGD, Adam, Optimizer
+from mlpc.schedules import ReduceOnPlateau
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -227,7 +228,10 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             "initializer": "glorot_uniform" if self.initializer is None else self.initializer,
             "dtype": X.dtype if first else self.network_.dtype,
         }
-        spec = check_spec(**settings, output_activation=None, bias=True)
+        try:
+            spec = check_spec(**settings, output_activation=None, bias=True)
+        except (TypeError, ValueError) as error:
+            raise type(error)(str(error).removeprefix("hidden_")) from None  # it is named activation here
         if self._is_lbfgs() and any(spec.rates):
             raise ValueError(f"dropout must be 0 with solver='lbfgs', got {self.dropout!r}")
         if not first:
@@ -277,6 +281,12 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         if self.early_stopping and validation[0] is None:
             X, y, sample_weight, validation = self._split(X, y, sample_weight, random_state)
         X_val, y_val, weight_val = validation
+        schedule = self.network_.optimizer.schedule
+        if X_val is None and isinstance(schedule, ReduceOnPlateau) and schedule.monitor == "validation_loss":
+            raise ValueError(
+                "the schedule of solver monitors 'validation_loss': pass X_val and y_val to fit, set "
+                "early_stopping=True, or let it monitor 'loss'"
+            )
         n_samples = X.shape[0]
         epochs = Epochs(self, n_samples, self._score_of_epoch(X_val, y_val, weight_val))
         diverged = False

@@ -356,8 +356,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             if self._label_binarizer.y_type_.startswith("multilabel"):
                 raise ValueError("class_weight must be None for multi-label targets: it weighs one class a row")
             weights = compute_sample_weight(self.class_weight, y)
-            if not (weights >= 0).all():
-                raise ValueError(f"class_weight must hold numbers >= 0, got {self.class_weight}")
+            if not ((weights >= 0) & (weights < np.inf)).all():
+                raise ValueError(f"class_weight must hold finite numbers >= 0, got {self.class_weight}")
+            if not weights.any():
+                raise ValueError(f"class_weight must not be zero for every class in y, got {self.class_weight}")
         return X, self._targets(y), weights
 
     def _check_classes(self, classes: Any) -> None:

@@ -45,9 +45,9 @@ def test_an_activation_for_each_layer():
     model = MLPClassifier((6, 5), ["gelu", "logistic"], max_iter=40, learning_rate_init=0.05, random_state=0).fit(X, Y)
     assert model.network_.hidden_activation == ("gelu", "sigmoid")
     assert model.score(X, Y) > 0.9
-    with pytest.raises(ValueError, match="hidden_activation"):
+    with pytest.raises(ValueError, match=r"^activation must be one value or one per hidden layer \(2\), got 1"):
         MLPClassifier((6, 5), ["gelu"]).fit(X, Y)
-    with pytest.raises(ValueError, match=r"hidden_activation\[1\].*cosine"):
+    with pytest.raises(ValueError, match=r"^activation\[1\].*cosine"):
         MLPClassifier((6, 5), ["gelu", "cosine"]).fit(X, Y)
 
 
@@ -173,8 +173,13 @@ def test_class_weights():
     )
     with pytest.raises(ValueError, match="class_weight must be a dict or None for partial_fit"):
         MLPClassifier(class_weight="balanced").partial_fit(data, labels, classes=["common", "rare"])
-    with pytest.raises(ValueError, match=r"class_weight must hold numbers >= 0, got \{'rare': -1\}"):
-        MLPClassifier(class_weight={"rare": -1}).fit(data, labels)
+    for weight in (-1, np.nan, np.inf):
+        with pytest.raises(
+            ValueError, match=rf"class_weight must hold finite numbers >= 0, got \{{'rare': {weight}\}}"
+        ):
+            MLPClassifier(class_weight={"rare": weight}).fit(data, labels)
+    with pytest.raises(ValueError, match="class_weight must not be zero for every class in y, got"):
+        MLPClassifier(class_weight={"rare": 0, "common": 0}).fit(data, labels)
     with pytest.raises(ValueError, match="class_weight must be None for multi-label"):
         MLPClassifier(class_weight="balanced").fit(X, X > 0)
 
@@ -220,6 +225,17 @@ def test_bad_validation_sets(case):
     arguments, message = BAD_VALIDATION[case]
     with pytest.raises(ValueError, match=message):
         MLPClassifier().fit(X, Y, **arguments)
+
+
+def test_a_schedule_without_a_validation_set():
+    model = MLPClassifier((4,), solver=mlpc.Adam(0.01, schedule=mlpc.ReduceOnPlateau()), max_iter=3, random_state=0)
+    for method in (model.fit, lambda *data: model.partial_fit(*data, classes=[0, 1, 2])):
+        with pytest.raises(
+            ValueError, match="schedule of solver monitors 'validation_loss': pass X_val and y_val to fit"
+        ):
+            method(X, Y)
+    assert model.fit(X, Y, X_val=X, y_val=Y).n_iter_ == 3
+    assert model.set_params(early_stopping=True).fit(X, Y).n_iter_ == 3
 
 
 @pytest.mark.parametrize("n_columns", [1, 2, 5])
