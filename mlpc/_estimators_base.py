@@ -313,8 +313,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         optimizer = self.network_.optimizer
         if self._solver_rate() != "constant":  # the schedule was this fit's own
             self.network_.optimizer = optimizer.replace(schedule=None)
-        if self.early_stopping:
-            self.network_.parameters = self._best_parameters
+        epochs.fit_ended(self.network_)  # again where the network's fit called it: an exception keeps it from that
         if not diverged and not incremental and not epochs.stopped and self.n_iter_ == self.max_iter:
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
@@ -347,6 +346,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         if self.early_stopping and self.best_validation_score_ is None:
             self.best_validation_score_ = -np.inf
             self._best_parameters = self.network_.parameters.copy()
+            self._best_epoch: int | None = None
 
     def _split(self, X: Any, y: Any, sample_weight: Any, random_state: np.random.RandomState) -> tuple[Any, ...]:
         """Set rows aside for validation, those that scikit-learn takes: stratified for one binary output."""
@@ -413,8 +413,6 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         if score is not None:
             self._start_scores()
         descend(self, X, y, sample_weight, validation, Epochs(self, 0, score))
-        if self.early_stopping and score is not None:
-            self.network_.parameters = self._best_parameters
 
     # ---- The fitted model.
 

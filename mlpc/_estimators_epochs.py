@@ -52,6 +52,15 @@ class Epochs:
             self.stopped = self._out_of_patience()
         return self.stopped
 
+    def fit_ended(self, net: Network) -> None:
+        """Go back to the best epoch, with early stopping, and tell the history what ended the fit."""
+        estimator = self._estimator
+        if self.stopped:
+            net._stop_reason = "early_stopping"  # not "callback", though it is one that watched
+        if estimator.early_stopping and self._score is not None:
+            net.parameters = estimator._best_parameters
+            net._best_epoch = estimator._best_epoch
+
     def diverged(self) -> None:
         """Record an epoch whose loss or parameters were not finite: the network is at the one before."""
         self._record(math.nan, None if self._score is None else math.nan)
@@ -80,6 +89,7 @@ class Epochs:
             if score > estimator.best_validation_score_:
                 estimator.best_validation_score_ = score
                 estimator._best_parameters = net.parameters.copy()
+                estimator._best_epoch = len(net._history()[0])
         else:
             worse = estimator.loss_ > estimator.best_loss_ - estimator.tol
             estimator.best_loss_ = min(estimator.best_loss_, estimator.loss_)

@@ -71,7 +71,7 @@ def descend(
             bar.show(network.epoch, *(column[-1] for column in network._history()))
     estimator.loss_ = np.float64(result.fun)
     if stopped:
-        network._stop_reason = "early_stopping" if iterations.stopped else "callback"
+        network._stop_reason = "callback"
     else:
         estimator.n_iter_ = _check_optimize_result("lbfgs", result, max_iter)
         network._stop_reason = "converged" if result.status == 0 else "epochs"

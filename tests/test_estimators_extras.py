@@ -291,6 +291,29 @@ def test_callbacks(solver, capsys):
     assert capsys.readouterr().err == ""  # too short a fit for a bar
 
 
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_the_history_knows_the_end(solver):
+    seen = []
+
+    def watch(net, epoch, logs):
+        pass
+
+    watch.fit_ended = lambda net: seen.append((net.history.stop_reason, net.history.best_epoch, net.parameters.copy()))
+    settings = {"solver": solver, "learning_rate_init": 0.02, "random_state": 0, "callbacks": watch, "warm_start": True}
+    model = MLPClassifier((9,), early_stopping=True, n_iter_no_change=3, **settings)
+    for _ in range(2):  # the best epoch may be one of an earlier fit
+        model.fit(X[::2], Y[::2], X_val=X[1::2], y_val=Y[1::2])
+        history = model.network_.history
+        assert history.stop_reason == "early_stopping"
+        assert history.best_epoch == np.argmax(model.validation_scores_) + 1 < len(history)
+        assert seen[-1][:2] == ("early_stopping", history.best_epoch)
+        np.testing.assert_array_equal(seen[-1][2], model.network_.parameters)
+    if solver == "adam":
+        model = MLPClassifier((9,), tol=0.1, n_iter_no_change=3, **settings).fit(X, Y)
+        assert model.network_.history.stop_reason == "early_stopping"
+    assert MLPClassifier((9,), max_iter=2, **settings).fit(X, Y).network_.history.stop_reason == "epochs"
+
+
 def test_the_bar_of_lbfgs_is_closed(monkeypatch, capfd):
     monkeypatch.setattr(_progress, "_PATIENCE", 0.0)
     model = MLPClassifier((5,), solver="lbfgs", progress=True, random_state=0).fit(X, Y)
