@@ -145,7 +145,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             raise TypeError(f"hidden_layer_sizes must be integers, got {hidden}")
         first = not hasattr(self, "network_") or (not self.warm_start and not incremental)
         diverged = False
-        with as_before_on_failure(self, first=first):
+        with as_before_on_failure(self, first=first, incremental=incremental):
             X, y, class_weight = self._encode(X, y, incremental=incremental, reset=first, classes=classes)
             if sample_weight is not None:
                 sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)

@@ -11,18 +11,19 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def as_before_on_failure(estimator: BaseMLP, *, first: bool) -> Iterator[None]:
+def as_before_on_failure(estimator: BaseMLP, *, first: bool, incremental: bool) -> Iterator[None]:
     """After an exception before an epoch (iteration) was recorded, put back what the estimator had.
 
     A later exception, of a callback for one, leaves what was trained. `first`: the fit makes a network of its own and
-    does not touch the one there is.
+    does not touch the one there is. `incremental`: it goes on with the optimizer's state, which need not be copied.
     """
     before = dict(estimator.__dict__)
     for name in ("loss_curve_", "validation_scores_"):  # they grow in place
         if before.get(name) is not None:
             before[name] = list(before[name])
     network = None if first else estimator.network_
-    state = network.__getstate__() if network else {}
+    optimizer = network.optimizer if network else None
+    state = network._get_state() if network and not incremental else None
     epoch = network.epoch if network else 0
     try:
         yield
@@ -34,7 +35,8 @@ def as_before_on_failure(estimator: BaseMLP, *, first: bool) -> Iterator[None]:
         if trained is None or trained.epoch == epoch or not estimator.n_iter_:
             estimator.__dict__.clear()
             estimator.__dict__.update(before)
-            if network:
-                network.optimizer = state["attributes"]["_optimizer"]
-                network._set_state(state["core"])
+            if network and optimizer:
+                network.optimizer = optimizer
+            if network and state:
+                network._set_state(state)
         raise
