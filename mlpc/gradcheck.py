@@ -9,6 +9,7 @@ import numpy as np
 
 from mlpc import _check
 from mlpc._arrays import as_array, is_csr
+from mlpc.losses import Huber
 from mlpc.network import Network
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GradientCheck", "check_gradient"]
 
-_KINKED_AT_ZERO = ("relu", "leaky_relu", "selu")
+# The function or its slope: a central difference across a kink of the slope is off by a part of the step.
+_KINKED_AT_ZERO = ("relu", "leaky_relu", "elu", "selu", "softsign")
 _KINKED_LOSSES = ("absolute_error", "quantile")
 _TOLERANCE = 1e-6
 _ROUNDINGS = 64  # of the objective's last place: what its values may be off by, within the default tolerance
@@ -89,7 +91,7 @@ def check_gradient(
     """Compare the gradient by the parameters with central differences of the objective.
 
     Always in float64, on a copy; the network is unchanged. A parameter is skipped where its step changes the side on
-    which a unit, a difference or, under l1, a weight is of a kink.
+    which a unit, a difference or, under l1, a weight is of a kink, also of one of the slope, as those of elu and Huber.
 
     Parameters
     ----------
@@ -180,19 +182,22 @@ class _Sides:
         spec = net._spec
         self._net, self._X = net, X
         self._layers = [i + 1 for i, name in enumerate(spec.activations) if name in _KINKED_AT_ZERO]
-        self._y = None
+        self._kinks: tuple[float, ...] = ()  # of the loss, as differences a - y
         if spec.loss_name in _KINKED_LOSSES:
-            self._y = y.reshape(len(y), -1)
+            self._kinks = (0.0,)
+        elif spec.loss_name == Huber.name:
+            (delta,) = spec.loss_parameters or Huber().parameters()
+            self._kinks = (-delta, delta)
+        self._y = y.reshape(len(y), -1) if self._kinks else y
         self._penalized = spec.l1 > 0
         self._first = self._now()
 
     def _now(self) -> list[NDArray[Any]]:
         sides = []
-        if self._layers or self._y is not None:
+        if self._layers or self._kinks:
             activations = self._net.activations(self._X)
             sides = [np.sign(activations[layer]) for layer in self._layers]  # a and z have one sign
-            if self._y is not None:
-                sides.append(np.sign(activations[-1] - self._y))
+            sides += [np.sign(activations[-1] - self._y - kink) for kink in self._kinks]
         if self._penalized:
             sides += [np.sign(weights) for weights in self._net.weights]
         return sides

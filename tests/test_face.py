@@ -538,6 +538,24 @@ def test_kinks_are_skipped():
     assert mlpc.check_gradient(net, [[1.0]], [1e-3], step=1e-4).n_skipped == 0
 
 
+@pytest.mark.parametrize("activation", ["elu", "softsign"])
+def test_kinks_of_an_activations_slope_are_skipped(activation):
+    X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+    for seed in range(20):
+        net = mlpc.Network([2, 3, 1], loss="binary_cross_entropy", hidden_activation=activation, seed=seed)
+        result = mlpc.check_gradient(net, X, y)
+        assert result.passed
+        assert result.n_skipped == 3  # the hidden biases: of the first row every z is 0
+
+
+@pytest.mark.parametrize(("loss", "scale"), [("huber", 1.0), (mlpc.Huber(0.5), 0.5)])
+def test_kinks_of_hubers_slope_are_skipped(loss, scale):
+    net = mlpc.Network([1, 2], loss=loss, initializer="zeros")
+    result = mlpc.check_gradient(net, [[1.0], [2.0]], [[scale, 0.1], [-scale, 0.1]])  # d = -delta, then delta
+    assert (bool(result), result.n_checked, result.n_skipped) == (True, 2, 2)
+    assert mlpc.check_gradient(net, [[1.0]], [[0.9 * scale, 1.1 * scale]]).n_skipped == 0
+
+
 def test_check_gradient_refuses():
     net = mlpc.Network([1, 1], loss="squared_error")
     with pytest.raises(ValueError, match="step"):
