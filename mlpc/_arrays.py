@@ -22,7 +22,7 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
     Parameters
     ----------
     value : array-like
-        A list, an array of a subclass, a pandas or polars frame or series, or whatever `numpy.asarray` takes.
+        A list, an array of a subclass, a pandas or polars frame, series or array, or whatever `numpy.asarray` takes.
     name : str
         The argument's name, for messages.
 
@@ -47,7 +47,7 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
         raise TypeError(f"{name} must be dense, got a sparse {type(value).__name__}: use {name}.toarray()")
     if isinstance(value, np.ma.MaskedArray) and value.mask.any():
         raise ValueError(f"{name} must have no masked values, got {np.count_nonzero(value.mask)} of them")
-    if hasattr(value, "to_numpy"):
+    if hasattr(value, "to_numpy") and (hasattr(value, "dtype") or hasattr(value, "dtypes")):
         return _frame(value, name)
     try:
         array: NDArray[Any] = np.asarray(value)
@@ -109,12 +109,16 @@ def _is_scipys(value: Any) -> bool:
 
 def _frame(frame: Any, name: str) -> NDArray[Any]:
     columns = hasattr(frame, "columns")
-    names, dtypes = (frame.columns, frame.dtypes) if columns else ([frame.name], [frame.dtype])
+    # pandas' own arrays, as those of `series.array`, have no name.
+    names, dtypes = (frame.columns, frame.dtypes) if columns else ([getattr(frame, "name", None)], [frame.dtype])
     for column, dtype in zip(names, dtypes, strict=True):
-        # pandas' dtypes have NumPy's kinds, polars' have names.
-        kind = getattr(dtype, "kind", None)
-        if kind not in _NUMBERS if kind else not str(dtype).startswith(("Int", "UInt", "Float", "Boolean")):
-            raise TypeError(f"{name} must hold real numbers, got column {column!r} of dtype {dtype}")
+        # pandas' dtypes have NumPy's kinds, those of categories too, polars' have names.
+        values = getattr(getattr(dtype, "categories", None), "dtype", dtype)
+        kind = getattr(values, "kind", None)
+        if kind not in _NUMBERS if kind else not str(values).startswith(("Int", "UInt", "Float", "Boolean")):
+            named = columns or hasattr(frame, "name")
+            came = f"column {column!r} of dtype {dtype}" if named else f"dtype {dtype} from a {type(frame).__name__}"
+            raise TypeError(f"{name} must hold real numbers, got {came}")
     try:
         return np.asarray(frame.to_numpy(dtype=np.float64, na_value=np.nan))
     except TypeError:

@@ -207,6 +207,27 @@ def test_frames():
         net.fit(mixed.assign(c=pd.array([None] * 45, dtype="Int64")), y)
 
 
+def test_pandas_own_arrays():
+    X, labels = numbers(45, 3, "f8"), np.arange(45) % 2
+    expected = results(X, labels.astype(np.float64))
+    whole = pd.array(labels, dtype="Int64")
+    assert isinstance(pd.DataFrame({"t": whole})["t"].values, type(whole))
+    categories = pd.Categorical(labels)
+    for y in (whole, whole.astype("Float64"), pd.array(labels > 0), categories, pd.Series(categories)):
+        assert results(X, y) == expected
+    net = mlpc.Network([1, 1], loss="huber", seed=0)
+    for y in (pd.array(["x", "y"]), pd.Categorical(["x", "y"]), pd.array(pd.to_datetime(["2020-01-01"] * 2))):
+        with pytest.raises(TypeError, match=f"y must hold real numbers, got dtype .* from a {type(y).__name__}"):
+            net.fit([[0.0], [1.0]], y)
+    with pytest.raises(TypeError, match="y must hold real numbers, got column 'town' of dtype category"):
+        net.fit([[0.0], [1.0]], pd.Series(pd.Categorical(["x", "y"]), name="town"))
+    with pytest.raises(TypeError, match="y must hold real numbers"):
+        net.fit([[0.0]], pd.Timestamp(0))
+    for y in (pd.array([1, None], dtype="Int64"), pd.Categorical([1, None])):
+        with pytest.raises(ValueError, match=r"y\[1\] is nan"):
+            net.fit([[0.0], [1.0]], y)
+
+
 def test_subclasses_and_array_like_objects():
     X, y = numbers(45, 3, "f8"), numbers(45, 1, "f8")
 
