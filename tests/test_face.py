@@ -473,6 +473,23 @@ def test_divergence_warns_where_fit_was_called():
         net.reset().fit(X, y, epochs=200, on_divergence="raise")
 
 
+def test_callbacks_may_change_parameters_but_not_the_optimizer():
+    X, y = CIRCLES
+
+    def zeroed(net, epoch, logs):
+        net.parameters[...] = 0
+
+    def stepped(net, epoch, logs):
+        net.optimizer = mlpc.SGD(0.1)
+
+    net = circles_net().fit(X, y, epochs=2, callbacks=zeroed)
+    assert not net.parameters.any()
+    with pytest.raises(RuntimeError, match="optimizer"):
+        net.fit(X, y, epochs=1, callbacks=stepped)
+    net.optimizer = mlpc.SGD(0.1)
+    net.fit(X, y, epochs=1)
+
+
 # ---- Gradient checks.
 
 
