@@ -294,12 +294,17 @@ class Training(Evaluation):
     def _rows_a_step(self, X: ArrayLike, batch_size: int | str | None) -> int:
         """Rows of a batch as the core takes them: 0 is all of them."""
         optimizer = self._optimizer
-        if isinstance(batch_size, str):
-            _check.choice("batch_size", batch_size, ("auto",))
+        if isinstance(batch_size, str) and batch_size == "auto":
             return 0 if optimizer.full_batch else 32
         if batch_size is None:
             return 0
-        batch_size = _check.integer("batch_size", batch_size, 1)
+        expected = 'batch_size must be an integer, "auto" or None'
+        if isinstance(batch_size, str):
+            raise ValueError(f"{expected}, got {batch_size!r}")
+        try:
+            batch_size = _check.integer("batch_size", batch_size, 1)
+        except TypeError:
+            raise TypeError(f"{expected}, got {batch_size!r}") from None
         if optimizer.full_batch:
             n_rows = np.shape(X)[0] if np.ndim(X) else 0
             if batch_size < n_rows:

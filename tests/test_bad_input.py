@@ -371,6 +371,15 @@ FIT = [
 ]
 
 
+def test_batch_size_says_what_it_may_be():
+    net = trained()
+    for fit in (net.fit, net.partial_fit):
+        for bad, error in (("full", ValueError), (2.0, TypeError), (True, TypeError), ([3], TypeError)):
+            with pytest.raises(error) as caught:
+                fit(X, Y, batch_size=bad)
+            assert str(caught.value) == f'batch_size must be an integer, "auto" or None, got {bad!r}'
+
+
 @pytest.mark.parametrize("index", range(len(FIT)))
 def test_bad_fit_arguments(index):
     settings, error, words = FIT[index]
