@@ -32,7 +32,8 @@ def as_class_weight(value: object, y: NDArray[Any], spec: Spec) -> NDArray[np.fl
         weights[present] = y.size / (np.count_nonzero(present) * counts[present])
         return weights
     for label, weight in value.items():
-        index = _check.integer("a label in class_weight", label, 0)
+        whole = isinstance(label, (float, np.floating)) and float(label).is_integer()  # as np.unique of a float y
+        index = _check.integer("a label in class_weight", int(label) if whole else label, 0)
         if index >= n_classes:
             raise ValueError(f"class_weight has the label {label!r}: expected labels from 0 to {n_classes - 1}")
         weights[index] = _check.real(f"class_weight[{label!r}]", weight, ge=0)

@@ -76,7 +76,7 @@ class Training(Evaluation):
         batch_size: int | Literal["auto"] | None = "auto",
         shuffle: bool = True,
         sample_weight: ArrayLike | None = None,
-        class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
+        class_weight: Mapping[int, float] | Mapping[float, float] | Literal["balanced"] | None = None,
         validation_data: tuple[ArrayLike, ...] | None = None,
         early_stopping: EarlyStopping | bool | None = None,
         callbacks: Callback | Sequence[Callback] = (),

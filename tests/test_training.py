@@ -362,6 +362,10 @@ def test_class_weight(loss, n_classes):
     assert_close(given.history["validation_loss"], same.history["validation_loss"], 1e-11)
     assert given.history["validation_loss"][-1] == pytest.approx(given.objective(*validation), rel=1e-12)
 
+    for kind in (float, np.float32):  # as labels that np.unique found in a y of floats
+        again = trained(class_weight={kind(0): 0.5, kind(1): 3}, sample_weight=sample_weight)
+        assert again.parameters.tobytes() == given.parameters.tobytes()
+
     balanced = trained(class_weight="balanced")
     share = 45 / (n_classes * np.bincount(y, minlength=n_classes))
     assert_close(balanced.parameters, trained(sample_weight=share[y]).parameters, 1e-11)
