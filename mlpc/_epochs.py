@@ -111,4 +111,9 @@ def _number(name: object, value: object) -> float:
     array = np.asarray(value)
     if not isinstance(value, Real) and (array.ndim or array.dtype.kind not in "biuf"):
         raise TypeError(f"callbacks must add numbers to logs, got {value!r} as {name!r}")
-    return float(array)
+    try:
+        return float(array)
+    except OverflowError:  # the number may have too many digits for a message
+        raise ValueError(
+            f"callbacks must add numbers that float64 holds to logs, got a larger one as {name!r}"
+        ) from None

@@ -288,6 +288,8 @@ def test_columns_of_callbacks():
         ("score", np.ones(2), TypeError),
         ("score", None, TypeError),
         ("score", 1j, TypeError),
+        ("score", 10**400, ValueError),
+        pytest.param("score", 10**5000, ValueError, id="more digits than Python prints"),
         ("best_epoch", 1, ValueError),
         ("validation_loss", 1.0, ValueError),
         ("_names", 1.0, ValueError),
