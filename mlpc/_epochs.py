@@ -81,19 +81,29 @@ class EpochEnd:
         given = set(logs)
         self._n_epochs += 1
         stop = False
+        added: dict[str, float] = {}
         for callback in self._callbacks:  # every one runs, whatever those before it returned
             stop |= bool(callback(self._net, epoch, logs))
-        added = {name: _number(name, logs[name]) for name in logs if name not in given}
-        for name, value in added.items():
-            column = self._columns.setdefault(name, [])
-            column.extend([math.nan] * (self._n_epochs - 1 - len(column)))
-            column.append(value)
+            before, added = added, {name: _number(name, logs[name]) for name in logs if name not in given}
+            self._keep(added, before)
         if self._bar is not None:
             self._bar.update(epoch, loss, validation_loss, learning_rate)
         stopping = self._monitored("early_stopping", self._stopping, added, epoch)
         plateau = self._monitored("schedule", self._plateau, added, epoch)
         self._first = False
         return stop, stopping, plateau
+
+    def _keep(self, added: dict[str, float], before: dict[str, float]) -> None:
+        """Put what was added into the epoch's row, in place of `before`: the next callback may save the network."""
+        row = self._n_epochs - 1
+        for name in before.keys() - added.keys():  # taken out again
+            del self._columns[name][row:]
+            if all(map(math.isnan, self._columns[name])):
+                del self._columns[name]
+        for name, value in added.items():
+            column = self._columns.setdefault(name, [])
+            column.extend([math.nan] * (row - len(column)))
+            column[row:] = [value]
 
     def _monitored(self, argument: str, name: str | None, added: dict[str, float], epoch: int) -> float:
         if name is None:

@@ -137,6 +137,31 @@ def test_callbacks_see_a_finished_epoch():
     assert len(net.history["half"]) == 4
 
 
+def test_a_copy_has_what_the_callbacks_before_it_added():
+    X, y = circles()
+    copies = []
+
+    def add(net, epoch, logs):
+        logs.update(kept=epoch, changed=epoch, given_up=epoch)
+
+    def change(net, epoch, logs):
+        copies.append(net.copy())
+        logs["changed"] = -epoch
+        del logs["given_up"]
+
+    callbacks = [add, change, lambda net, epoch, logs: copies.append(net.copy())]
+    net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0).fit(X, y, epochs=2, callbacks=callbacks)
+    early, late = copies[:2]
+    assert [early.history[name].tolist() for name in ("kept", "changed", "given_up")] == [[1.0], [1.0], [1.0]]
+    assert [late.history[name].tolist() for name in ("kept", "changed")] == [[1.0], [-1.0]]
+    assert "given_up" not in late.history.to_frame()
+    late.fit(X, y, epochs=1, callbacks=callbacks)
+    for history in (net.history, late.history):
+        assert history["kept"].tolist() == [1.0, 2.0]
+        assert history["changed"].tolist() == [-1.0, -2.0]
+        assert "given_up" not in history.to_frame()
+
+
 def test_callbacks_resume_like_the_run_itself():
     """What is copied in a callback goes on as the run does."""
     X, y = circles()
