@@ -336,6 +336,7 @@ mlp_status mlp_labels(const mlp_network *network, int64_t *labels, const void *o
                      .row_stride = (ptrdiff_t)(n * network->item),
                      .column_stride = (ptrdiff_t)network->item};
     size_t some = n < SOME_OUTPUTS ? SOME_OUTPUTS / n : 1;
+    some = some < n_rows ? some : n_rows;
     double *read = mlp_reserve(some * n, sizeof(double));
     mlp_status status = read == NULL ? MLP_NO_MEMORY : MLP_OK;
     for (size_t first = 0, m; first < n_rows && status == MLP_OK; first += m) {
