@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 BUILD := build
+comma := ,
 Q := $(if $(V),,@)# make V=1 shows the commands of the compiler
 
 .PHONY: help packages demo test test-peers test-oldest test-exhaustive test-neon test-c c-programs print-c-programs \
@@ -112,6 +113,7 @@ THREAD_FLAGS := $(INSTRUMENTED) -fsanitize=thread
 # A file that needs an instruction set ends in its name, and is compiled as setup.py does. Files of other processors are
 # left out.
 MACHINE := $(shell uname -m)
+LINUX := $(filter Linux,$(shell uname -s))
 X86 := $(filter x86_64 amd64,$(MACHINE))
 ARM := $(filter arm64 aarch64,$(MACHINE))
 C_FILES := $(filter-out $(if $(X86),,%_avx2.c %_avx512.c) $(if $(ARM),,%_neon.c),$(CORE_SOURCES))
@@ -127,7 +129,10 @@ RUNNABLE := generic $(if $(ARM),neon) $(and $(filter fma,$(CPU)),$(filter avx2,$
 	$(if $(filter avx512dq,$(CPU)),$(if $(filter avx512vl,$(CPU)),avx512))
 VECTORS := $(filter $(RUNNABLE),$(patsubst csrc/kernels/vector_%.h,%,$(wildcard csrc/kernels/vector_*.h)))
 FUNCTION_TESTS := $(foreach v,$(VECTORS),$(addsuffix _$(v),test_functions_f32 test_functions_f64))
-CORE_TESTS := test_example $(patsubst tests/c/%.c,%,$(filter-out %/test_functions.c,$(wildcard tests/c/test_*.c)))
+CORE_TESTS := test_example $(patsubst tests/c/%.c,%,$(filter-out %/test_functions.c $(if $(LINUX),,%/test_memory.c),\
+	$(wildcard tests/c/test_*.c)))
+# GNU's linker puts test_memory's own allocations in the place of the library's.
+%/test_memory: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc aligned_alloc)
 PROGRAMS := $(CORE_TESTS) $(FUNCTION_TESTS)
 
 # Instrumented where it can run.
@@ -159,7 +164,7 @@ $(addprefix $(BUILD)/$(1)/test_functions_f64_,$(VECTORS)): $(BUILD)/$(1)/test_fu
 	$$(Q)$$(CC) $$(CORE_FLAGS) $(2) $$(ISA_$$*) -DREAL_IS_DOUBLE=1 -DVECTOR_HEADER='"vector_$$*.h"' $$< -o $$@ -lm
 
 $(addprefix $(BUILD)/$(1)/,$(CORE_TESTS)): %: %.o $(C_FILES:csrc/%.c=$(BUILD)/$(1)/%.o)
-	$$(Q)$$(CC) $(2) -pthread $$^ -o $$@ -lm
+	$$(Q)$$(CC) $(2) $$(LDFLAGS) -pthread $$^ -o $$@ -lm
 endef
 $(eval $(call c_rules,plain,$$(PLAIN_FLAGS)))
 $(eval $(call c_rules,sanitized,$$(SANITIZED_FLAGS)))
@@ -189,7 +194,7 @@ sanitize/threads: $(BUILD)/threads/test_threads
 	@echo 'test_threads (ThreadSanitizer)'; $<
 
 $(SANITIZED): sanitize/%: $(BUILD)/sanitized/%
-	@echo '$* (sanitized)'; ASAN_OPTIONS=detect_leaks=$(if $(filter Linux,$(shell uname -s)),1,0) $<
+	@echo '$* (sanitized)'; ASAN_OPTIONS=detect_leaks=$(if $(LINUX),1,0) $<
 
 # ---- NEON without an Arm: programs from a cross compiler run under QEMU; test_bits and the functions print hashes that
 # must be those of AVX2, whose functions have been compared with references. Threads would show nothing new: QEMU keeps

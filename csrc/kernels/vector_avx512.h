@@ -106,11 +106,9 @@ static inline vec v_max(vec a, vec b) { return V(max)(a, b); }
 static inline vec v_min(vec a, vec b) { return V(min)(a, b); }
 
 static inline mask v_lt(vec a, vec b) { return V_COMPARE(a, b, _CMP_LT_OQ); }
-static inline mask v_le(vec a, vec b) { return V_COMPARE(a, b, _CMP_LE_OQ); }
 static inline mask v_gt(vec a, vec b) { return V_COMPARE(a, b, _CMP_GT_OQ); }
 static inline mask v_ge(vec a, vec b) { return V_COMPARE(a, b, _CMP_GE_OQ); }
 static inline mask v_eq(vec a, vec b) { return V_COMPARE(a, b, _CMP_EQ_OQ); }
-static inline mask v_is_nan(vec a) { return V_COMPARE(a, a, _CMP_UNORD_Q); }
 static inline vec v_select(mask m, vec a, vec b) { return V(mask_blend)(m, b, a); }
 static inline vec v_clear(mask m, vec a) { return V(maskz_mov)((mask)~m, a); }
 static inline vec v_by_sign(vec x, vec a, vec b) { return v_select(v_lt(x, v_zero()), a, b); }

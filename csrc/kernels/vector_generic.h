@@ -103,11 +103,9 @@ static inline vec v_max(vec a, vec b) { return a > b ? a : b; }
 static inline vec v_min(vec a, vec b) { return a < b ? a : b; }
 
 static inline mask v_lt(vec a, vec b) { return a < b; }
-static inline mask v_le(vec a, vec b) { return a <= b; }
 static inline mask v_gt(vec a, vec b) { return a > b; }
 static inline mask v_ge(vec a, vec b) { return a >= b; }
 static inline mask v_eq(vec a, vec b) { return a == b; }
-static inline mask v_is_nan(vec a) { return a != a; }
 static inline vec v_select(mask m, vec a, vec b) { return m ? a : b; }
 /* a, and 0 where m is set. */
 static inline vec v_clear(mask m, vec a) { return m ? 0 : a; }

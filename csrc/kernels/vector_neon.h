@@ -115,11 +115,9 @@ static inline vec v_minus_abs(vec a) { return v_neg(v_abs(a)); }
 static inline vec v_copysign(vec magnitude, vec sign) { return V(bslq)(V_SIGN, sign, magnitude); }
 
 static inline mask v_lt(vec a, vec b) { return V(cltq)(a, b); }
-static inline mask v_le(vec a, vec b) { return V(cleq)(a, b); }
 static inline mask v_gt(vec a, vec b) { return V(cgtq)(a, b); }
 static inline mask v_ge(vec a, vec b) { return V(cgeq)(a, b); }
 static inline mask v_eq(vec a, vec b) { return V(ceqq)(a, b); }
-static inline mask v_is_nan(vec a) { return ~v_eq(a, a); }
 static inline vec v_select(mask m, vec a, vec b) { return V(bslq)(m, a, b); }
 static inline vec v_clear(mask m, vec a) { return v_select(m, v_zero(), a); }
 static inline vec v_by_sign(vec x, vec a, vec b) { return v_select(v_lt(x, v_zero()), a, b); }

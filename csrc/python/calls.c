@@ -20,8 +20,10 @@ bool in_own_callback(const network_object *self) {
 
 bool lock_read(network_object *self, const char *method) {
     if (self->writing && !in_own_callback(self)) {
-        PyErr_Format(PyExc_RuntimeError,
-                     "%s: this network is being changed by another call; work with a copy of it meanwhile", method);
+        PyErr_Format(
+            PyExc_RuntimeError,
+            "%s: this network is being changed by another call; wait for that to end, or use a copy made before",
+            method);
         return false;
     }
     self->readers++;
@@ -37,8 +39,8 @@ bool lock_write(network_object *self, const char *method) {
     }
     if (self->writing || self->readers > 0) {
         PyErr_Format(PyExc_RuntimeError,
-                     "%s: this network is being %s by another call; work with a copy of it meanwhile", method,
-                     self->writing ? "changed" : "read");
+                     "%s: this network is being %s by another call; wait for that to end, or use a copy made before",
+                     method, self->writing ? "changed" : "read");
         return false;
     }
     self->writing = true;
