@@ -145,6 +145,37 @@ def test_a_fork_in_a_callback():
     python(FORK_IN_A_CALLBACK, OPENBLAS_NUM_THREADS="1")
 
 
+FORK_WHILE_READING = """
+import os, threading, warnings
+import numpy as np
+import mlpc
+warnings.simplefilter("ignore", DeprecationWarning)
+net = mlpc.Network([64, 512, 512, 1], loss="squared_error", seed=0)
+X, going, stop = np.ones((20000, 64)), threading.Event(), threading.Event()
+def read():
+    while not stop.is_set():
+        going.set()
+        net.predict_proba(X)
+reader = threading.Thread(target=read)
+reader.start()
+going.wait()
+pids = []
+while len(pids) < 20:
+    pid = os.fork()
+    if pid == 0:
+        net.fit(X[:10], np.ones(10), epochs=1)
+        os._exit(0)
+    pids.append(pid)
+assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * 20
+stop.set()
+reader.join()
+"""
+
+
+def test_a_forked_child_is_free_of_the_readers_of_its_parent():
+    python(FORK_WHILE_READING)
+
+
 def test_several_networks_at_once():
     """Whoever finds the workers busy does without: no deadlock, the same results."""
     expected = {str(case): run(*case, n_threads=1) for case in LARGE}

@@ -2,6 +2,7 @@
  * a status becomes. */
 #include "wrapper.h"
 
+#include <pthread.h>
 #include <time.h>
 
 /* About 20 us of arithmetic: for less, releasing and taking the GIL costs more than it gives to others. */
@@ -18,7 +19,22 @@ bool in_own_callback(const network_object *self) {
     return self->writing && self->in_callback && self->writer == PyThread_get_thread_ident();
 }
 
+/* A forked child has the count of readers, but not their threads. */
+static size_t forks;
+
+static void count_fork(void) { forks++; }
+
+bool watch_forks(void) { return pthread_atfork(NULL, NULL, count_fork) == 0; }
+
+static void forget_lost_readers(network_object *self) {
+    if (self->forks != forks) {
+        self->forks = forks;
+        self->readers = 0;
+    }
+}
+
 bool lock_read(network_object *self, const char *method) {
+    forget_lost_readers(self);
     if (self->writing && !in_own_callback(self)) {
         PyErr_Format(
             PyExc_RuntimeError,
@@ -30,9 +46,12 @@ bool lock_read(network_object *self, const char *method) {
     return true;
 }
 
-void unlock_read(network_object *self) { self->readers--; }
+void unlock_read(network_object *self) {
+    if (self->readers > 0) self->readers--; /* none where a signal's handler has forked meanwhile */
+}
 
 bool lock_write(network_object *self, const char *method) {
+    forget_lost_readers(self);
     if (in_own_callback(self)) {
         PyErr_Format(PyExc_RuntimeError, "%s: not within a callback of this network's own training", method);
         return false;

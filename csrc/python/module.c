@@ -136,6 +136,10 @@ static int register_end(PyObject *module) {
 static int execute(PyObject *module) {
     module_state *state = PyModule_GetState(module);
     state->n_threads = default_threads();
+    if (!watch_forks()) {
+        PyErr_NoMemory();
+        return -1;
+    }
     if (import_numpy(state) < 0 || choose_kernels(state) < 0 ||
         add(module, "ACTIVATIONS", names_of(mlp_activation_name)) < 0 || add(module, "LOSSES", losses()) < 0 ||
         add(module, "KERNELS", names_of(mlp_kernels_available)) < 0 ||

@@ -59,6 +59,7 @@ typedef struct {
 
     /* Many readers or one writer. Changed with the GIL held, so that plain numbers do. */
     size_t readers;
+    size_t forks; /* that they have been counted after */
     bool writing, in_callback; /* in_callback: the writer's thread is in a function of the caller's */
     unsigned long writer;      /* the thread, while writing */
 
@@ -178,6 +179,7 @@ typedef struct {
     bool polled;            /* since the last epoch that was told to Python */
 } call;
 
+bool watch_forks(void); /* once, before the first lock */
 bool lock_read(network_object *self, const char *method);
 void unlock_read(network_object *self);
 bool lock_write(network_object *self, const char *method);
