@@ -59,7 +59,7 @@ typedef struct {
 
     /* Many readers or one writer. Changed with the GIL held, so that plain numbers do. */
     size_t readers;
-    size_t forks; /* that they have been counted after */
+    size_t forks;              /* that they have been counted after */
     bool writing, in_callback; /* in_callback: the writer's thread is in a function of the caller's */
     unsigned long writer;      /* the thread, while writing */
 
