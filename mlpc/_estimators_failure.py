@@ -18,9 +18,8 @@ def as_before_on_failure(estimator: BaseMLP, *, first: bool, incremental: bool) 
     does not touch the one there is. `incremental`: it goes on with the optimizer's state, which need not be copied.
     """
     before = dict(estimator.__dict__)
-    for name in ("loss_curve_", "validation_scores_"):  # they grow in place
-        if before.get(name) is not None:
-            before[name] = list(before[name])
+    curves = [before[name] for name in ("loss_curve_", "validation_scores_") if before.get(name) is not None]
+    lengths = [len(curve) for curve in curves]  # they grow in place
     network = None if first else estimator.network_
     optimizer = network.optimizer if network else None
     state = network._get_state() if network and not incremental else None
@@ -33,6 +32,8 @@ def as_before_on_failure(estimator: BaseMLP, *, first: bool, incremental: bool) 
             trained = None
         # The core takes an epoch back where an argument was wrong; a scorer may fail before its epoch is counted.
         if trained is None or trained.epoch == epoch or not estimator.n_iter_:
+            for curve, length in zip(curves, lengths, strict=True):
+                del curve[length:]
             estimator.__dict__.clear()
             estimator.__dict__.update(before)
             if network and optimizer:
