@@ -20,7 +20,7 @@ class ProgressBar:
 
     def __init__(self, epochs: int, first: int) -> None:
         if find_spec("tqdm") is None:
-            raise ImportError("progress=True needs tqdm: pip install 'mlpc[progress]'")
+            raise ImportError("progress=True needs tqdm: pip install tqdm")
         self._epochs, self._first = epochs, first  # epochs of this fit, and before it
         self._start = perf_counter()
         self._next = self._start + _PATIENCE

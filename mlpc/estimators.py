@@ -18,7 +18,7 @@ True
 try:
     import sklearn as _sklearn  # noqa: F401
 except ImportError as error:
-    raise ImportError("mlpc.estimators needs scikit-learn 1.6 or later: pip install 'mlpc[sklearn]'") from error
+    raise ImportError("mlpc.estimators needs scikit-learn 1.6 or later: pip install scikit-learn") from error
 
 from mlpc._estimators_classifier import MLPClassifier
 from mlpc._estimators_regressor import MLPRegressor

@@ -147,7 +147,7 @@ class History:
         try:
             import pandas as pd
         except ImportError:
-            raise ImportError("history.to_frame() needs pandas: pip install 'mlpc[pandas]'") from None
+            raise ImportError("history.to_frame() needs pandas: pip install pandas") from None
         return pd.DataFrame({name: self[name] for name in self._names})
 
     def plot(self, ax: Any = None) -> Any:

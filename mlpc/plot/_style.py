@@ -36,7 +36,7 @@ def pyplot() -> Any:
     try:
         from matplotlib import pyplot as plt
     except ImportError:
-        raise ImportError("pictures need matplotlib: pip install 'mlpc[plot]'") from None
+        raise ImportError("pictures need matplotlib: pip install matplotlib") from None
     return plt
 
 
