@@ -6,8 +6,11 @@ Checks are scikit-learn's where it has them; the network's are the rest.
 from __future__ import annotations
 
 import copy
+import operator
+import sys
 import warnings
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex
 
@@ -31,7 +34,7 @@ from mlpc.optimizers import SGD, Adam, Optimizer
 from mlpc.schedules import ReduceOnPlateau
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from mlpc.losses import Loss
 
@@ -40,20 +43,27 @@ _ACTIVATIONS = {name: own for own, name in _OUTPUT_NAMES.items()}
 
 
 class Parameters(list):  # type: ignore[type-arg]
-    """Views of a network's weights or biases; setting an item copies into the network."""
+    """Views of a network's weights or biases, the attribute `name`; setting an item copies into the network."""
+
+    def __init__(self, name: str, views: Iterable[Any]) -> None:
+        super().__init__(views)
+        self._name = name
 
     def __setitem__(self, index: SupportsIndex | slice, value: Any) -> None:
-        if isinstance(index, slice):
-            for view, item in zip(self[index], value, strict=True):
-                _copy_in(view, item)
-        else:
-            _copy_in(self[index], value)
-
-
-def _copy_in(view: np.ndarray[Any, Any], value: Any) -> None:
-    if np.shape(value) != view.shape:
-        raise ValueError(f"expected an array of shape {view.shape}, got shape {np.shape(value)}")
-    view[...] = value
+        one = not isinstance(index, slice)
+        values = [value] if one or not hasattr(value, "__iter__") else list(value)
+        views: list[Any] = [self[index]] if one else self[index]
+        shapes, expected = [np.shape(item) for item in values], [view.shape for view in views]
+        if shapes != expected:
+            what = f"{self._name}[{index}] must be an array of shape {expected[0]}, got {shapes[0]}"
+            several = f"{self._name} must be arrays of shapes {expected}, got {shapes}"
+            raise ValueError(what if one else several)
+        try:
+            arrays = [np.asarray(item, view.dtype) for item, view in zip(values, views, strict=True)]
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{self._name} must hold real numbers: {error}") from None
+        for view, array in zip(views, arrays, strict=True):
+            view[...] = array
 
 
 class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
@@ -139,27 +149,28 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             raise ValueError("partial_fit does not support early_stopping=True")
         hidden = self.hidden_layer_sizes
         hidden = list(hidden) if hasattr(hidden, "__iter__") else [hidden]
-        if np.any(np.array(hidden) <= 0):
+        try:
+            hidden = [operator.index(size) for size in hidden]
+        except TypeError:
+            raise TypeError(f"hidden_layer_sizes must be integers, got {hidden}") from None
+        if any(size <= 0 for size in hidden):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
-        if not all(hasattr(size, "__index__") for size in hidden):
-            raise TypeError(f"hidden_layer_sizes must be integers, got {hidden}")
         first = not hasattr(self, "network_") or (not self.warm_start and not incremental)
         diverged = False
         with as_before_on_failure(self, first=first, incremental=incremental):
             X, y, class_weight = self._encode(X, y, incremental=incremental, reset=first, classes=classes)
             if sample_weight is not None:
                 sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-            if class_weight is not None:
-                sample_weight = class_weight if sample_weight is None else sample_weight * class_weight
             validation = self._check_validation(*validation, n_columns=y.shape[1])
 
             random_state = check_random_state(self.random_state)
             self._prepare_network(X, y, hidden, random_state, first=first)
             self._limit_threads()
             if self._is_lbfgs():
-                self._fit_lbfgs(X, y, sample_weight, validation)
+                self._fit_lbfgs(X, y, _product(sample_weight, class_weight), validation)
             else:
-                diverged = self._fit_epochs(X, y, sample_weight, validation, random_state, incremental=incremental)
+                weights = (sample_weight, class_weight)
+                diverged = self._fit_epochs(X, y, weights, validation, random_state, incremental=incremental)
         if diverged:
             self._answer_divergence()
         return self
@@ -173,22 +184,26 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             raise ValueError("X_val is provided, but y_val was not provided.")
         if X is None:
             raise ValueError("y_val is provided, but X_val was not provided.")
-        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
-        shape = y.shape if hasattr(y, "shape") else np.shape(y)
+        with _named("X_val"):
+            X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+        with _named("y_val"):
+            shape = y.shape if hasattr(y, "shape") else np.shape(y)
         if shape[1:] != (n_columns,) and (shape[1:] or n_columns > 1):
             raise ValueError(f"y_val must have as many columns as y, {n_columns}, got shape {shape}")
-        y = self._encode_validation(y)
+        with _named("y_val"):
+            y = self._encode_validation(y)
         if y.shape[0] != X.shape[0]:
             raise ValueError(f"X_val and y_val must have as many rows, got {X.shape[0]} and {y.shape[0]}")
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+            with _named("sample_weight_val"):
+                sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         return X, y, sample_weight
 
     # ---- The network.
 
     def _limit_threads(self) -> None:
         """Tell the network what `n_threads` is now; it is not kept by model files and pickle."""
-        self.network_._n_threads = 0 if self.n_threads is None else int(self.n_threads)
+        self.network_._n_threads = 0 if self.n_threads is None else min(int(self.n_threads), sys.maxsize)
 
     def _is_lbfgs(self) -> bool:
         return isinstance(self.solver, str) and self.solver == "lbfgs"
@@ -215,10 +230,10 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         """Make the network, or give the one there is what may have been set since."""
         one_for_all = isinstance(self.activation, str)
         names = [self.activation] if one_for_all else list(self.activation)
-        names = [_ACTIVATIONS.get(name, name) for name in names]
+        names = [_ACTIVATIONS.get(name, name) if isinstance(name, str) else name for name in names]
         n_outputs, loss = self._outputs(y)
         settings: dict[str, Any] = {
-            "layer_sizes": [X.shape[1], *map(int, hidden), n_outputs] if first else self.network_.layer_sizes,
+            "layer_sizes": [X.shape[1], *hidden, n_outputs] if first else self.network_.layer_sizes,
             "loss": loss,
             "hidden_activation": names[0] if one_for_all else names,
             "reduction": "penalized_mean",
@@ -234,6 +249,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             raise type(error)(str(error).removeprefix("hidden_")) from None  # it is named activation here
         if self._is_lbfgs() and any(spec.rates):
             raise ValueError(f"dropout must be 0 with solver='lbfgs', got {self.dropout!r}")
+        self.out_activation_ = _OUTPUT_NAMES.get(spec.output_activation, spec.output_activation)
         if not first:
             if spec != self.network_._spec:
                 state = self.network_.__getstate__()
@@ -250,7 +266,6 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         self.network_ = network
         self.n_iter_, self.t_ = 0, 0
         self.n_outputs_, self.n_layers_ = n_outputs, len(network.layer_sizes)
-        self.out_activation_ = _OUTPUT_NAMES.get(network.output_activation, network.output_activation)
         for name in ("loss_curve_", "validation_scores_", "best_loss_", "best_validation_score_", "_rate"):
             self.__dict__.pop(name, None)
 
@@ -270,16 +285,16 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         self,
         X: Any,
         y: Any,
-        sample_weight: Any,
+        weights: tuple[Any, Any],
         validation: tuple[Any, Any, Any],
         random_state: np.random.RandomState,
         *,
         incremental: bool,
     ) -> bool:
-        """Train by epochs; return whether that diverged."""
+        """Train by epochs, `weights` those of the samples and of their classes; return whether that diverged."""
         self._start_epochs(incremental=incremental)
         if self.early_stopping and validation[0] is None:
-            X, y, sample_weight, validation = self._split(X, y, sample_weight, random_state)
+            X, y, weights, validation = self._split(X, y, weights, random_state)
         X_val, y_val, weight_val = validation
         schedule = self.network_.optimizer.schedule
         if X_val is None and isinstance(schedule, ReduceOnPlateau) and schedule.monitor == "validation_loss":
@@ -288,7 +303,9 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
                 "early_stopping=True, or let it monitor 'loss'"
             )
         n_samples = X.shape[0]
-        epochs = Epochs(self, n_samples, self._score_of_epoch(X_val, y_val, weight_val))
+        score = self._score_of_epoch(*validation)
+        self._judge_start(score, *validation)
+        epochs = Epochs(self, n_samples, score)
         diverged = False
         shared = not isinstance(self.random_state, Integral)
         try:
@@ -299,22 +316,22 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
                     epochs=1 if incremental else int(self.max_iter),
                     batch_size=self._rows_a_step(n_samples),
                     shuffle=bool(self.shuffle),
-                    sample_weight=sample_weight,
+                    sample_weight=_product(*weights),
                     validation_data=None if X_val is None else (X_val, y_val) if weight_val is None else validation,
                     callbacks=(epochs, *as_callbacks(self.callbacks)),
                     progress=bool(self.progress),
-                    on_divergence="raise",
                 )
+                diverged = self.network_._stop_reason == "diverged"
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=5)
-        except FloatingPointError:
-            diverged = True
+        finally:
+            if self._solver_rate() != "constant":  # the schedule was this fit's own
+                self.network_.optimizer = self.network_.optimizer.replace(schedule=None)
+        if diverged:
             epochs.diverged()
-        optimizer = self.network_.optimizer
-        if self._solver_rate() != "constant":  # the schedule was this fit's own
-            self.network_.optimizer = optimizer.replace(schedule=None)
-        epochs.fit_ended(self.network_)  # again where the network's fit called it: an exception keeps it from that
-        if not diverged and not incremental and not epochs.stopped and self.n_iter_ == self.max_iter:
+        epochs.fit_ended(self.network_)  # again where the network's fit called it: an interrupt keeps it from that
+        to_its_end = self.network_._stop_reason == "epochs" and self.n_iter_ == self.max_iter
+        if to_its_end and not incremental and not epochs.stopped:
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
                 "converged yet.",
@@ -330,7 +347,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             self._rate = float(self.learning_rate_init)
             network.optimizer = Adam() if isinstance(optimizer, SGD) else SGD()  # another class drops the state
         network.optimizer = optimizer
-        self.n_iter_ = 0
+        self.n_iter_, self.loss_ = 0, np.float64(np.nan)
         if not hasattr(self, "loss_curve_"):
             self.loss_curve_: list[float] = []
             self.best_loss_: Any = None
@@ -348,22 +365,36 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             self._best_parameters = self.network_.parameters.copy()
             self._best_epoch: int | None = None
 
-    def _split(self, X: Any, y: Any, sample_weight: Any, random_state: np.random.RandomState) -> tuple[Any, ...]:
-        """Set rows aside for validation, those that scikit-learn takes: stratified for one binary output."""
-        arrays = [X, y] if sample_weight is None else [X, y, sample_weight]
-        parts = train_test_split(
-            *arrays,
+    def _judge_start(self, score: Any, X: Any, y: Any, sample_weight: Any) -> None:
+        """After a warm start the score to beat is that of the parameters there are, on the rows that judge now."""
+        if not self.early_stopping or not self.best_validation_score_ > -np.inf:
+            return
+        network = self.network_
+        loss = float(np.average(network.sample_losses(X, y), weights=sample_weight))
+        now = score({"validation_loss": loss})
+        self.best_validation_score_ = -np.inf if np.isnan(now) else now
+        self._best_parameters = network.parameters.copy()
+
+    def _split(
+        self, X: Any, y: Any, weights: tuple[Any, Any], random_state: np.random.RandomState
+    ) -> tuple[Any, Any, tuple[Any, Any], tuple[Any, Any, Any]]:
+        """Set rows aside for validation, those that scikit-learn takes: stratified for one binary output.
+
+        Their classes have no weights there.
+        """
+        train, held_out = train_test_split(
+            np.arange(X.shape[0]),
             random_state=random_state,
             test_size=self.validation_fraction,
             stratify=y if is_classifier(self) and self.n_outputs_ == 1 else None,
         )
-        X, X_val, y, y_val, *weights = parts
-        if X_val.shape[0] < 2:
+        if len(held_out) < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
             )
-        sample_weight, weight_val = weights or (None, None)
-        return X, y, sample_weight, (X_val, y_val, weight_val)
+        sample_weight, class_weight = (None if w is None else w[train] for w in weights)
+        weight_val = None if weights[0] is None else weights[0][held_out]
+        return X[train], y[train], (sample_weight, class_weight), (X[held_out], y[held_out], weight_val)
 
     def _rows_a_step(self, n_samples: int) -> int | None:
         if self.network_.optimizer.full_batch:
@@ -412,6 +443,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         score = self._score_of_epoch(*validation)
         if score is not None:
             self._start_scores()
+            self._judge_start(score, *validation)
         descend(self, X, y, sample_weight, validation, Epochs(self, 0, score))
 
     # ---- The fitted model.
@@ -433,20 +465,20 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
     @property
     def coefs_(self) -> list[Any]:
         """Weights of each layer, (n_in, n_out): views of the network's, which assigning copies into."""
-        return Parameters(self._fitted_network("coefs_").weights)
+        return Parameters("coefs_", self._fitted_network("coefs_").weights)
 
     @coefs_.setter
     def coefs_(self, values: Iterable[Any]) -> None:
-        _copy_all("coefs_", self.coefs_, values)
+        self.coefs_[:] = values
 
     @property
     def intercepts_(self) -> list[Any]:
         """Biases of each layer, (n_out,): views of the network's, which assigning copies into."""
-        return Parameters(self._fitted_network("intercepts_").biases)
+        return Parameters("intercepts_", self._fitted_network("intercepts_").biases)
 
     @intercepts_.setter
     def intercepts_(self, values: Iterable[Any]) -> None:
-        _copy_all("intercepts_", self.intercepts_, values)
+        self.intercepts_[:] = values
 
     @property
     def _n_features_out(self) -> int:
@@ -489,10 +521,20 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         return True
 
 
-def _copy_all(name: str, views: list[Any], values: Iterable[Any]) -> None:
-    values = list(values)
-    shapes, expected = [np.shape(value) for value in values], [view.shape for view in views]
-    if shapes != expected:
-        raise ValueError(f"{name} must be a list of arrays of shapes {expected}, got {shapes}")
-    for view, value in zip(views, values, strict=True):
-        view[...] = value
+@contextmanager
+def _named(argument: str) -> Iterator[None]:
+    """Put an argument's name before the messages of scikit-learn's checks, unless it is there."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        text = str(error)
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(
+            text if argument in text else f"{argument}: {text}"
+        ) from error
+
+
+def _product(sample_weight: Any, class_weight: Any) -> Any:
+    """Weights of the rows; None: all alike."""
+    if sample_weight is None or class_weight is None:
+        return class_weight if sample_weight is None else sample_weight
+    return sample_weight * class_weight

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils import column_or_1d, compute_class_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
@@ -350,12 +350,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         else:
+            if (y.ndim == 2) != self._label_binarizer.y_type_.startswith("multilabel"):
+                raise ValueError(
+                    f"y must be as in the first call, {self._label_binarizer.y_type_}, got shape {y.shape}"
+                )
             self._check_classes(unique_labels(y))
         weights = None
         if self.class_weight is not None:
             if self._label_binarizer.y_type_.startswith("multilabel"):
                 raise ValueError("class_weight must be None for multi-label targets: it weighs one class a row")
-            weights = compute_sample_weight(self.class_weight, y)
+            of_classes = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+            weights = of_classes[np.searchsorted(self.classes_, y)]
             if not ((weights >= 0) & (weights < np.inf)).all():
                 raise ValueError(f"class_weight must hold finite numbers >= 0, got {self.class_weight}")
             if not weights.any():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mlpc._estimators_base import BaseMLP
+    from mlpc.optimizers import Optimizer
 
 
 @contextmanager
@@ -15,14 +16,16 @@ def as_before_on_failure(estimator: BaseMLP, *, first: bool, incremental: bool) 
     """After an exception before an epoch (iteration) was recorded, put back what the estimator had.
 
     A later exception, of a callback for one, leaves what was trained. `first`: the fit makes a network of its own and
-    does not touch the one there is. `incremental`: it goes on with the optimizer's state, which need not be copied.
+    does not touch the one there is. `incremental`: it goes on with the optimizer's state, which need not be copied
+    unless the optimizer is another one.
     """
     before = dict(estimator.__dict__)
     curves = [before[name] for name in ("loss_curve_", "validation_scores_") if before.get(name) is not None]
     lengths = [len(curve) for curve in curves]  # they grow in place
     network = None if first else estimator.network_
     optimizer = network.optimizer if network else None
-    state = network._get_state() if network and not incremental else None
+    keeps = incremental and optimizer and _unscheduled(estimator._optimizer()) == _unscheduled(optimizer)
+    state = network._get_state() if network and not keeps else None
     epoch = network.epoch if network else 0
     try:
         yield
@@ -41,3 +44,7 @@ def as_before_on_failure(estimator: BaseMLP, *, first: bool, incremental: bool) 
             if network and state:
                 network._set_state(state)
         raise
+
+
+def _unscheduled(optimizer: Optimizer) -> Optimizer:
+    return optimizer.replace(schedule=None)

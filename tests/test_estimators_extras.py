@@ -268,7 +268,7 @@ def test_callbacks(solver, capsys):
         seen.append((epoch, logs["loss"], float(net.objective(X, Y))))
         logs["twice"] = 2 * logs["loss"]
         assert len(net.history) == epoch
-        with pytest.raises(RuntimeError, match="is being trained"):
+        with pytest.raises(RuntimeError, match="not within a callback"):
             net.fit(X, Y)
         return epoch == 4
 
@@ -289,6 +289,96 @@ def test_callbacks(solver, capsys):
     if solver == "lbfgs":
         np.testing.assert_allclose(losses, [objective for *_, objective in seen])
     assert capsys.readouterr().err == ""  # too short a fit for a bar
+
+
+@pytest.mark.parametrize("scoring", [None, "loss"])
+def test_early_stopping_after_a_warm_start_judges_by_the_new_rows(scoring):
+    settings = {
+        "early_stopping": True,
+        "warm_start": True,
+        "learning_rate_init": 0.01,
+        "max_iter": 60,
+        "random_state": 0,
+    }
+    model = MLPRegressor(hidden_layer_sizes=(8,), scoring=scoring, **settings).fit(TABLE, TABLE[:, 0])
+    best, score = model.coefs_[0].copy(), model.best_validation_score_
+    assert model.fit(TABLE, TABLE[:, 0]).best_validation_score_ >= score  # the same rows: nothing is forgotten
+    model.fit(TABLE, -TABLE[:, 0])
+    assert not np.array_equal(model.coefs_[0], best)
+    assert model.score(TABLE, -TABLE[:, 0]) > 0.5
+    assert model.best_validation_score_ == max(model.validation_scores_[-model.n_iter_ :])
+
+
+def test_class_weights_do_not_judge():
+    seen = []
+
+    def score(model, X, y, sample_weight=None):
+        seen.append(sample_weight)
+        return 1.0
+
+    settings = {"early_stopping": True, "scoring": score, "max_iter": 2, "random_state": 0}
+    model = MLPClassifier((4,), class_weight={0: 0.0, 1: 5.0}, **settings)
+    model.fit(X, Y)
+    assert seen[-1] is None
+    weights = np.linspace(1, 2, len(Y))
+    model.fit(X, Y, sample_weight=weights)
+    assert np.isin(seen[-1], weights).all()
+
+
+def test_class_weight_of_a_part_of_the_classes():
+    model = MLPClassifier((4,), class_weight={1: 5.0}, random_state=0).partial_fit(X, Y, classes=[0, 1, 2])
+    reference = clone(model).set_params(class_weight=None).partial_fit(X, Y, np.where(Y == 1, 5.0, 1.0), [0, 1, 2])
+    one = Y == 0
+    model.partial_fit(X[one], Y[one])
+    np.testing.assert_array_equal(model.coefs_[0], reference.partial_fit(X[one], Y[one]).coefs_[0])
+
+
+def test_no_warning_where_it_converged():
+    model = MLPRegressor(hidden_layer_sizes=(), solver=mlpc.LBFGS(tolerance=1e-3), random_state=0)
+    n_iter = model.fit(TABLE, TABLE[:, 0]).n_iter_
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.set_params(max_iter=n_iter).fit(TABLE, TABLE[:, 0])
+    assert model.network_.history.stop_reason == "converged"
+
+
+def test_the_output_follows_the_loss():
+    model = MLPRegressor(hidden_layer_sizes=(3,), random_state=0).partial_fit(TABLE, CURVE**2)
+    assert model.out_activation_ == "identity"
+    assert model.set_params(loss="poisson").partial_fit(TABLE, CURVE**2).out_activation_ == "exp"
+
+
+def test_a_list_of_weights_is_taken_whole_or_not_at_all():
+    model = MLPClassifier((4,), max_iter=1, random_state=0).fit(X, Y)
+    before = model.network_.parameters.copy()
+    for value in ([np.zeros((4, 4)), [["a"] * 3] * 4], [np.zeros((4, 4)), 1.0], 3):
+        with pytest.raises(ValueError, match=r"^coefs_ must"):
+            model.coefs_ = value
+    with pytest.raises(ValueError, match=r"^intercepts_\[1\] must be an array of shape \(3,\), got \(2,\)"):
+        model.intercepts_[1] = [1.0, 2.0]
+    np.testing.assert_array_equal(model.network_.parameters, before)
+    model.coefs_ = [np.ones((4, 4)), np.ones((4, 3))]
+    assert model.network_.weights[1].sum() == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("X_val", {"X_val": X[:, :2]}),
+        ("X_val", {"X_val": np.full_like(X, np.nan)}),
+        ("y_val", {"y_val": 1.0}),
+        ("sample_weight_val", {"sample_weight_val": [1.0, 2.0]}),
+    ],
+)
+def test_validation_arguments_are_named(name, wrong):
+    with pytest.raises((TypeError, ValueError), match=f"^{name}: "):
+        MLPClassifier((4,)).fit(X, Y, **({"X_val": X, "y_val": Y} | wrong))
+
+
+def test_another_kind_of_targets():
+    model = MLPClassifier((4,)).partial_fit(X, Y > 0, classes=[False, True])
+    with pytest.raises(ValueError, match=r"^y must be as in the first call, binary, got shape \(150, 2\)"):
+        model.partial_fit(X, np.column_stack([Y > 0, Y > 1]))
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
@@ -509,4 +599,4 @@ def test_scikit_learn_is_imported_only_here():
         "import sys, mlpc; assert 'sklearn' not in sys.modules; sys.modules['sklearn'] = None; import mlpc.estimators"
     )
     result = run_python(code)
-    assert "ImportError: mlpc.estimators needs scikit-learn 1.6 or later: pip install 'mlpc[sklearn]'" in result.stderr
+    assert "ImportError: mlpc.estimators needs scikit-learn 1.6 or later: pip install scikit-learn" in result.stderr

@@ -28,6 +28,13 @@ CASES = {
     "callbacks of lbfgs": (MLPClassifier, {"solver": "lbfgs"}, {"callbacks": [3]}, {}),
     "nothing validated": (MLPClassifier, {}, {"solver": mlpc.Adam(schedule=mlpc.ReduceOnPlateau())}, {}),
     "nothing monitored": (MLPClassifier, {}, {"solver": mlpc.Adam(schedule=mlpc.ReduceOnPlateau("recall"))}, {}),
+    "another solver": (MLPClassifier, {}, {"solver": "sgd"}, {"sample_weight": WRONG}),
+    "another momentum": (
+        MLPClassifier,
+        {"solver": mlpc.SGD()},
+        {"solver": mlpc.SGD(classic=True)},
+        {"sample_weight": WRONG},
+    ),
     "class weights": (MLPClassifier, {}, {"class_weight": {0: 0, 1: 0, 2: 0}}, {}),
     "activations": (MLPClassifier, {}, {"activation": ["relu", "tanh"]}, {}),
     "dropout": (MLPClassifier, {}, {"dropout": [0.1, 0.2]}, {}),
@@ -78,7 +85,18 @@ def test_a_fit_that_fails_changes_nothing(case, warm_start):
     np.testing.assert_array_equal(model.fit(X, Y).coefs_[0], reference.coefs_[0])
 
 
-@pytest.mark.parametrize("case", ["weights", "callbacks", "nothing validated", "nothing monitored", "class weights"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        "weights",
+        "callbacks",
+        "nothing validated",
+        "nothing monitored",
+        "another solver",
+        "another momentum",
+        "class weights",
+    ],
+)
 def test_a_partial_fit_that_fails_changes_nothing(case):
     kind, settings, parameters, arguments = CASES[case]
     model = kind((4,), random_state=0, **settings)
@@ -107,3 +125,18 @@ def test_a_callback_that_fails_keeps_what_was_learnt(solver):
     reference = clone(model).set_params(callbacks=(), max_iter=3).fit(X, Y)
     assert model.n_iter_ == 3
     np.testing.assert_array_equal(model.coefs_[0], reference.coefs_[0])
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_what_fails_is_not_taken_for_divergence(early_stopping):
+    """A FloatingPointError of the caller's own; and the schedule that a fit makes for itself does not outlive it."""
+
+    def fail(net, epoch, logs):
+        if epoch == 2:
+            raise FloatingPointError("of the callback")
+
+    settings = {"learning_rate": "adaptive", "early_stopping": early_stopping, "callbacks": fail, "random_state": 0}
+    model = MLPClassifier((4,), solver="sgd", **settings)
+    with pytest.raises(FloatingPointError, match="of the callback"):
+        model.fit(X, Y)
+    assert model.network_.optimizer.schedule is None
