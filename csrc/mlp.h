@@ -6,7 +6,8 @@
  *     #include "mlp.h"
  *
  *     double xor_x[4][2] = {{0, 0}, {0, 1}, {1, 0}, {1, 1}}, xor_y[4] = {0, 1, 1, 0}, out[4];
- *     mlp_spec spec = {.n_layers = 2, .layer_sizes = (size_t[]){2, 3, 1}, .activations = (const char *[]){"tanh", "sigmoid"},
+ *     mlp_spec spec = {.n_layers = 2, .layer_sizes = (size_t[]){2, 3, 1},
+ *                      .activations = (const char *[]){"tanh", "sigmoid"},
  *                      .loss = "binary_cross_entropy", .bias = true, .dtype = MLP_F64};
  *     if (mlp_check(&spec) != NULL) return 1;                        // the reason, as text
  *     mlp_network *net = mlp_create(&spec);                          // NULL: no memory
@@ -40,7 +41,8 @@ bool mlp_is_finite(const mlp_network *network, const void *vector); /* real [N]:
 size_t mlp_weights_at(const mlp_network *network, size_t layer);    /* where W[l] begins in that block, 1 <= l <= L */
 size_t mlp_biases_at(const mlp_network *network, size_t layer);     /* where b[l] begins */
 
-/* ---- Threads: workers, started as they are needed; one pool serves any number of networks. Not to be used after fork. */
+/* ---- Threads: workers, started as they are needed; one pool serves any number of networks. Not to be used after
+ * fork. */
 mlp_pool *mlp_pool_create(size_t n_processors); /* NULL: no memory */
 void mlp_pool_destroy(mlp_pool *pool);
 /* Around a thread's own calls, where several threads may have some at once: they share the processors then. */
@@ -56,8 +58,9 @@ mlp_status mlp_forward(const mlp_network *network, void *const *activations, con
 mlp_status mlp_input(const mlp_network *network, void *a, const mlp_rows *x, mlp_call *call);
 double mlp_element(const mlp_rows *rows, size_t row, size_t column); /* one value; NaN where a row is none */
 
-/* Classes from outputs = A[L], real (B, K). Under categorical_cross_entropy labels[i] is the first largest output of row i;
- * under binary_cross_entropy labels is (B, K): outputs[i][k] >= thresholds[k]. A row with NaN: MLP_BAD_X, its row set. */
+/* Classes from outputs = A[L], real (B, K). Under categorical_cross_entropy labels[i] is the first largest output of
+ * row i; under binary_cross_entropy labels is (B, K): outputs[i][k] >= thresholds[k]. A row with NaN: MLP_BAD_X, its
+ * row set. */
 mlp_status mlp_labels(const mlp_network *network, int64_t *labels, const void *outputs, size_t n_rows,
                       const double *thresholds, mlp_call *call);
 
@@ -71,11 +74,12 @@ mlp_status mlp_backpropagate(const mlp_network *network, const mlp_record *recor
                              mlp_call *call);
 
 /* ---- Training. */
-/* NULL, or what is wrong. The same rule as before keeps its state (for lbfgs: with the same history_size). */
+/* NULL, or what is wrong. The same rule as before keeps its state (lbfgs: of the same history_size; sgd: of the same
+ * `classic`); else that and what the schedule has come to start anew. */
 const char *mlp_set_optimizer(mlp_network *network, const mlp_optimizer *optimizer);
 
-/* The multiplier of a step that starts e epochs after the start and takes `step` of an epoch (the warm-up's first step is
- * not at rate 0); fractions count for cosine, warm-up and one-cycle; not for plateau and hook. */
+/* The multiplier of a step that starts e epochs after the start and takes `step` of an epoch (the warm-up's first step
+ * is not at rate 0); fractions count for cosine, warm-up and one-cycle; not for plateau and hook. */
 double mlp_multiplier(const mlp_schedule *schedule, double epochs, double step);
 
 /* Trains from the parameters, optimizer state and counts that it finds. MLP_INTERRUPTED: at the last completed step, or

@@ -67,7 +67,8 @@ typedef struct {
     mlp_update update;
 } step;
 
-/* What the update of a parameter takes, in operations of a product: Adam waits for the divider, the others for memory. */
+/* What the update of a parameter takes, in operations of a product: Adam waits for the divider, the others for
+ * memory. */
 #define UPDATE_WORK 20.0
 
 enum { RANGE = 1 << 15 }; /* parameters a task: what they and their state take fits the L2 cache */
@@ -161,9 +162,9 @@ static const char *check(const mlp_optimizer *o, const mlp_rule *rule) {
         return "rho: in [0, 1); epsilon: finite and not negative";
     }
     if (rule->update == rprop_update &&
-        !(o->eta_minus > 0 && o->eta_minus < 1 && o->eta_plus > 1 && isfinite(o->eta_plus) && positive(o->step_min) &&
-          o->step_max >= o->step_min && isfinite(o->step_max))) {
-        return "0 < eta_minus < 1 < eta_plus and 0 < step_min <= step_max";
+        !(o->eta_minus > 0 && o->eta_minus < 1 && o->eta_plus > 1 && isfinite(o->eta_plus) &&
+          not_negative(o->step_min) && positive(o->step_max) && o->step_min <= o->step_max)) {
+        return "0 < eta_minus < 1 < eta_plus, 0 <= step_min <= step_max and 0 < step_max";
     }
     return NULL;
 }
@@ -205,8 +206,10 @@ const char *mlp_set_optimizer(mlp_network *network, const mlp_optimizer *optimiz
     if (reason != NULL) {
         return reason;
     }
-    bool same_pairs = rule->update != NULL || network->optimizer.history_size == optimizer->history_size;
-    bool keep = rule == network->rule && same_pairs;
+    const mlp_optimizer *before = &network->optimizer;
+    bool same_pairs = rule->update != NULL || before->history_size == optimizer->history_size;
+    bool same_velocity = rule->update != sgd_update || before->classic == optimizer->classic;
+    bool keep = rule == network->rule && same_pairs && same_velocity;
     if (!keep || rule->vectors(optimizer) * network->n_parameters != network->n_state) {
         reason = renew_state(network, rule, optimizer, keep);
         if (reason != NULL) {
@@ -215,7 +218,9 @@ const char *mlp_set_optimizer(mlp_network *network, const mlp_optimizer *optimiz
     }
     if (!keep) {
         mlp_progress *p = &network->progress;
-        p->optimizer_step = p->pairs = p->newest_pair = 0;
+        p->optimizer_step = p->pairs = p->newest_pair = p->plateau_wait = 0;
+        p->plateau_best = HUGE_VAL;
+        p->plateau_multiplier = 1.0;
     }
     network->optimizer = *optimizer;
     network->optimizer.rule = rule->name;

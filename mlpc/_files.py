@@ -20,8 +20,10 @@ def as_path(path: object) -> Path:
 
 def write(path: Path, data: bytes) -> None:
     """Put a file with this content at `path`: after a crash there is the old one or the new one, never a part."""
+    import contextlib
     import os
     import secrets
+    import shutil
     from pathlib import Path
 
     target = Path(os.path.realpath(path))  # a link stays a link
@@ -31,6 +33,8 @@ def write(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copymode(target, temporary)  # who may read the old one may read the new one
         temporary.replace(target)
     except BaseException as error:
         temporary.unlink(missing_ok=True)

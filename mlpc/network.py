@@ -186,7 +186,11 @@ class Network(Shipping, Description):
 
     @property
     def optimizer(self) -> Optimizer:
-        """The optimizer; one of the same class as before keeps the state, another starts anew."""
+        """The optimizer; one of the same class as before keeps the state, another starts anew.
+
+        With the state goes what a `ReduceOnPlateau` has come to. An `SGD` with another `classic`, whose velocity means
+        something else, and an `LBFGS` with another `history_size` start anew, too.
+        """
         return self._optimizer
 
     @optimizer.setter
@@ -288,7 +292,7 @@ class Network(Shipping, Description):
         Raises
         ------
         TypeError, ValueError
-            If `dtype` is another one.
+            If `dtype` is another one, or too small for the parameters or the optimizer's state.
         RuntimeError
             If the network is being changed by another call.
 
@@ -305,6 +309,7 @@ class Network(Shipping, Description):
         attributes["_added"] = {name: list(column) for name, column in self._added.items()}
         if dtype is not None:
             attributes["_spec"] = self._spec._replace(dtype=check_dtype(dtype))
+            _check_range(state["core"], attributes["_spec"].dtype)
         network = type(self).__new__(type(self))
         network.__setstate__(state)
         return network
@@ -326,6 +331,23 @@ class Network(Shipping, Description):
         self.__dict__.update(attributes)
         self._set_state(state["core"])
         self._set_bit_generator(self._bit_generator)
+
+
+def _check_range(core: dict[str, Any], dtype: str) -> None:
+    for name in ("parameters", "optimizer_state"):
+        values = core[name]
+        with np.errstate(over="ignore"):
+            lost = np.isfinite(values) & ~np.isfinite(values.astype(dtype))
+        if lost.any():
+            what = name.replace("_", " ")
+            raise ValueError(f"dtype must hold the {what}, of which {values[lost][0]:g} is too large for {dtype}")
+
+
+def check_network(value: object) -> None:
+    """TypeError where `value` is no network: an estimator has one."""
+    if not isinstance(value, Network):
+        hint = ": pass its network_" if hasattr(value, "network_") else ""
+        raise TypeError(f"net must be an mlpc.Network, got {value!r}{hint}")
 
 
 def _as_optimizer(value: object, spec: Spec) -> Optimizer:

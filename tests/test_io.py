@@ -114,6 +114,7 @@ def test_saving_replaces_the_file_at_once(path, monkeypatch):
     net = trained()
     net.save(path)
     before = path.read_bytes()
+    path.chmod(0o600)
     mode = path.stat().st_mode
     net.fit(X, Y, epochs=1)
     with monkeypatch.context() as patch:
@@ -331,3 +332,8 @@ def test_copy_checks_its_dtype():
         with pytest.raises(error, match="dtype"):
             net.copy(dtype)
     assert net.copy("float32").copy("float64").dtype == np.float64
+    net.parameters[3] = 1e300
+    with pytest.raises(ValueError, match=r"^dtype must hold the parameters, of which 1e\+300 is too large for float32"):
+        net.copy("float32")
+    net.parameters[3] = np.nan  # is NaN in float32 as well
+    assert np.isnan(net.copy("float32").parameters[3])

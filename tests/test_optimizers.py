@@ -242,6 +242,38 @@ def test_changing_the_optimizer():
     assert net.optimizer == mlpc.RMSprop()
 
 
+def test_another_optimizer_starts_its_schedule_anew():
+    X, y = make_data(np.random.default_rng(7), 40, 4, 2, "squared_error")
+    never = mlpc.ReduceOnPlateau("loss", patience=0, min_delta=1e9, factor=0.1)
+    net = mlpc.Network(SIZES, loss="squared_error", optimizer=mlpc.Adam(0.01, schedule=never), seed=3)
+    net.fit(X, y, epochs=4)
+    net.optimizer = mlpc.Adam(0.02, schedule=never)  # goes on: 0.1 ** 3 is what it had come to
+    net.fit(X, y, epochs=1)
+    net.optimizer = mlpc.SGD(0.01, schedule=never)
+    net.fit(X, y, epochs=3)
+    rates = [0.01, 0.01, 0.001, 0.0001, 0.02 * 0.001, 0.01, 0.01, 0.001]
+    np.testing.assert_allclose(net.history.learning_rate, rates, rtol=1e-12)
+
+
+@pytest.mark.parametrize("classic", [False, True])
+def test_a_velocity_of_another_meaning_is_dropped(classic):
+    X, y = make_data(np.random.default_rng(7), 40, 4, 2, "squared_error")
+    net = mlpc.Network(SIZES, loss="squared_error", optimizer=mlpc.SGD(1e-3, 0.9, classic=not classic), seed=3)
+    net.fit(X, y, epochs=3)
+    fresh = mlpc.Network(SIZES, loss="squared_error", optimizer=mlpc.SGD(1e-3, 0.9, classic=classic), seed=3)
+    fresh.parameters = net.parameters
+    net.optimizer = fresh.optimizer
+    for one in (net, fresh):
+        one.fit(X, y, epochs=2, shuffle=False)
+    assert net.parameters.tobytes() == fresh.parameters.tobytes()
+
+
+def test_rprop_steps_may_shrink_to_0():
+    X, y = make_data(np.random.default_rng(7), 40, 4, 2, "squared_error")
+    net = mlpc.Network(SIZES, loss="squared_error", optimizer=mlpc.Rprop(step_min=0.0), seed=3)
+    assert net.fit(X, y, epochs=30).objective(X, y) < net.history.loss[0]
+
+
 def test_settings_are_values():
     for make, _ in [*FIRST_ORDER.values(), *FULL_BATCH.values()]:
         one, two = make(), make()
