@@ -98,7 +98,8 @@ static mlp_status check_y_row(const mlp_network *net, const mlp_data *data, cons
         sum += y[k];
     }
     if (net->loss_kind == OF_LOGITS && fabs(sum - 1.0) > 1e-3) {
-        return reject(call, MLP_BAD_Y, row, SIZE_MAX, "a row of probabilities that sum to 1");
+        snprintf(reason, sizeof reason, "a row of probabilities that sum to 1, not to %g", sum);
+        return reject(call, MLP_BAD_Y, row, SIZE_MAX, reason);
     }
     return MLP_OK;
 }
@@ -166,7 +167,8 @@ static mlp_status check_y(const mlp_network *net, const mlp_data *data, mlp_call
         }
     }
     if (status == MLP_OK && !(sum > 0 && isfinite(sum))) {
-        status = reject(call, MLP_BAD_WEIGHT, SIZE_MAX, 0, "positive and finite in sum");
+        const char *reason = sum > 0 ? "finite in sum, which is infinite" : "positive in sum, which is 0";
+        status = reject(call, MLP_BAD_WEIGHT, SIZE_MAX, 0, reason);
     }
     free(values);
     return status;

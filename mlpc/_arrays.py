@@ -53,6 +53,8 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
         array: NDArray[Any] = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} must be an array with rows of one length: {error}") from None
+    except (RuntimeError, TypeError) as error:  # of PyTorch: the tensor needs a gradient, or has a dtype of its own
+        raise TypeError(f"{name} must be an array or what NumPy makes one of: {error}") from error
     if array.dtype.kind not in _NUMBERS:
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype} from a {type(value).__name__}")
     return array.astype(np.float64) if array.dtype == np.longdouble != np.float64 else array

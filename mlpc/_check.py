@@ -62,7 +62,7 @@ def flag(name: str, value: object) -> bool:
 def choice(name: str, value: object, known: Collection[str]) -> str:
     """`value`, one of the names known."""
     if isinstance(value, str) and value in known:
-        return value
+        return str(value)
     error = ValueError if isinstance(value, str) else TypeError
     raise error(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}")
 

@@ -32,7 +32,10 @@ def as_class_weight(value: object, y: NDArray[Any], spec: Spec) -> NDArray[np.fl
         weights[present] = y.size / (np.count_nonzero(present) * counts[present])
         return weights
     for label, weight in value.items():
-        whole = isinstance(label, (float, np.floating)) and float(label).is_integer()  # as np.unique of a float y
+        # np.unique of a y of floats or bools gives such.
+        whole = isinstance(label, (bool, np.bool_)) or (
+            isinstance(label, (float, np.floating)) and float(label).is_integer()
+        )
         index = _check.integer("a label in class_weight", int(label) if whole else label, 0)
         if index >= n_classes:
             raise ValueError(f"class_weight has the label {label!r}: expected labels from 0 to {n_classes - 1}")
@@ -59,6 +62,7 @@ def _labels(y: NDArray[Any], n_classes: int) -> NDArray[np.int64]:
     wrong = ~((values >= 0) & (values < n_classes) & (values == np.floor(values)))
     if wrong.any():
         row = int(np.argmax(wrong))
-        expected = f"whole numbers from 0 to {n_classes - 1}"
+        signs = n_classes == 2 and values[row] == -1
+        expected = f"whole numbers from 0 to {n_classes - 1}" + (" (for -1 and +1 give (y + 1) / 2)" if signs else "")
         raise ValueError(f"y must be {expected} where class_weight is given, got {values[row]} in row {row}")
     return values.astype(np.int64)

@@ -173,7 +173,7 @@ def export_onnx(net: Network, path: str | os.PathLike[str]) -> None:
     try:
         import onnx  # noqa: F401
     except ImportError as error:
-        raise ImportError("export_onnx needs onnx: pip install 'mlpc[onnx]'") from error
+        raise ImportError("export_onnx needs onnx: pip install onnx") from error
     from mlpc import _export_onnx
 
     _files.write(target, _export_onnx.model(net, fingerprint))
@@ -181,10 +181,9 @@ def export_onnx(net: Network, path: str | os.PathLike[str]) -> None:
 
 def _snapshot(net: Network) -> tuple[Network, str]:
     """Return a copy that no other thread changes, its parameters finite, and its fingerprint."""
-    from mlpc.network import Network
+    from mlpc.network import check_network
 
-    if not isinstance(net, Network):
-        raise TypeError(f"net must be a mlpc.Network, got {net!r}")
+    check_network(net)
     net = net.copy()
     _check_finite(net)
     return net, net.fingerprint()

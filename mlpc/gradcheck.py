@@ -10,10 +10,12 @@ import numpy as np
 from mlpc import _check
 from mlpc._arrays import as_array, is_csr
 from mlpc.losses import Huber
-from mlpc.network import Network
+from mlpc.network import check_network
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+    from mlpc.network import Network
 
 __all__ = ["GradientCheck", "check_gradient"]
 
@@ -130,15 +132,14 @@ def check_gradient(
     >>> result.passed, result.n_checked
     (True, 13)
     """
-    if not isinstance(net, Network):
-        raise TypeError(f"net must be an mlpc.Network, got {net!r}")
+    check_network(net)
     step = None if step is None else _check.real("step", step, gt=0)
     tolerance = _TOLERANCE if tolerance is None else _check.real("tolerance", tolerance, gt=0)
     rows: Any = X if is_csr(X, "X") else as_array(X, "X")
     targets = as_array(y, "y")
     probe = net.copy("float64")
+    gradient = probe.gradient(rows, targets, sample_weight=sample_weight)  # checks all three
     sides = _Sides(probe, rows, targets)
-    gradient = probe.gradient(rows, targets, sample_weight=sample_weight)
     parameters, start = probe.parameters, probe.parameters.copy()
     differences = np.full(start.shape, np.nan)  # NaN: skipped
     rounding = np.zeros(start.shape)

@@ -60,7 +60,10 @@ def draw(
 
 
 def _drawn_by(function: Initializer, rng: np.random.Generator, shape: tuple[int, int], layer: int) -> NDArray[Any]:
-    weights = np.asarray(function(rng, shape))
+    try:
+        weights = np.asarray(function(rng, shape))
+    except ValueError as error:
+        raise ValueError(f"initializer must return an array of shape {shape} for layer {layer}: {error}") from error
     if weights.shape != shape or weights.dtype.kind not in "biuf":
         came = f"shape {weights.shape} and dtype {weights.dtype}"
         raise ValueError(f"initializer must return an array of numbers of shape {shape} for layer {layer}, got {came}")

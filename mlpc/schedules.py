@@ -273,6 +273,9 @@ def _numbers_of(schedule: Callable[[int], float]) -> Callable[[int], float]:
         value = schedule(epoch)
         if not hasattr(value, "__float__") or np.ndim(value):
             raise TypeError(f"schedule({epoch}) must be a number, got {value!r}")
-        return value
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError(f"schedule({epoch}) must be a finite number, got one too large for a float") from None
 
     return multiplier

@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import numpy as np
+
 from mlpc import _check
 from mlpc._settings import Settings, checked, integer, real
 
@@ -23,7 +25,7 @@ class EarlyStopping(Settings):
         An improvement is a value below the best one (above it: "max") by more than this; >= 0.
     restore_best : bool, default=True
         Whether the parameters and the optimizer state of the best epoch are put back in the end, however `fit` ends
-        without an exception.
+        without an exception, and where training diverged.
 
     Raises
     ------
@@ -54,10 +56,8 @@ class EarlyStopping(Settings):
 
 def as_early_stopping(value: object) -> EarlyStopping | None:
     """Return the settings that `fit`'s argument stands for."""
-    if value is None or value is False:
-        return None
-    if value is True:
-        return EarlyStopping()
+    if value is None or isinstance(value, (bool, np.bool_)):
+        return EarlyStopping() if value else None
     if isinstance(value, EarlyStopping):
         return value
     raise TypeError(f"early_stopping must be None, True or an mlpc.EarlyStopping, got {value!r}")

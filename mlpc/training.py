@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from _thread import allocate_lock
+from _thread import allocate_lock, get_ident
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
 from mlpc import _check
-from mlpc._arrays import as_array
+from mlpc._arrays import as_array, is_csr
 from mlpc._class_weight import as_class_weight
 from mlpc._epochs import CALLBACK_VALUE, LOSS, EpochEnd, as_callbacks, monitor_code
 from mlpc._progress import ProgressBar
@@ -46,10 +46,17 @@ class OneFit:
 
     def __init__(self) -> None:
         self._lock = allocate_lock()
+        self._owner = 0
 
     def __enter__(self) -> None:
         if not self._lock.acquire(blocking=False):
-            raise RuntimeError("the network is being trained by another call")
+            own = self._owner == get_ident()
+            raise RuntimeError(
+                "not within a callback of this network's own training"
+                if own
+                else "the network is being trained by another call"
+            )
+        self._owner = get_ident()
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
@@ -119,7 +126,8 @@ class Training(Evaluation):
         progress : bool, default=False
             Whether to show epoch, loss, validation loss and rate while training (needs tqdm).
         on_divergence : {"warn", "raise"}, default="warn"
-            What to do where loss or parameters stop being finite; the network is at the last finite epoch.
+            What to do where loss or parameters stop being finite; the network is at the last finite epoch, with early
+            stopping at the best.
         n_threads : int, optional
             At most so many threads; the result does not depend on it. None: `MLPC_NUM_THREADS` or `OMP_NUM_THREADS`
             where set, else the processors this process may use. Small steps stay on one thread.
@@ -221,7 +229,8 @@ class Training(Evaluation):
             if hasattr(hook, "fit_ended"):
                 hook.fit_ended(self)
         if reason == "diverged":
-            self._diverged(diverged_epoch, diverged_step, on_divergence)
+            at = "best epoch" if stopping and stopping.restore_best and best_epoch else "last finite epoch"
+            self._diverged(diverged_epoch, diverged_step, on_divergence, at)
         return self
 
     def partial_fit(
@@ -306,7 +315,8 @@ class Training(Evaluation):
         except TypeError:
             raise TypeError(f"{expected}, got {batch_size!r}") from None
         if optimizer.full_batch:
-            n_rows = np.shape(X)[0] if np.ndim(X) else 0
+            rows: Any = X if is_csr(X, "X") else np.atleast_1d(as_array(X, "X"))
+            n_rows = rows.shape[0]
             if batch_size < n_rows:
                 expected = f"None or at least {n_rows}, all rows, with {type(optimizer).__name__}"
                 raise ValueError(f"batch_size must be {expected}; got {batch_size}")
@@ -327,10 +337,12 @@ class Training(Evaluation):
             if all(map(math.isnan, column)):
                 del self._added[name]
 
-    def _diverged(self, epoch: int, step: int, on_divergence: str) -> None:
+    def _diverged(self, epoch: int, step: int, on_divergence: str, at: str = "last finite epoch") -> None:
+        if self._as_sklearn:  # the estimator has an answer of its own
+            return
         message = (
             f"training diverged in step {step} of epoch {epoch}: loss or parameters are not finite. The network is at "
-            "the last finite epoch; try a lower learning_rate, clip_norm, or inputs scaled to mean 0 and variance 1"
+            f"the {at}; try a lower learning_rate, clip_norm, or inputs scaled to mean 0 and variance 1"
         )
         if on_divergence == "raise":
             raise FloatingPointError(message)

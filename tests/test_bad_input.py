@@ -339,6 +339,21 @@ def test_bad_class_weight(index):
     assert_refused(lambda: net.fit(X, LABELS, class_weight=bad), net, error, words)
 
 
+def test_labels_of_minus_1_get_a_hint():
+    net = trained("binary_cross_entropy", 1)
+    signs = np.where(np.arange(len(X)) % 2, 1, -1)
+    assert_refused(lambda: net.fit(X, signs, class_weight="balanced"), net, ValueError, "for -1 and +1 give")
+
+
+def test_sums_that_are_none():
+    net = trained("categorical_cross_entropy", 3)
+    for weight, reason in ((0.0, "positive in sum, which is 0"), (1e308, "finite in sum, which is infinite")):
+        weights = np.full(len(X), weight)
+        assert_refused(lambda w=weights: net.fit(X, LABELS, sample_weight=w), net, ValueError, reason)
+    halves = np.full((len(X), 3), 0.5)
+    assert_refused(lambda: net.fit(X, halves), net, ValueError, "sum to 1, not to 1.5")
+
+
 def test_class_weight_needs_classes():
     net = trained()
     assert_refused(lambda: net.fit(X, Y, class_weight="balanced"), net, ValueError, "class_weight")

@@ -357,6 +357,15 @@ def test_two_fits_at_once():
     )
 
 
+def test_training_within_a_callback():
+    def meddle(net, epoch, logs):
+        for call in (lambda: net.fit(*CIRCLES), net.reset, lambda: net.partial_fit(*CIRCLES)):
+            with pytest.raises(RuntimeError, match="not within a callback of this network's own training"):
+                call()
+
+    circles_net().fit(*CIRCLES, epochs=1, callbacks=meddle)
+
+
 # ---- Schedules and validation data that are none.
 
 
@@ -369,6 +378,12 @@ def test_a_schedule_that_returns_no_number(value):
             call()
         assert str(caught.value) == f"schedule(0) must be a number, got {value!r}"
     assert fingerprint(net) == before
+
+
+def test_a_schedule_that_returns_a_huge_number():
+    net = mlpc.Network([2, 1], loss="binary_cross_entropy", optimizer=mlpc.SGD(0.5, schedule=lambda epoch: 10**400))
+    with pytest.raises(ValueError, match=r"^schedule\(0\) must be a finite number"):
+        net.fit(*CIRCLES)
 
 
 @pytest.mark.parametrize("value", [1, True, np.float32(1), np.array(1.0)], ids=repr)
@@ -395,6 +410,12 @@ def test_balanced_weights_count_the_labels_there_are():
     assert fitted("balanced") == fitted({0: 8 / (2 * 5), 2: 8 / (2 * 3)})
     assert fitted("balanced") != fitted(None)
     assert fitted({1: 5.0}) == fitted(None)
+
+
+def test_class_weights_of_bools():
+    X, y = np.random.default_rng(0).normal(size=(8, 2)), np.arange(8) % 3 == 0
+    fitted = [circles_net().fit(X, y, epochs=3, class_weight=weights) for weights in ({True: 5}, {1: 5.0})]
+    assert fingerprint(fitted[0]) == fingerprint(fitted[1])
 
 
 # ---- History.
@@ -452,7 +473,7 @@ def test_progress_without_tqdm(monkeypatch):
     monkeypatch.setattr(_progress, "find_spec", lambda name: None)
     net = circles_net()
     before = fingerprint(net)
-    with pytest.raises(ImportError, match=r"mlpc\[progress\]"):
+    with pytest.raises(ImportError, match="pip install tqdm"):
         net.fit(*CIRCLES, progress=True)
     assert fingerprint(net) == before
 
@@ -583,8 +604,12 @@ def test_check_gradient_refuses():
         mlpc.check_gradient(net, [[1.0]], [1.0], tolerance=-1.0)
     with pytest.raises(ValueError, match="X"):
         mlpc.check_gradient(net, [[np.nan]], [1.0])
-    with pytest.raises(TypeError, match=r"net must be an mlpc\.Network, got 3"):
+    with pytest.raises(TypeError, match=r"net must be an mlpc\.Network, got 3$"):
         mlpc.check_gradient(3, [[1.0]], [1.0])
+    net = mlpc.Network([1, 1], loss="absolute_error")
+    for y in (5.0, [1.0, 2.0], []):
+        with pytest.raises(ValueError, match=r"^y must have"):
+            mlpc.check_gradient(net, [[1.0]], y)
 
 
 # ---- Lists and frames.

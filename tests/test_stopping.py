@@ -314,8 +314,13 @@ def test_divergence_restores_the_best_epoch():
     def watch(net, epoch, logs):
         logs["score"] = [3.0, 1.0, 2.0][epoch - 1]
 
-    with pytest.warns(mlpc.DivergenceWarning):
-        net.fit(X, y, epochs=9, batch_size=10, callbacks=watch, early_stopping=mlpc.EarlyStopping("score"))
+    again = net.copy()
+    stopping = {"callbacks": watch, "early_stopping": mlpc.EarlyStopping("score")}
+    with pytest.warns(mlpc.DivergenceWarning, match="The network is at the best epoch; try"):
+        net.fit(X, y, epochs=9, batch_size=10, **stopping)
+    with pytest.raises(FloatingPointError, match="The network is at the best epoch; try"):
+        again.fit(X, y, epochs=9, batch_size=10, on_divergence="raise", **stopping)
+    assert again.parameters.tobytes() == best.parameters.tobytes()
     assert net.history.stop_reason == "diverged"
     assert net.history.best_epoch == 2
     assert net.parameters.tobytes() == best.parameters.tobytes()

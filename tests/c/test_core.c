@@ -125,7 +125,8 @@ static void test_gradients(void) {
                    "no hidden layer");
 }
 
-/* More samples than units, with every set of kernels: what is packed has room. The objective's slope along the gradient. */
+/* More samples than units, with every set of kernels: what is packed has room. The objective's slope along the
+ * gradient. */
 static void test_many_samples(void) {
     const size_t sizes[3][4] = {{20, 100, 1, 0}, {90, 40, 130, 3}, {7, 33, 65, 3}};
     const char *sets[] = {"generic", "avx2", "avx512", "neon"};

@@ -5,7 +5,8 @@
  *         -Icsrc -Icsrc/kernels tests/c/test_functions.c -lm -o test_functions
  *
  *     ./test_functions              samples; prints the largest error of each function in ulp
- *     ./test_functions exhaustive   the base functions over every float (for the float build; "exhaustive g_gelu": this)
+ *     ./test_functions exhaustive   the base functions over every float (for the float build; "exhaustive g_gelu":
+ * this)
  *     ./test_functions bits         the operations, then one number over the bits of all functions' results, equal for
  *                                   instruction sets with FMA; no references, so that it is quick under an emulator */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */

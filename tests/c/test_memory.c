@@ -1,6 +1,6 @@
 /* test_memory.c: each allocation fails once. What is not there must not be touched and nothing may leak, which the
- * sanitizers see; training that runs out of memory leaves the network at a completed epoch. The linker puts the functions
- * below in the place of the library's. */
+ * sanitizers see; training that runs out of memory leaves the network at a completed epoch. The linker puts the
+ * functions below in the place of the library's. */
 #include "mlp.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* test_threads.c: one pool of workers: the same bits for any number of threads, networks trained at once, interruption. Run
- * also under ThreadSanitizer. */
+/* test_threads.c: one pool of workers: the same bits for any number of threads, networks trained at once, interruption.
+ * Run also under ThreadSanitizer. */
 #include "mlp.h"
 
 #include <pthread.h>
