@@ -95,9 +95,9 @@ static inline vec d_silu(vec z) {
     return reflected(z, exp_times(v_mul(s, v_nfma(a, s, v_set1(1))), m, n));
 }
 
-/* mish is z t, t = tanh(softplus(z)). With e = exp(-a), a = |z|, b = 1 + e, and d = 1 + b^2 for negative z, e^2 + b^2 for
- * positive z, it is -a e (1 - e b / d) and a (1 - 2 e^2 / d). Its slope is e (1 - a - e (b d - a (4 b^2 + e^3)) / d^2) and
- * 1 + 2 e^2 (2 a b - d) / d^2. The corrections shrink as e does, and their roundings with them. */
+/* mish is z t, t = tanh(softplus(z)). With e = exp(-a), a = |z|, b = 1 + e, and d = 1 + b^2 for negative z, e^2 + b^2
+ * for positive z, it is -a e (1 - e b / d) and a (1 - 2 e^2 / d). Its slope is e (1 - a - e (b d - a (4 b^2 + e^3)) /
+ * d^2) and 1 + 2 e^2 (2 a b - d) / d^2. The corrections shrink as e does, and their roundings with them. */
 static inline vec mish_denominator(vec z, vec e, vec b) {
     return v_fma(b, b, v_select(v_lt(z, v_zero()), v_set1(1), v_mul(e, e)));
 }

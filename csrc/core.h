@@ -42,8 +42,8 @@ typedef enum { OUTPUT_ELEMENTWISE, OUTPUT_EXP, OUTPUT_SOFTMAX } mlp_output;
 
 typedef struct mlp_rule mlp_rule;
 
-/* Blocks that training needs and the next call will need again: taking them from the system anew costs a wide network as
- * much as a third of a step. NULL while a call has them, or there are none. */
+/* Blocks that training needs and the next call will need again: taking them from the system anew costs a wide network
+ * as much as a third of a step. NULL while a call has them, or there are none. */
 typedef struct {
     void *gradient, *parameters; /* real [N] */
     void *state;                 /* real [n_state] of the optimizer's */
@@ -137,8 +137,8 @@ const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void
 bool mlp_read_columns(const mlp_source *source, size_t first, size_t n, void *out, size_t stride);
 /* Rows that are not sparse as double, into out (n, n_columns). */
 void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, size_t n, double *out);
-/* A source as one contiguous block of real, by rows or by columns, converted once, where it needs converting (or `always`)
- * and fits MLP_TILE_BYTES: *owned is the block to free, or NULL where the source stays as it is. */
+/* A source as one contiguous block of real, by rows or by columns, converted once, where it needs converting (or
+ * `always`) and fits MLP_TILE_BYTES: *owned is the block to free, or NULL where the source stays as it is. */
 #define MLP_TILE_BYTES ((size_t)256 * 1024)
 bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, bool by_columns, bool always, void **owned);
 

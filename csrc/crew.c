@@ -115,8 +115,8 @@ static void set_loss_parameters(const mlp_pass *pass) {
     }
 }
 
-/* ---- Where that lies: in the room that a small call has on its stack, or in a block of the network's shelf, where a call
- * leaves it for the next one: blocks taken from the system anew cost more to touch than some calls to compute. */
+/* ---- Where that lies: in the room that a small call has on its stack, or in a block of the network's shelf, where a
+ * call leaves it for the next one: blocks taken from the system anew cost more to touch than some calls to compute. */
 
 enum { SHELF_BYTES = 1 << 22 }; /* larger ones lie on huge pages, and are not kept */
 

@@ -1,4 +1,5 @@
-/* kernels.h: the table of kernels, one per dtype and instruction set: every floating-point loop of the core is behind it.
+/* kernels.h: the table of kernels, one per dtype and instruction set: every floating-point loop of the core is
+ * behind it.
  *
  * A "tile" is a row-major block of samples whose rows are padded: ld elements apart, ld a multiple of 64 bytes, so that
  * kernels may read and write whole vectors past the last column. Parameters and gradients are exact: nothing past them.
@@ -124,8 +125,8 @@ typedef struct {
 
     /* ---- Products. */
     void (*product)(const mlp_panel_product *p);
-    /* The same, whose elements go through update_adam and are not kept: C, accumulate, far, ending and ahead are not looked
-     * at. Or NULL: do one after the other. */
+    /* The same, whose elements go through update_adam and are not kept: C, accumulate, far, ending and ahead are not
+     * looked at. Or NULL: do one after the other. */
     void (*product_adam)(const mlp_panel_product *p, const mlp_adam *to);
     /* panel (k, panel), zeros past n up to a whole vector, from b (k, n); or from the rows of b (n, k). */
     void (*pack)(void *panel, const void *b, size_t ldb, size_t k, size_t n);
@@ -136,8 +137,8 @@ typedef struct {
     /* ---- Elementwise over a tile of rows by n columns, whole vectors. */
     /* a = g(a + bias) in place; d = g'(z) where d is not NULL. bias: [n] padded, or NULL. */
     void (*forward[MLP_N_ACTIVATIONS])(void *a, void *d, const void *bias, size_t rows, size_t n, size_t ld);
-    /* dz = dz * g'(.), from a where g' follows from the output; from d = g' itself where it does not. Where they are not
-     * NULL, column (rows,) times row (n,), padded, is there in place of the dz that is multiplied. */
+    /* dz = dz * g'(.), from a where g' follows from the output; from d = g' itself where it does not. Where they are
+     * not NULL, column (rows,) times row (n,), padded, is there in place of the dz that is multiplied. */
     void (*backward[MLP_N_ACTIVATIONS])(void *dz, const void *a_or_d, const void *column, const void *row, size_t rows,
                                         size_t n, size_t ld);
     void (*exponential)(void *a, size_t rows, size_t n, size_t ld);
@@ -176,8 +177,8 @@ typedef struct {
     void (*single_gradient)(void *dw, void *db, const void *a, size_t ld, const void *dz, size_t rows, size_t n,
                             bool accumulate); /* db NULL: not wanted */
 
-    /* Steps of gradient descent on samples x (n, n[0]), y (n, K), one by one, their losses added to *loss; how many were
-     * made: fewer than n where a loss is not finite. */
+    /* Steps of gradient descent on samples x (n, n[0]), y (n, K), one by one, their losses added to *loss; how many
+     * were made: fewer than n where a loss is not finite. */
     size_t (*online)(const mlp_online *net, double *loss, const void *x, size_t ldx, const void *y, size_t ldy,
                      size_t n);
 
@@ -200,7 +201,8 @@ typedef struct {
 /* The best table for a dtype on this machine, or the named one; NULL: unknown, or not on this machine. */
 const mlp_kernels *mlp_find_kernels(const char *name, bool is_double);
 
-/* The same, or those with shorter vectors where one of these holds n elements: a chain of operations on it waits less. */
+/* The same, or those with shorter vectors where one of these holds n elements: a chain of operations on it waits
+ * less. */
 const mlp_kernels *mlp_kernels_for(const mlp_kernels *kernels, size_t n);
 
 #endif

@@ -1,5 +1,5 @@
-/* lbfgs.c: L-BFGS (Nocedal, 1980) with a strong Wolfe search, one iteration at a time, by the rules of PyTorch's LBFGS with
- * lr=1 and max_iter=1; Nocedal and Wright, "Numerical Optimization" (2006), algorithms 3.5, 3.6 and 7.4. */
+/* lbfgs.c: L-BFGS (Nocedal, 1980) with a strong Wolfe search, one iteration at a time, by the rules of PyTorch's LBFGS
+ * with lr=1 and max_iter=1; Nocedal and Wright, "Numerical Optimization" (2006), algorithms 3.5, 3.6 and 7.4. */
 #include "core.h"
 
 #include <math.h>
@@ -169,8 +169,8 @@ static double next_trial(const point *low, const point *high, bool *too_close) {
     return t;
 }
 
-/* From a first step t, a point that satisfies the strong Wolfe conditions, or the lowest one seen: into *found. points[0]
- * is the start; the others are room. */
+/* From a first step t, a point that satisfies the strong Wolfe conditions, or the lowest one seen: into *found.
+ * points[0] is the start; the others are room. */
 static mlp_status search_line(mlp_search *s, double t, point points[4], point *found) {
     const double value = points[0].value, slope = points[0].slope;
     point *previous = &points[1], *now = &points[2], *trial = &points[3];

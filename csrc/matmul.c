@@ -1,14 +1,15 @@
-/* matmul.c: the loops around the matrix kernel: panels of the right operand, packed where reading them in place would be
- * slow or out of bounds. */
+/* matmul.c: the loops around the matrix kernel: panels of the right operand, packed where reading them in place would
+ * be slow or out of bounds. */
 #include "core.h"
 
 #include <stdatomic.h>
 
-/* Rows of a matrix that lie so many rows of a panel apart are packed: they would compete for an eighth of the L1 cache. */
+/* Rows of a matrix that lie so many rows of a panel apart are packed: they would compete for an eighth of the L1
+ * cache. */
 enum { FAR_APART = 8 };
 
-/* Rows that are whole vectors of 64 bytes are read without crossing a line of the cache. Shorter vectors are loaded more
- * often beside each multiplication: so many rows are worth a copy that crosses none. */
+/* Rows that are whole vectors of 64 bytes are read without crossing a line of the cache. Shorter vectors are loaded
+ * more often beside each multiplication: so many rows are worth a copy that crosses none. */
 enum { ROWS_WORTH_ALIGNING = 64 };
 
 /* A C of this size lies beyond the L2 cache: each store of a tile would wait for its line. */
@@ -27,8 +28,8 @@ typedef struct {
     char apart[120];
 } part_done;
 
-/* A product cut into tasks: panels of columns, and where they are too few or uneven for the threads, parts of the rows; or
- * parts of the depth, each of which takes up C where the part before leaves it, group by group. */
+/* A product cut into tasks: panels of columns, and where they are too few or uneven for the threads, parts of the rows;
+ * or parts of the depth, each of which takes up C where the part before leaves it, group by group. */
 typedef struct {
     const mlp_product *p;
     mlp_team *team;
@@ -169,8 +170,8 @@ static void run_part(void *context, size_t t, size_t thread) {
     look_up(c, thread, p->m * p->n * (end - begin));
 }
 
-/* Whether threads should share the depth: C must have groups enough to be passed on, and be small beside the weights that
- * stay where they are: what passes from core to core costs more than it seems to. */
+/* Whether threads should share the depth: C must have groups enough to be passed on, and be small beside the weights
+ * that stay where they are: what passes from core to core costs more than it seems to. */
 static bool share_depth(const cut_product *c) {
     size_t n_groups = c->panels * ((c->p->m + PASSED_ROWS - 1) / PASSED_ROWS);
     return c->p->by_depth && c->p->k >= 8 * c->p->m && c->n_threads <= MOST_PARTS && n_groups >= 2 * c->n_threads;

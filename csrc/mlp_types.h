@@ -55,9 +55,9 @@ typedef struct {
     ptrdiff_t row_stride, column_stride;
 } mlp_rows;
 
-/* Sparse rows: row i has values[k] in column indices[k] for pointers[i] <= k < pointers[i+1], in any order; those of one
- * column add up. Each part is one column. Indices and pointers are MLP_INT32 or MLP_INT64, on their boundaries, in this
- * machine's byte order; they are checked whenever they are read. */
+/* Sparse rows: row i has values[k] in column indices[k] for pointers[i] <= k < pointers[i+1], in any order; those of
+ * one column add up. Each part is one column. Indices and pointers are MLP_INT32 or MLP_INT64, on their boundaries, in
+ * this machine's byte order; they are checked whenever they are read. */
 typedef struct {
     mlp_rows values, indices; /* as many of each */
     mlp_rows pointers;        /* one more than there are rows */
@@ -78,8 +78,8 @@ typedef enum {
     MLP_INTERRUPTED, /* a hook said stop: the network is at the last completed step */
     MLP_BAD_X,
     MLP_BAD_Y,
-    MLP_BAD_WEIGHT /* see row, column, reason of the call; the network is as it was, or where another thread spoilt data that
-                      had been checked, at the last completed step */
+    MLP_BAD_WEIGHT /* see row, column, reason of the call; the network is as it was, or where another thread spoilt data
+                      that had been checked, at the last completed step */
 } mlp_status;
 
 /* Worker threads, started as they are needed; one pool serves any number of networks. Not to be used after fork. */
@@ -185,8 +185,9 @@ typedef struct {
     const mlp_schedule *schedule; /* NULL: constant */
     mlp_stopping stopping;
     const mlp_hooks *hooks; /* or NULL */
-    /* scikit-learn's run: an epoch shuffles the order of the one before, a full batch's too; its loss averages the batches
-     * by their rows, whatever those weigh, with the probabilities of cross-entropies kept off 0 and 1 by the epsilon of real */
+    /* scikit-learn's run: an epoch shuffles the order of the one before, a full batch's too; its loss averages the
+     * batches by their rows, whatever those weigh, with the probabilities of cross-entropies kept off 0 and 1 by the
+     * epsilon of real */
     bool as_sklearn;
     bool partial; /* one pass that does not count as an epoch: no history, no epoch_end, no stopping */
 } mlp_fit_settings;

@@ -1,5 +1,5 @@
-/* online.c: an epoch of plain gradient descent through layers of a few units, one sample at a time: the general way takes
- * ten times as long to prepare such a step as to compute it. Same steps, same bits. */
+/* online.c: an epoch of plain gradient descent through layers of a few units, one sample at a time: the general way
+ * takes ten times as long to prepare such a step as to compute it. Same steps, same bits. */
 #include "core.h"
 
 #include <stdlib.h>
@@ -103,7 +103,8 @@ static mlp_status read_targets(scratch *s, const mlp_data *data, const int64_t *
     return MLP_OK;
 }
 
-/* The epoch's steps, and their losses added up. Fewer steps than rows with MLP_OK: the next one's loss is not finite. */
+/* The epoch's steps, and their losses added up. Fewer steps than rows with MLP_OK: the next one's loss is not
+ * finite. */
 mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t *order, double rate, size_t *steps,
                           double *loss, mlp_call *call) {
     scratch s = {.net = net,

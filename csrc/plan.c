@@ -5,8 +5,9 @@
 #include "core.h"
 
 /* Samples go into the lanes where the layers are too narrow to fill a vector of units: a product then costs
- * n_in * n_out vectors for 16 samples (float), against 16 n_in * ceil(n_out / 16) by units; from 12 units on the register
- * tiles of the other way make up for the units they waste. The inputs are transposed, so there must not be many. */
+ * n_in * n_out vectors for 16 samples (float), against 16 n_in * ceil(n_out / 16) by units; from 12 units on the
+ * register tiles of the other way make up for the units they waste. The inputs are transposed, so there must not be
+ * many. */
 enum { LANES_UNITS = 12 };
 
 /* One chain of sums over this many samples at most: accurate in float. Batches of more are cut into even chunks. So are

@@ -21,9 +21,9 @@ static uint32_t places_of(uint64_t region) { return (uint32_t)(region >> 16) & 0
 
 static uint32_t inside_of(uint64_t region) { return (uint32_t)region & 0xffff; }
 
-/* A worker that finds nothing to do looks around this often, about 100 us, before it sleeps: the regions of a step follow
- * each other within a few. Now and then who looks makes way: the thread it waits for may be waiting for this processor,
- * where a worker that wakes is often put beside its caller. */
+/* A worker that finds nothing to do looks around this often, about 100 us, before it sleeps: the regions of a step
+ * follow each other within a few. Now and then who looks makes way: the thread it waits for may be waiting for this
+ * processor, where a worker that wakes is often put beside its caller. */
 enum { LOOKS = 4000, LOOKS_A_YIELD = 64 };
 
 typedef struct {
@@ -34,8 +34,8 @@ typedef struct {
     pthread_cond_t wake; /* its own: a region wakes those alone that it has a place for */
 } worker;
 
-/* A thread's own tasks of a region, in a row: what it read and wrote in the last regions is near it. When it has none left
- * it does those of others. */
+/* A thread's own tasks of a region, in a row: what it read and wrote in the last regions is near it. When it has none
+ * left it does those of others. */
 typedef struct {
     atomic_size_t next;
     char apart[120]; /* threads write to these all the time */

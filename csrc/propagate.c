@@ -108,7 +108,8 @@ static void end_layer(void *context, size_t row, size_t n_rows, size_t column, s
                                            ld);
 }
 
-/* Where the rows after this block's lie, for the first layer to fetch them meanwhile: they are read in place, each once. */
+/* Where the rows after this block's lie, for the first layer to fetch them meanwhile: they are read in place, each
+ * once. */
 static const void *next_rows(const mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first) {
     const mlp_network *net = pass->net;
     bool in_place = order == NULL && pass->x != pass->a[0] && pass->x_ld == mlp_inputs(net);

@@ -124,7 +124,8 @@ static const unsigned char *row_at(const mlp_rows *rows, size_t i) {
 }
 
 /* ---- Sparse rows. Each is laid out in cells of the source's own type, where duplicates add up as they do in the array
- * that scipy.sparse makes of it (float16, which it does not have: in cells of float); then it is read like any other. */
+ * that scipy.sparse makes of it (float16, which it does not have: in cells of float); then it is read like any
+ * other. */
 
 /* Read once, whatever a compiler would like: another thread may write it between its check and its use. */
 static inline int64_t read_index(const mlp_rows *from, size_t i) {
@@ -247,8 +248,8 @@ static bool is_native(const mlp_rows *rows, mlp_dtype dtype) {
            (rows->n_columns == 1 || rows->column_stride == (ptrdiff_t)type_size[type]);
 }
 
-/* Rows of the right elements, forwards, on their boundaries; and not a multiple of 2 KiB apart, where whole columns would
- * fall into two sets of the L1 cache. */
+/* Rows of the right elements, forwards, on their boundaries; and not a multiple of 2 KiB apart, where whole columns
+ * would fall into two sets of the L1 cache. */
 static bool is_in_place(const mlp_rows *rows, mlp_dtype dtype, size_t n) {
     if (!is_native(rows, dtype)) {
         return false;

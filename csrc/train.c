@@ -11,8 +11,8 @@ typedef struct {
     bool taken;
 } snapshot;
 
-/* Sharing a step pays while the other cores are free and near, which may change at any time. So, now and then, steps are
- * made the other way for a moment, and the faster way is kept. The bits are the same. */
+/* Sharing a step pays while the other cores are free and near, which may change at any time. So, now and then, steps
+ * are made the other way for a moment, and the faster way is kept. The bits are the same. */
 static const double kept_seconds = 1.0, tried_seconds = 0.01;
 typedef struct {
     size_t n_threads;            /* of the call; 0 where there is nothing to choose */
@@ -143,8 +143,8 @@ static bool is_one_block(const training *t) {
     return t->batch <= t->crew->members[0].pass->plan.block && t->batch <= t->crew->chunk;
 }
 
-/* Where every step sees the same block and computes little with it, reading it is a good part of the step: a copy of all
- * of it stays as it is. */
+/* Where every step sees the same block and computes little with it, reading it is a good part of the step: a copy of
+ * all of it stays as it is. */
 static bool settle_rows(training *t) {
     const mlp_data *data = &t->data;
     const mlp_plan *plan = &t->crew->members[0].pass->plan;

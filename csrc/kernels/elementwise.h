@@ -74,7 +74,8 @@ static void multiply(void *out, const void *a, const void *b, size_t rows, size_
     }
 }
 
-/* The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): a bijection whose output bits all depend on all input bits. */
+/* The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): a bijection whose output bits all depend on all input
+ * bits. */
 static inline uint64_t mix_bits(uint64_t x) {
     x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);

@@ -4,8 +4,8 @@
  *
  * The polynomials are minimax: Remez exchange at 50 digits, then the roundings of the coefficients chosen together. The
  * errors with them, for double and float, are what they alone add to a result, relative to it. The whole functions stay
- * within the bounds that stand with each, in units in the last place (ulp) of the exact result, with FMA or without. Most
- * are bound by the units that multiply: divisions beside them cost little, and so do additions. */
+ * within the bounds that stand with each, in units in the last place (ulp) of the exact result, with FMA or without.
+ * Most are bound by the units that multiply: divisions beside them cost little, and so do additions. */
 #ifndef MLP_FUNCTIONS_H
 #define MLP_FUNCTIONS_H
 
@@ -130,8 +130,8 @@ static const real tail_coefficients[] = {
 #define COUNT(coefficients) ((int)(sizeof(coefficients) / sizeof(real)))
 #define POLYNOMIAL(x, coefficients) v_polynomial(x, coefficients, COUNT(coefficients))
 
-/* c[0] + c[1] x + ... + c[n-1] x^(n-1), n >= 3. What follows c[0] goes by pairs of powers, in x^2: half the latency for one
- * multiplication. */
+/* c[0] + c[1] x + ... + c[n-1] x^(n-1), n >= 3. What follows c[0] goes by pairs of powers, in x^2: half the latency for
+ * one multiplication. */
 static inline vec v_polynomial(vec x, const real *c, int n) {
     int i = n - 1 - n % 2;
     vec sum = n % 2 == 0 ? v_set1(c[i]) : v_fma(v_set1(c[i + 1]), x, v_set1(c[i])), x2 = v_mul(x, x);

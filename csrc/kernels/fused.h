@@ -1,7 +1,7 @@
 /* fused.h: Adam's step inside the product that its gradient comes from. The step waits for the divider, which a product
  * leaves idle: each tile of dW stays in a scratch and goes through the step while the next one is computed, one vector
- * of it beside each k. Same operations as product and update_adam: same bits. Not where the tile leaves no registers for
- * the step: with AVX2's sixteen it is slower than a pass of its own. */
+ * of it beside each k. Same operations as product and update_adam: same bits. Not where the tile leaves no registers
+ * for the step: with AVX2's sixteen it is slower than a pass of its own. */
 
 #ifdef TILE_FILLS_REGISTERS
 #define FUSED_PRODUCT NULL

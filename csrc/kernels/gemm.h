@@ -1,8 +1,8 @@
 /* gemm.h: the matrix kernel and the packing of its right operand. Loops over panels and layers are matmul.c's.
  *
  * A register tile of up to TILE_ROWS rows by TILE_VECTORS vectors of C stays in registers while k runs; each step loads
- * TILE_VECTORS vectors of B and broadcasts one element of A a row. Everything about a tile's shape is a constant where it
- * is used, so that the loops over it unroll and its accumulators are registers. */
+ * TILE_VECTORS vectors of B and broadcasts one element of A a row. Everything about a tile's shape is a constant where
+ * it is used, so that the loops over it unroll and its accumulators are registers. */
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define NOT_INLINE __attribute__((noinline))
@@ -133,7 +133,8 @@ ALWAYS_INLINE void multiply_slopes(tile_sums *sum, const real *a, size_t ld, con
     }
 }
 
-/* C's rows from row i on. Beside each step a line of the cache from `ahead` on, unless that is NULL, is fetched into L2. */
+/* C's rows from row i on. Beside each step a line of the cache from `ahead` on, unless that is NULL, is fetched into
+ * L2. */
 ALWAYS_INLINE void product_tile(const mlp_panel_product *p, size_t i, size_t last, const int rows, const int vectors,
                                 const int half) {
     enum { LINE = MLP_VECTOR_BYTES / sizeof(real) };
@@ -173,7 +174,8 @@ ALWAYS_INLINE void product_tile(const mlp_panel_product *p, size_t i, size_t las
 /* Rows of a tile that is `vectors` wide: narrower ones are higher, so that as many chains are under way. */
 #define TILE_HEIGHT(vectors) (TILE_ROWS * TILE_VECTORS / (vectors) < 12 ? TILE_ROWS * TILE_VECTORS / (vectors) : 12)
 
-/* The rows of the next tile where `left` are: two tiles share the last rows evenly, 7, 9 and 11 are two tiles as well. */
+/* The rows of the next tile where `left` are: two tiles share the last rows evenly, 7, 9 and 11 are two tiles as
+ * well. */
 static inline size_t tile_rows(size_t left, size_t most) {
     static const unsigned char heights[13] = {0, 1, 2, 3, 4, 5, 6, 4, 8, 5, 10, 6, 12};
     return left >= 2 * most ? most : heights[left > most ? (left + 1) / 2 : left];

@@ -1,8 +1,8 @@
 /* lanes.h: layers of a few units, with samples in the lanes: one row of samples per unit, weights broadcast.
  *
- * The forward and backward products are the same chains of fused multiply-adds as gemm.h's, so a sample has the same bits
- * either way. Sums over samples run in one virtual vector of 64 bytes per parameter, sample s in lane s mod WIDE, added up
- * at the end by one tree: the same bits for every width of a native vector. */
+ * The forward and backward products are the same chains of fused multiply-adds as gemm.h's, so a sample has the same
+ * bits either way. Sums over samples run in one virtual vector of 64 bytes per parameter, sample s in lane s mod WIDE,
+ * added up at the end by one tree: the same bits for every width of a native vector. */
 
 #define WIDE (MLP_VECTOR_BYTES / sizeof(real))
 #define WIDE_VECTORS (WIDE / LANES)
@@ -53,8 +53,8 @@ static void lanes_backward(void *da, const void *dz, const void *w, size_t n_in,
     lanes_product(da, dz, w, 1, n_out, NULL, n_out, n_in, n);
 }
 
-/* sums (+)= a[s] dz[s] over n samples, for `count` rows of a, n apart, the sums `apart` elements apart; and unless it is
- * NULL, alone (+)= dz[s]. */
+/* sums (+)= a[s] dz[s] over n samples, for `count` rows of a, n apart, the sums `apart` elements apart; and unless it
+ * is NULL, alone (+)= dz[s]. */
 ALWAYS_INLINE void lanes_columns(real *sums, size_t apart, real *alone, const real *a, const real *dz, size_t n,
                                  bool accumulate, const int count) {
     vec sum[TOGETHER][WIDE_VECTORS], rest[WIDE_VECTORS];

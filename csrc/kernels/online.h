@@ -1,9 +1,9 @@
 /* online.h: gradient descent one sample at a time through layers of a few units, many steps in one call.
  *
- * Everything is a chain of latencies here, so the units of a layer lie in the lanes of one row of ROW elements, which stays
- * in a register from product to activation to product where it is one vector; the weights stay in rows of their own, once
- * as they are and once transposed. Each element is computed by the same operations as in a batch of one sample elsewhere:
- * the bits are the same. */
+ * Everything is a chain of latencies here, so the units of a layer lie in the lanes of one row of ROW elements, which
+ * stays in a register from product to activation to product where it is one vector; the weights stay in rows of their
+ * own, once as they are and once transposed. Each element is computed by the same operations as in a batch of one
+ * sample elsewhere: the bits are the same. */
 
 enum { ROW = MLP_ONLINE_ROW };
 

@@ -1,9 +1,9 @@
 /* single.h: a layer of one unit over a row-major block, and the forward pass of up to MLP_DOTS units: their weights are
  * vectors, and a register tile would be empty but for a few lanes.
  *
- * z runs over the inputs in one virtual vector of 64 bytes, input p in lane p mod WIDE, added up by the tree of lanes.h:
- * the same bits for every width of a native vector and any number of rows. The gradients are the same chains over samples
- * as gemm.h's. */
+ * z runs over the inputs in one virtual vector of 64 bytes, input p in lane p mod WIDE, added up by the tree of
+ * lanes.h: the same bits for every width of a native vector and any number of rows. The gradients are the same chains
+ * over samples as gemm.h's. */
 
 enum { DOT_ROWS = 4 }; /* rows of a at a time: enough chains to hide the latency of a fused multiply-add */
 

@@ -3,8 +3,8 @@
 
 #define EACH_VECTOR(i, n) (size_t i = 0; i < (n); i += LANES)
 
-/* SGD with momentum, as PyTorch's: v <- mu v + g; p <- p - rate v, or with Nesterov p - rate (g + mu v). For the classic
- * form the rate is in g. */
+/* SGD with momentum, as PyTorch's: v <- mu v + g; p <- p - rate v, or with Nesterov p - rate (g + mu v). For the
+ * classic form the rate is in g. */
 static void update_sgd(void *parameters, const void *gradient, void *velocity, size_t n, const mlp_update *u) {
     real *p = parameters, *v = velocity;
     const real *g = gradient;

@@ -113,8 +113,8 @@ static inline vec v_mul(vec a, vec b) { return V(mul)(a, b); }
 static inline vec v_div(vec a, vec b) { return V(div)(a, b); }
 static inline vec v_sqrt(vec a) { return V(sqrt)(a); }
 static inline vec v_fma(vec a, vec b, vec c) { return V(fmadd)(a, b, c); }
-/* An instruction that adds to a register: with all of them in use, GCC's choice among the forms of v_fma moves sums from
- * one to another. */
+/* An instruction that adds to a register: with all of them in use, GCC's choice among the forms of v_fma moves sums
+ * from one to another. */
 static inline vec v_accumulate(vec sum, vec a, vec b) {
     __asm__("vfmadd231" SUFFIX " %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
     return sum;

@@ -1,5 +1,5 @@
 /* network_fit.c: training: the settings of a fit, the hooks through which it calls Python, and the call itself. What
- * defaults mean and which combinations make sense is mlpc/network.py's to say. */
+ * defaults mean and which combinations make sense is mlpc/training.py's to say. */
 #include "wrapper.h"
 
 #include <math.h>

@@ -325,7 +325,7 @@ static PyGetSetDef attributes[] = {
 #define KEYWORDS METH_VARARGS | METH_KEYWORDS
 #define FAST METH_FASTCALL | METH_KEYWORDS
 
-/* Docstrings are mlpc/network.py's. */
+/* Docstrings are mlpc/_docs.py's. */
 static PyMethodDef methods[] = {
     {"predict_proba", METHOD(network_predict_proba), FAST, NULL},
     {"forward", METHOD(network_forward), FAST, NULL},

@@ -1,5 +1,5 @@
-/* threads.c: how many threads a call may use, and the pool of workers that all networks of the process share. Used with the
- * GIL held. */
+/* threads.c: how many threads a call may use, and the pool of workers that all networks of the process share. Used with
+ * the GIL held. */
 #include "wrapper.h"
 
 #include <sched.h>

@@ -127,8 +127,8 @@ extern const char *const TRAINING_NAMES[3], *const VALIDATION_NAMES[3];
 
 /* value as an ndarray of booleans, integers or floats of at most 8 bytes; only what is not an array is converted. */
 PyArrayObject *as_numbers(module_state *state, PyObject *value, const char *name);
-/* for_now: the core comes next and computes for so short a time that the GIL is kept, so that no other code can touch the
- * buffer; it is not pinned then. */
+/* for_now: the core comes next and computes for so short a time that the GIL is kept, so that no other code can touch
+ * the buffer; it is not pinned then. */
 bool get_x(const network_object *self, PyObject *value, const char *name, bool for_now, operand *x);
 bool get_data(const network_object *self, PyObject *const values[3], const char *const names[3], operands *data);
 bool get_class_weight(const network_object *self, PyObject *value, operands *data);
@@ -147,8 +147,8 @@ PyObject *helper(PyObject **place, const char *name);
 
 /* ---- sparse.c */
 
-/* Makes value an operand where it is a CSR matrix or array of scipy.sparse, which has n_inputs columns: 1; dense: 0; else
- * -1. */
+/* Makes value an operand where it is a CSR matrix or array of scipy.sparse, which has n_inputs columns: 1; dense: 0;
+ * else -1. */
 int get_sparse(module_state *state, PyObject *value, const char *name, size_t n_inputs, operand *x);
 void release_sparse(operand *x);
 
