@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "network.h"
 
 enum { MOST_LAYERS = 3, EPOCHS = 2 };
 
@@ -169,12 +170,7 @@ static uint64_t train(problem *p, const char *kernels) {
     mlp_network *net = mlp_create(&spec);
     seed = p->shape * N_OPTIMIZERS + o;
     for (size_t i = 0; i < mlp_n_parameters(net); i++) {
-        double value = 0.3 * draw();
-        if (p->dtype == MLP_F64) {
-            ((double *)mlp_parameters(net))[i] = value;
-        } else {
-            ((float *)mlp_parameters(net))[i] = (float)value;
-        }
+        set_parameter(net, p->dtype, i, 0.3 * draw());
     }
     mlp_data data = make_data(shapes[p->shape].rows, sizes[0], sizes[n_layers], loss);
     CHECK(mlp_set_optimizer(net, &optimizers[o]) == NULL, "%s", p->what);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "network.h"
 
 enum { MOST = 256 * 90 };
 
@@ -57,12 +58,7 @@ static mlp_network *make_network(const mlp_spec *spec) {
     CHECK(mlp_check(spec) == NULL, "%s", mlp_check(spec));
     mlp_network *net = mlp_create(spec);
     for (size_t i = 0; i < mlp_n_parameters(net); i++) {
-        double value = 0.6 * draw();
-        if (spec->dtype == MLP_F64) {
-            ((double *)mlp_parameters(net))[i] = value;
-        } else {
-            ((float *)mlp_parameters(net))[i] = (float)value;
-        }
+        set_parameter(net, spec->dtype, i, 0.6 * draw());
     }
     return net;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "network.h"
 
 static long left = -1; /* allocations before the one that fails; negative: none does */
 
@@ -51,12 +52,7 @@ static mlp_network *make_network(const training *t) {
         return NULL;
     }
     for (size_t i = 0; i < mlp_n_parameters(net); i++) {
-        double value = (double)(i * 7919 % 2001) / 4000 - 0.25;
-        if (t->spec.dtype == MLP_F32) {
-            ((float *)mlp_parameters(net))[i] = (float)value;
-        } else {
-            ((double *)mlp_parameters(net))[i] = value;
-        }
+        set_parameter(net, t->spec.dtype, i, (double)(i * 7919 % 2001) / 4000 - 0.25);
     }
     return net;
 }

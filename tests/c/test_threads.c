@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "network.h"
 #include "pool.h"
 
 /* ---- A run: everything about it follows from its number. */
@@ -51,12 +52,7 @@ static mlp_network *make_network(const run *r) {
     mlp_network *net = mlp_create(&spec);
     uint64_t seed = 7;
     for (size_t i = 0; i < mlp_n_parameters(net); i++) {
-        double value = 0.2 * draw(&seed);
-        if (r->dtype == MLP_F64) {
-            ((double *)mlp_parameters(net))[i] = value;
-        } else {
-            ((float *)mlp_parameters(net))[i] = (float)value;
-        }
+        set_parameter(net, r->dtype, i, 0.2 * draw(&seed));
     }
     mlp_optimizer o = {.rule = r->rule,
                        .learning_rate = 0.01,
