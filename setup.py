@@ -63,6 +63,7 @@ class BuildExtension(build_ext):
             for objects in threads.map(compiled, sources):
                 ext.extra_objects.extend(objects)
         ext.sources = []
+        self.force = True  # to link: setuptools sees no sources any more, and would keep what an earlier build has left
         super().build_extension(ext)
 
 
