@@ -43,13 +43,13 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
     target = _files.as_path(path)
     state = net.__getstate__()
     attributes, core = state["attributes"], state["core"]
-    history = net.history
-    added = attributes["_added"]
+    added, n_epochs = attributes["_added"], core["history"].shape[1]
+    columns = [[*column, *[math.nan] * (n_epochs - len(column))] for column in added.values()]
     header = json.dumps(
         {
             "spec": _spec_to_json(attributes["_spec"]),
-            "optimizer": _optimizer_to_json(net.optimizer),
-            "seed": net.seed,
+            "optimizer": _optimizer_to_json(attributes["_optimizer"]),
+            "seed": attributes["_seed"],
             "random_state": attributes["_bit_generator"].state,
             "progress": {**core["progress"], "plateau_best": repr(core["progress"]["plateau_best"])},
             "added": list(added),
@@ -61,7 +61,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
     tensors = {
         "parameters": core["parameters"],
         "optimizer_state": core["optimizer_state"],
-        "history": np.ascontiguousarray([history[name] for name in (*_HISTORY, *added)]),
+        "history": np.ascontiguousarray([*core["history"], *columns]),
     }
     metadata = {
         "format": "mlpc",

@@ -305,8 +305,6 @@ class Network(Shipping, Description):
         """
         state = self.__getstate__()
         attributes = state["attributes"]
-        attributes["_bit_generator"] = copy.deepcopy(self._bit_generator)
-        attributes["_added"] = {name: list(column) for name, column in self._added.items()}
         if dtype is not None:
             attributes["_spec"] = self._spec._replace(dtype=check_dtype(dtype))
             _check_range(state["core"], attributes["_spec"].dtype)
@@ -321,8 +319,13 @@ class Network(Shipping, Description):
         return type(self).__new__, (type(self),), self.__getstate__()
 
     def __getstate__(self) -> dict[str, Any]:
-        core = self._get_state()
-        attributes = {name: value for name, value in self.__dict__.items() if name not in ("_fitting", "_as_sklearn")}
+        with self._fitting.reading():
+            core = self._get_state()
+            attributes = {
+                name: value for name, value in self.__dict__.items() if name not in ("_fitting", "_as_sklearn")
+            }
+            attributes["_bit_generator"] = copy.deepcopy(self._bit_generator)
+            attributes["_added"] = {name: list(column) for name, column in self._added.items()}
         return {"core": core, "attributes": attributes}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from _thread import allocate_lock, get_ident
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -20,7 +21,7 @@ from mlpc.schedules import ReduceOnPlateau, core_schedule
 from mlpc.stopping import as_early_stopping
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import ArrayLike
     from typing_extensions import Self
@@ -42,24 +43,51 @@ _NO_BAR = nullcontext()
 
 
 class OneFit:
-    """A lock for a `with` statement that raises where it would have to wait."""
+    """A lock for a `with` statement that raises where it would have to wait; or many readers share it.
+
+    Between the core's own locks it keeps together what a network has on both sides: fit and reset write, copies and
+    model files read.
+    """
 
     def __init__(self) -> None:
-        self._lock = allocate_lock()
-        self._owner = 0
+        self._guard = allocate_lock()
+        self._writer: int | None = None  # a thread
+        self._readers = 0
+        self._process = os.getpid()
 
     def __enter__(self) -> None:
-        if not self._lock.acquire(blocking=False):
-            own = self._owner == get_ident()
-            raise RuntimeError(
-                "not within a callback of this network's own training"
-                if own
-                else "the network is being trained by another call"
-            )
-        self._owner = get_ident()
+        with self._guard:
+            if self._writer == get_ident():
+                raise RuntimeError("not within a callback of this network's own training")
+            if self._writer is not None:
+                raise RuntimeError("the network is being trained by another call")
+            self._forget_lost_readers()
+            if self._readers:
+                raise RuntimeError("the network is being copied or saved by another call")
+            self._writer = get_ident()
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        self._writer = None
+
+    def _forget_lost_readers(self) -> None:
+        """A forked child has their count, but not their threads."""
+        if self._process != os.getpid():
+            self._readers, self._process = 0, os.getpid()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """While this lasts nobody writes, but for the callback that may have asked."""
+        with self._guard:
+            own = self._writer == get_ident()
+            if self._writer is not None and not own:
+                raise RuntimeError("copy or save: the network is being changed by another call")
+            self._forget_lost_readers()
+            self._readers += not own
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._readers -= not own
 
 
 class Training(Evaluation):
