@@ -397,8 +397,15 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
         return status;
     }
     pass->holds = batch->stays;
+    double outputs_work = MLP_SAMPLE_WORK * (double)n * (double)mlp_outputs(pass->net);
+    if (mlp_pause(pass->team.call, outputs_work)) {
+        return MLP_INTERRUPTED;
+    }
     const mlp_record *record = wanted->records != NULL ? &wanted->records[last] : NULL;
     (pass->plan.by_rows ? output_rows : output_block)(pass, derivative, record, at);
+    if (mlp_pause(pass->team.call, outputs_work)) {
+        return MLP_INTERRUPTED;
+    }
     if (wanted->clipped) {
         clip_losses(pass);
     }
@@ -415,9 +422,7 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
     if (derivative && !backward_block(pass, at, wanted, gradient, accumulate)) {
         return MLP_INTERRUPTED;
     }
-    size_t columns = mlp_inputs(pass->net) + mlp_outputs(pass->net); /* products have counted themselves */
-    double work = MLP_STEP_WORK + MLP_SAMPLE_WORK * (double)n * (double)columns;
-    return mlp_pause(pass->team.call, work) ? MLP_INTERRUPTED : MLP_OK;
+    return mlp_pause(pass->team.call, MLP_STEP_WORK) ? MLP_INTERRUPTED : MLP_OK; /* the parts have counted themselves */
 }
 
 /* A chunk, block by block: its loss and its gradient alone. */
@@ -474,9 +479,7 @@ mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outpu
               .batch = batch,
               .wanted = wanted,
               .chunk = batch->n == crew->n_rows ? crew->chunk : mlp_chunk_rows(net, batch->n),
-              .factor = net->sum           ? 1.0
-                        : sums->weight > 0 ? 1.0 / sums->weight
-                                           : 0.0};
+              .factor = net->sum ? 1.0 : mlp_per_weight(sums->weight)};
     for (; w.begin < batch->n && status == MLP_OK; w.begin += crew->n * w.chunk) {
         size_t left = (batch->n - w.begin + w.chunk - 1) / w.chunk, n = left < crew->n ? left : crew->n;
         mlp_parallel(crew->call->pool, crew->n, n, run_task, &w);

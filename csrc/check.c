@@ -59,7 +59,7 @@ static mlp_status check_x(const mlp_network *net, const mlp_rows *x, mlp_call *c
                 status = reject_x(net, x, first + i, row, call);
             }
         }
-        if (status == MLP_OK && mlp_pause(call, (double)(n * columns))) {
+        if (status == MLP_OK && mlp_pause(call, MLP_SAMPLE_WORK * (double)(n * columns))) {
             status = MLP_INTERRUPTED;
         }
     }
@@ -166,8 +166,10 @@ static mlp_status check_y(const mlp_network *net, const mlp_data *data, mlp_call
             status = MLP_INTERRUPTED;
         }
     }
-    if (status == MLP_OK && !(sum > 0 && isfinite(sum))) {
-        const char *reason = sum > 0 ? "finite in sum, which is infinite" : "positive in sum, which is 0";
+    if (status == MLP_OK && !(sum >= DBL_MIN && isfinite(sum))) {
+        char reason[sizeof call->reason];
+        const char *expected = sum > 1 ? "finite in sum" : sum > 0 ? "2.3e-308 or more in sum" : "positive in sum";
+        snprintf(reason, sizeof reason, "%s, which is %g", expected, sum);
         status = reject(call, MLP_BAD_WEIGHT, SIZE_MAX, 0, reason);
     }
     free(values);

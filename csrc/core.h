@@ -2,6 +2,7 @@
 #ifndef MLP_CORE_H
 #define MLP_CORE_H
 
+#include <float.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -92,7 +93,6 @@ typedef struct {
 } mlp_loss_line;
 const mlp_loss_line *mlp_loss_at(size_t i); /* NULL past the last one */
 bool mlp_has_derivative_from_input(size_t activation);
-bool mlp_history_reserve(mlp_network *network); /* room for one more epoch */
 
 static inline void *mlp_at(const mlp_network *net, const void *block, size_t i) {
     return (char *)(uintptr_t)block + i * net->item;
@@ -223,6 +223,9 @@ typedef struct {
 typedef struct {
     double loss, weight; /* sum of w times loss; sum of w */
 } mlp_sums;
+
+/* The factor of a mean over samples whose weights have this sum; so little that it has no inverse is no weight. */
+static inline double mlp_per_weight(double weight) { return weight >= DBL_MIN ? 1.0 / weight : 0.0; }
 
 /* The scratch of one call: one block of samples in all its forms. */
 typedef struct {

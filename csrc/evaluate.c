@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 double mlp_penalty_factor(const mlp_network *net, const mlp_sums *sums) {
-    return !net->penalty_in_mean ? 1.0 : sums->weight > 0 ? 1.0 / sums->weight : 0.0;
+    return net->penalty_in_mean ? mlp_per_weight(sums->weight) : 1.0;
 }
 
 double mlp_penalty(const mlp_network *net, const mlp_sums *sums, const void *parameters) {
@@ -28,7 +28,7 @@ void mlp_add_penalty_gradient(const mlp_network *net, const mlp_sums *sums, cons
 }
 
 double mlp_data_term(const mlp_network *net, const mlp_sums *sums) {
-    return net->sum ? sums->loss : sums->weight > 0 ? sums->loss / sums->weight : 0.0;
+    return net->sum ? sums->loss : mlp_per_weight(sums->weight) > 0 ? sums->loss / sums->weight : 0.0;
 }
 
 mlp_status mlp_evaluate(const mlp_network *network, const mlp_wanted *wanted, const void *parameters,

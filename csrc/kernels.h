@@ -3,6 +3,7 @@
  *
  * A "tile" is a row-major block of samples whose rows are padded: ld elements apart, ld a multiple of 64 bytes, so that
  * kernels may read and write whole vectors past the last column. Parameters and gradients are exact: nothing past them.
+ * So are inputs and targets that are read where the caller has them: the first layer's left operand, `y` of rows.
  * "Lanes" blocks are the transpose: one row per unit, `stride` samples apart, stride a multiple of 64 bytes.
  * Every output element is one chain of fused multiply-adds in the order of k, whatever the blocking: the bits do not
  * depend on tiles, packing, or the width of a vector. Sums over samples in lanes, and over the inputs of a single unit,

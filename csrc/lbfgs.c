@@ -244,11 +244,14 @@ mlp_status mlp_search_start(mlp_search *search, double *value, bool *converged) 
         search->here = status == MLP_OK;
     }
     *value = search->value;
-    if (status == MLP_OK && !search->net->kernels->all_finite(search->gradient, search->net->n_parameters)) {
+    if (status != MLP_OK) {
+        return status;
+    }
+    if (!search->net->kernels->all_finite(search->gradient, search->net->n_parameters)) {
         *value = (double)NAN; /* training has diverged, and must not look converged */
     }
     double largest = search->net->kernels->max_abs(search->gradient, search->net->n_parameters);
-    *converged = status == MLP_OK && isfinite(*value) && largest <= search->net->optimizer.tolerance;
+    *converged = isfinite(*value) && largest <= search->net->optimizer.tolerance;
     return status;
 }
 

@@ -76,6 +76,7 @@ mlp_status mlp_backpropagate(const mlp_network *network, const mlp_record *recor
 /* ---- Training. */
 /* NULL, or what is wrong. The same rule as before keeps its state (lbfgs: of the same history_size; sgd: of the same
  * `classic`); else that and what the schedule has come to start anew. */
+#define MLP_NO_MEMORY_FOR_STATE "not enough memory for the optimizer's state"
 const char *mlp_set_optimizer(mlp_network *network, const mlp_optimizer *optimizer);
 
 /* The multiplier of a step that starts e epochs after the start and takes `step` of an epoch (the warm-up's first step
@@ -92,6 +93,7 @@ mlp_progress *mlp_progress_of(mlp_network *network);
 uint64_t mlp_evaluations(const mlp_network *network); /* of objective and gradient by training; not kept by saving */
 void *mlp_optimizer_state(mlp_network *network, size_t *n); /* real [n]; NULL with n = 0 where there is none yet */
 const mlp_history *mlp_history_of(const mlp_network *network);
+bool mlp_history_reserve(mlp_network *network, size_t n_epochs); /* room for so many in all; false: no memory */
 bool mlp_history_append(mlp_network *network, double loss, double validation_loss, double learning_rate);
 
 void mlp_reset(mlp_network *network); /* forgets optimizer state, progress and history; parameters stay */

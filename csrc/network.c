@@ -258,10 +258,11 @@ static bool grow(double **column, size_t capacity) {
     return true;
 }
 
-bool mlp_history_reserve(mlp_network *network) {
+bool mlp_history_reserve(mlp_network *network, size_t n_epochs) {
     mlp_history *h = &network->history;
-    if (h->n_epochs == network->history_capacity) {
-        size_t capacity = network->history_capacity < 16 ? 16 : 2 * network->history_capacity;
+    if (n_epochs > network->history_capacity) {
+        size_t twice = 2 * network->history_capacity, capacity = n_epochs < 16 ? 16 : n_epochs;
+        capacity = capacity < twice ? twice : capacity;
         if (!grow(&h->loss, capacity) || !grow(&h->validation_loss, capacity) || !grow(&h->learning_rate, capacity)) {
             return false;
         }
@@ -272,7 +273,7 @@ bool mlp_history_reserve(mlp_network *network) {
 
 bool mlp_history_append(mlp_network *network, double loss, double validation_loss, double learning_rate) {
     mlp_history *h = &network->history;
-    if (!mlp_history_reserve(network)) {
+    if (!mlp_history_reserve(network, h->n_epochs + 1)) {
         return false;
     }
     h->loss[h->n_epochs] = loss;

@@ -179,7 +179,7 @@ static const char *renew_state(mlp_network *net, const mlp_rule *rule, const mlp
     if (n > 0) {
         state = mlp_allocate(n, net->item);
         if (state == NULL) {
-            return "not enough memory for the optimizer's state";
+            return MLP_NO_MEMORY_FOR_STATE;
         }
         if (keep && net->n_state > 0) {
             memcpy(state, net->state, (n < net->n_state ? n : net->n_state) * net->item);

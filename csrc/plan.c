@@ -19,6 +19,10 @@ static const double chunk_work = 5e5;
 /* A block of fewer rows is not worth a thread of its own. */
 enum { LEAST_BLOCK_ROWS = 64 };
 
+/* A block of very wide layers has fewer rows: so many numbers of the widest, that what follows a product (activations,
+ * losses) takes no longer than the caller should wait; but enough to share a pass over the weights. */
+enum { BLOCK_NUMBERS = 1 << 23, WIDE_BLOCK_ROWS = 32 };
+
 /* So many outputs fill the vectors of a row, and putting their samples into lanes would be two transpositions. */
 enum { MANY_OUTPUTS = 16 };
 
@@ -47,13 +51,15 @@ size_t mlp_threads_for(const mlp_call *call, double work) {
 }
 
 mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows) {
-    mlp_plan plan = {.lanes = mlp_inputs(net) <= MLP_LANES_INPUTS, .block = MLP_BLOCK_ROWS};
+    mlp_plan plan = {.lanes = mlp_inputs(net) <= MLP_LANES_INPUTS};
     for (size_t l = 1; l <= net->n_layers; l++) {
         plan.lanes = plan.lanes && net->layers[l].n_out <= LANES_UNITS;
     }
     plan.dots = !plan.lanes && mlp_outputs(net) <= MLP_DOTS; /* so few would leave a register tile empty */
     plan.single = plan.dots && mlp_outputs(net) == 1;
     plan.by_rows = !plan.lanes && net->loss_kind == OF_DIFFERENCE && mlp_outputs(net) >= MANY_OUTPUTS;
+    size_t fit = BLOCK_NUMBERS / net->widest & ~(size_t)(WIDE_BLOCK_ROWS - 1);
+    plan.block = fit >= MLP_BLOCK_ROWS ? MLP_BLOCK_ROWS : fit > WIDE_BLOCK_ROWS ? fit : WIDE_BLOCK_ROWS;
     size_t rows = mlp_whole_vectors(net, n_rows);
     plan.block = rows < plan.block ? rows : plan.block;
     plan.few = !plan.lanes && n_rows <= FEW_SAMPLES;
@@ -71,7 +77,7 @@ size_t mlp_chunk_rows(const mlp_network *net, size_t n) {
     size_t n_chunks = (n + CHUNK_ROWS - 1) / CHUNK_ROWS;
     if (n >= 2 * LEAST_CHUNK_ROWS && n_chunks < FEW_CHUNKS && net->n_parameters * net->item <= ADDED_BYTES) {
         double worth = mlp_work(net, n, true) / chunk_work;
-        size_t few = worth < FEW_CHUNKS ? (size_t)worth : FEW_CHUNKS, long_enough = n / LEAST_CHUNK_ROWS;
+        size_t few = worth < (double)FEW_CHUNKS ? (size_t)worth : FEW_CHUNKS, long_enough = n / LEAST_CHUNK_ROWS;
         few = few < long_enough ? few : long_enough;
         n_chunks = few > n_chunks ? few : n_chunks;
     }

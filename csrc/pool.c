@@ -205,8 +205,13 @@ void mlp_pool_enter(mlp_pool *pool) { atomic_fetch_add_explicit(&pool->callers, 
 
 void mlp_pool_leave(mlp_pool *pool) { atomic_fetch_sub_explicit(&pool->callers, 1, memory_order_relaxed); }
 
+/* More threads than this for a processor only get in each other's way. */
+enum { MOST_A_PROCESSOR = 8 };
+
 /* With others at work, a caller's part of the processors. */
 static size_t fair_share(mlp_pool *pool, size_t n_threads) {
+    size_t most = MOST_A_PROCESSOR * pool->n_processors;
+    n_threads = n_threads < most ? n_threads : most;
     size_t callers = atomic_load_explicit(&pool->callers, memory_order_relaxed);
     if (callers <= 1) {
         return n_threads;

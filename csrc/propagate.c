@@ -165,13 +165,23 @@ static uint64_t dropout_key(const mlp_network *net, size_t l) {
            ((uint64_t)l * UINT64_C(0xaf251af3b0f025b5));
 }
 
-static void drop(mlp_pass *pass, size_t l) {
+/* False: the caller wants the call to end. */
+static bool drop(mlp_pass *pass, size_t l) {
     const mlp_network *net = pass->net;
     size_t rows, n, ld;
     mlp_shape_of(pass, l, &rows, &n, &ld);
-    net->kernels->dropout_mask(pass->mask[l], dropout_key(net, l), pass->first, net->layers[l].dropout, rows, n, ld,
-                               pass->plan.lanes);
-    net->kernels->multiply(pass->dropped[l], pass->a[l], pass->mask[l], rows, n, ld);
+    size_t some = pass->plan.lanes || n <= MLP_TILE_BYTES ? rows : 1; /* of many units a row is a while's work */
+    for (size_t i = 0; i < rows; i += some) {
+        size_t at = i * ld;
+        net->kernels->dropout_mask(mlp_at(net, pass->mask[l], at), dropout_key(net, l), pass->first + i,
+                                   net->layers[l].dropout, some, n, ld, pass->plan.lanes);
+        net->kernels->multiply(mlp_at(net, pass->dropped[l], at), mlp_at(net, pass->a[l], at),
+                               mlp_at(net, pass->mask[l], at), some, n, ld);
+        if (mlp_pause(pass->team.call, MLP_SAMPLE_WORK * (double)some * (double)n)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first, size_t n,
@@ -182,6 +192,9 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
     pass->stride = mlp_whole_vectors(net, n);
     if (!pass->holds && !read_inputs(pass, x, order, first)) {
         return MLP_BAD_X;
+    }
+    if (mlp_pause(pass->team.call, MLP_SAMPLE_WORK * (double)n * (double)mlp_inputs(net))) {
+        return MLP_INTERRUPTED;
     }
     pass->next = next_rows(pass, x, order, first);
     for (size_t l = 1; l <= last; l++) {
@@ -203,8 +216,8 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
                 mlp_copy_out(pass, z, lanes, ld, layer->n_out, records[l - 1].a, place);
             }
         }
-        if (pass->mask[l] != NULL) {
-            drop(pass, l);
+        if (pass->mask[l] != NULL && !drop(pass, l)) {
+            return MLP_INTERRUPTED;
         }
         if (output && !lanes) {
             kernels->transpose(pass->z, pass->stride, z, layer->ld, n, layer->n_out);
@@ -249,8 +262,11 @@ static mlp_status predict_block(mlp_pass *pass, void *const *activations, const 
         if (output) {
             mlp_activate_output(pass, false);
         }
-        mlp_copy_out(pass, output ? pass->z : pass->a[l], lanes, lanes ? pass->stride : pass->net->layers[l].ld,
+        mlp_copy_out(pass, output ? pass->z : pass->a[l], lanes, lanes ? pass->stride : net->layers[l].ld,
                      net->layers[l].n_out, activations[l - 1], first);
+        if (mlp_pause(pass->team.call, MLP_SAMPLE_WORK * (double)n * (double)net->layers[l].n_out)) {
+            status = MLP_INTERRUPTED;
+        }
     }
     return status;
 }

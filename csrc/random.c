@@ -14,16 +14,23 @@ static uint64_t draw_up_to(const mlp_random *random, uint64_t most) {
     return value;
 }
 
+/* Rows between two looks at the caller. A swap waits for memory where the order is longer than the caches. */
+enum { SOME = 1 << 14 };
+#define SWAP_WORK 200.0
+
 bool mlp_permute(int64_t *order, size_t n, bool anew, const mlp_random *random, mlp_call *call) {
     for (size_t i = 0; i < n && anew; i++) {
         order[i] = (int64_t)i;
+        if (i % SOME == SOME - 1 && mlp_pause(call, SOME * MLP_SAMPLE_WORK)) {
+            return false;
+        }
     }
     for (size_t i = n; i-- > 1;) {
         size_t j = (size_t)draw_up_to(random, i);
         int64_t taken = order[j];
         order[j] = order[i];
         order[i] = taken;
-        if (i % 65536 == 0 && mlp_pause(call, 65536.0 * MLP_SAMPLE_WORK)) {
+        if (i % SOME == 0 && mlp_pause(call, SOME * SWAP_WORK)) {
             return false;
         }
     }

@@ -30,13 +30,14 @@ static inline double read_MLP_FLOAT16(const unsigned char *p) {
     return half_to_double(half);
 }
 
+static inline double read_MLP_BOOL(const unsigned char *p) { return *p != 0; } /* a view of other bytes holds any */
+
 #define READER(type, c_type)                                   \
     static inline double read_##type(const unsigned char *p) { \
         c_type value;                                          \
         memcpy(&value, p, sizeof value);                       \
         return (double)value;                                  \
     }
-READER(MLP_BOOL, uint8_t)
 READER(MLP_INT8, int8_t)
 READER(MLP_UINT8, uint8_t)
 READER(MLP_INT16, int16_t)
@@ -135,7 +136,7 @@ static inline int64_t read_index(const mlp_rows *from, size_t i) {
 
 /* Values first..last into cells; false: *index is no column. One loop per type. */
 #define AS_IT_IS(value) (value)
-#define ANY(cell, a, b) (cell)((a) | (b))
+#define ANY(cell, a, b) (cell)((a) != 0 || (b) != 0)
 #define SUM_OF_WHOLE(cell, a, b) (cell)((uint64_t)(a) + (uint64_t)(b))
 #define SUM(cell, a, b) ((a) + (cell)(b))
 #define SCATTER(type, raw, cell, value_of, add)                                                              \

@@ -165,7 +165,7 @@ static mlp_status full_objective(void *context, double *value, void *gradient) {
     void *own = t->gradient;
     t->gradient = gradient;
     mlp_sums sums;
-    double penalty;
+    double penalty = 0;
     mlp_status status = look_at_batch(t, 0, t->data.x.n_rows, &sums, &penalty);
     t->gradient = own;
     *value = mlp_data_term(t->net, &sums) + penalty;
@@ -196,7 +196,7 @@ static bool prepare(training *t) {
     t->batch = batch == 0 || batch > n || net->rule->full_batch ? n : batch;
     bool shuffled = t->settings->shuffle != NULL && (t->batch < n || t->settings->as_sklearn);
     if (shuffled) {
-        t->order = malloc(n * sizeof *t->order);
+        t->order = mlp_allocate(n, sizeof *t->order);
     }
     t->crew = mlp_crew_create(net, t->batch, TRAINS, t->call, NULL);
     t->gradient = take_block(&net->spare.gradient, net->n_parameters, net->item);
@@ -241,18 +241,23 @@ static void clean_up(training *t) {
 
 /* ---- Steps. */
 
+/* What a pass over the parameters takes for each, in operations of a product. */
+#define PASS_WORK 10.0
+
 /* The sums of a batch, its penalty, and the gradient of both in t->gradient. */
 static mlp_status look_at_batch(training *t, size_t first, size_t n, mlp_sums *sums, double *penalty) {
     mlp_network *net = t->net;
     mlp_batch batch = {.data = &t->data, .order = t->order, .first = first, .n = n, .stays = t->stays};
     mlp_outputs_wanted wanted = {.gradient = t->gradient, .clipped = t->settings->as_sklearn && t->search == NULL};
     mlp_status status = mlp_run_batch(t->crew, &batch, &wanted, sums);
-    *penalty = mlp_penalty(net, sums, net->parameters);
-    if (status == MLP_OK) {
-        mlp_add_penalty_gradient(net, sums, net->parameters, t->gradient);
-        net->evaluations++;
+    if (status != MLP_OK) {
+        return status;
     }
-    return status;
+    *penalty = mlp_penalty(net, sums, net->parameters);
+    mlp_add_penalty_gradient(net, sums, net->parameters, t->gradient);
+    net->evaluations++;
+    bool penalised = net->l1 > 0 || net->l2 > 0;
+    return penalised && mlp_pause(t->call, PASS_WORK * (double)net->n_parameters) ? MLP_INTERRUPTED : MLP_OK;
 }
 
 /* The same, and the weights' step: all or nothing, so the caller is not asked meanwhile. */
@@ -272,16 +277,18 @@ static mlp_status fuse_batch(training *t, size_t first, size_t n, mlp_update *up
 }
 
 /* Pascanu, Mikolov and Bengio (2013), with PyTorch's small number under the norm. */
-static void clip(training *t) {
+static mlp_status clip(training *t) {
     const mlp_network *net = t->net;
     double most = net->optimizer.clip_norm;
-    if (most > 0) {
-        double norm = sqrt(net->kernels->dot(t->gradient, t->gradient, net->n_parameters));
-        double factor = most / (norm + 1e-6);
-        if (factor < 1.0) {
-            net->kernels->scale(t->gradient, factor, net->n_parameters);
-        }
+    if (most <= 0) {
+        return MLP_OK;
     }
+    double norm = sqrt(net->kernels->dot(t->gradient, t->gradient, net->n_parameters));
+    double factor = most / (norm + 1e-6);
+    if (factor < 1.0) {
+        net->kernels->scale(t->gradient, factor, net->n_parameters);
+    }
+    return mlp_pause(t->call, PASS_WORK * (double)net->n_parameters) ? MLP_INTERRUPTED : MLP_OK;
 }
 
 /* The multiplier of a step that starts `part` of the way through the epoch. */
@@ -370,11 +377,14 @@ static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
         if (s == 0) {
             report->learning_rate = rate;
         }
-        clip(t);
+        status = clip(t);
+        if (status != MLP_OK) {
+            return status;
+        }
         mlp_step(net, t->gradient, &update, t->fused, t->call);
         net->progress.step++;
         net->progress.optimizer_step++;
-        if (mlp_pause(t->call, 10.0 * (double)net->n_parameters)) {
+        if (mlp_pause(t->call, PASS_WORK * (double)net->n_parameters)) {
             return MLP_INTERRUPTED;
         }
         if (paced && rows == t->batch) {
@@ -440,8 +450,8 @@ static double watched(mlp_monitor monitor, const epoch_report *report, double ho
     return monitor == MLP_LOSS ? report->loss : monitor == MLP_VALIDATION_LOSS ? report->validation_loss : hooked;
 }
 
-/* True: patience has run out. */
-static bool keep_watch(training *t, double value) {
+/* What early stopping makes of the epoch; *out: patience has run out. */
+static mlp_status keep_watch(training *t, double value, bool *out) {
     const mlp_stopping *stopping = &t->settings->stopping;
     bool better =
         stopping->maximize ? value > t->best_value + stopping->min_delta : value < t->best_value - stopping->min_delta;
@@ -449,12 +459,11 @@ static bool keep_watch(training *t, double value) {
         t->best_value = value;
         t->result->best_epoch = t->net->progress.epoch;
         t->waited = 0;
-        if (stopping->restore_best) {
-            take_snapshot(&t->best, t->net, &(mlp_call){0}); /* half of a new best would be no best at all */
-        }
-        return false;
+        /* Half of a new best would be no best at all; but a fit that is interrupted does not go back to it. */
+        return stopping->restore_best && !take_snapshot(&t->best, t->net, t->call) ? MLP_INTERRUPTED : MLP_OK;
     }
-    return ++t->waited >= stopping->patience;
+    *out = ++t->waited >= stopping->patience;
+    return MLP_OK;
 }
 
 /* History, schedule, hook and stopping, once an epoch is complete. */
@@ -492,8 +501,12 @@ static mlp_status end_epoch(training *t, const epoch_report *report, bool *stop)
     if (plateau && schedule->monitor == MLP_HOOK_VALUE) {
         mlp_plateau_step(&net->progress, schedule, epoch.plateau_value);
     }
-    if (settings->stopping.patience > 0 &&
-        keep_watch(t, watched(settings->stopping.monitor, report, epoch.stopping_value)) && !*stop) {
+    bool out = false;
+    mlp_status status = MLP_OK;
+    if (settings->stopping.patience > 0) {
+        status = keep_watch(t, watched(settings->stopping.monitor, report, epoch.stopping_value), &out);
+    }
+    if (out && !*stop) {
         t->result->reason = MLP_EARLY_STOPPING;
         *stop = true;
     }
@@ -501,7 +514,7 @@ static mlp_status end_epoch(training *t, const epoch_report *report, bool *stop)
         t->result->reason = MLP_CONVERGED;
         *stop = true;
     }
-    return MLP_OK;
+    return status;
 }
 
 static void take_back(training *t, const epoch_report *report) {
@@ -517,7 +530,8 @@ static mlp_status run_epochs(training *t) {
     uint64_t epochs = t->settings->partial ? 1 : t->settings->epochs;
     for (uint64_t e = 0; e < epochs && !stop; e++) {
         epoch_report report = {0};
-        mlp_status status = mlp_history_reserve(t->net) ? run_epoch(t, &report) : MLP_NO_MEMORY;
+        bool has_row = mlp_history_reserve(t->net, t->net->history.n_epochs + 1);
+        mlp_status status = has_row ? run_epoch(t, &report) : MLP_NO_MEMORY;
         if (status != MLP_OK) {
             return status;
         }

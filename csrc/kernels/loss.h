@@ -189,13 +189,14 @@ static void clipped_entropy(double *losses, const void *outputs, const mlp_targe
     }
 }
 
-/* dA of the losses given by logits, term by term: 0 where the target's factor is 0, whatever the output. */
+/* dA of the losses given by logits, term by term: 0 where the target's factor or the sample's is 0, whatever the
+ * output. */
 ALWAYS_INLINE void gradient_of_logit(real *da, const real *a, const mlp_targets *t, double (*slope)(double, double)) {
     const real *y = t->y, *scale = t->scale;
     for (size_t k = 0; k < t->n_outputs; k++) {
         for (size_t s = 0; s < t->n; s++) {
             size_t at = k * t->stride + s;
-            da[at] = (real)((double)scale[s] * slope((double)a[at], (double)y[at]));
+            da[at] = scale[s] == 0 ? 0 : (real)((double)scale[s] * slope((double)a[at], (double)y[at]));
         }
     }
 }

@@ -79,7 +79,7 @@ static int poll_signals(void *context) {
     call *c = context;
     if (now() < c->next_poll) return 0;
     take_gil(c);
-    int stop = PyErr_Occurred() != NULL || PyErr_CheckSignals() != 0;
+    int stop = PyErr_CheckSignals() != 0;
     give_gil(c, true);
     c->next_poll = now() + POLL_INTERVAL;
     c->polled = true;
@@ -133,6 +133,7 @@ static void raise_element(const operand *x, const char *name, const mlp_call *co
 }
 
 PyObject *raise_status(mlp_status status, const call *c, const operands *data, const operands *validation) {
+    if (PyErr_Occurred() != NULL) return NULL; /* what stopped it, though a worker has a complaint of its own */
     if (c->core.validation) data = validation;
     switch (status) {
     case MLP_OK: break;

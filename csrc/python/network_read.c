@@ -190,31 +190,46 @@ PyObject *network_transform(network_object *self, PyObject *const *args, Py_ssiz
     return propagate(self, method, x, (size_t)(layer > 0 ? layer : n_hidden + 1 + layer), false);
 }
 
+/* A list of n new objects, taken over; made when they are complete: the garbage collector shows lists to everybody. */
+static PyObject *list_of(PyObject **objects, size_t n) {
+    PyObject *list = PyList_New((Py_ssize_t)n);
+    for (size_t i = 0; i < n && list != NULL; i++) {
+        PyList_SET_ITEM(list, (Py_ssize_t)i, objects[i]);
+        objects[i] = NULL;
+    }
+    return list;
+}
+
+static void drop_objects(PyObject **objects, size_t n) {
+    for (size_t i = 0; i < n && objects != NULL; i++) Py_XDECREF(objects[i]);
+    PyMem_Free(objects);
+}
+
 PyObject *network_activations(network_object *self, PyObject *const *args, Py_ssize_t n_args, PyObject *names) {
     static const char method[] = "activations";
-    PyObject *value, *result = NULL, *list = NULL;
+    PyObject *value, *result = NULL;
     if (!ready(self) || !parse(method, NULL, args, n_args, names, &value, NULL)) return NULL;
     operand x = {0};
-    void **activations = PyMem_Calloc(self->n_layers, sizeof *activations);
-    if (activations == NULL) {
+    size_t n_arrays = self->n_layers + 1;
+    PyObject **arrays = PyMem_Calloc(n_arrays, sizeof *arrays);
+    void **blocks = PyMem_Calloc(n_arrays, sizeof *blocks);
+    if (arrays == NULL || blocks == NULL) {
         PyErr_NoMemory();
         goto done;
     }
-    list = PyList_New((Py_ssize_t)self->n_layers + 1);
-    if (list == NULL || !get_x(self, value, "X", true, &x)) goto done;
-    for (size_t l = 0; l <= self->n_layers; l++) {
+    if (!get_x(self, value, "X", true, &x)) goto done;
+    for (size_t l = 0; l < n_arrays; l++) {
         PyArrayObject *a = new_matrix(x.rows.n_rows, self->layer_sizes[l], self->typenum);
         if (a == NULL) goto done;
-        PyList_SET_ITEM(list, (Py_ssize_t)l, (PyObject *)a);
-        if (l > 0) activations[l - 1] = PyArray_DATA(a);
+        arrays[l] = (PyObject *)a;
+        blocks[l] = PyArray_DATA(a);
     }
-    wanted_outputs wanted = {.input = PyArray_DATA((PyArrayObject *)PyList_GET_ITEM(list, 0)),
-                             .activations = activations};
-    if (run_forward(self, method, &x, &wanted)) result = Py_NewRef(list);
+    wanted_outputs wanted = {.input = blocks[0], .activations = blocks + 1};
+    if (run_forward(self, method, &x, &wanted)) result = list_of(arrays, n_arrays);
 done:
-    Py_XDECREF(list);
+    drop_objects(arrays, n_arrays);
     release(&x);
-    PyMem_Free(activations);
+    PyMem_Free(blocks);
     return result;
 }
 
@@ -296,7 +311,7 @@ static PyObject *new_record(const network_object *self, size_t n_rows, size_t la
 PyObject *network_backpropagate(network_object *self, PyObject *args, PyObject *kwargs) {
     static const char method[] = "backpropagate";
     static char *names[] = {"X", "y", "sample_weight", NULL};
-    PyObject *values[3], *list = NULL, *result = NULL;
+    PyObject *values[3], **tuples = NULL, *result = NULL;
     if (!ready(self) ||
         !PyArg_ParseTupleAndKeywords(args, kwargs, "OOO:_backpropagate", names, &values[0], &values[1], &values[2])) {
         return NULL;
@@ -305,16 +320,14 @@ PyObject *network_backpropagate(network_object *self, PyObject *args, PyObject *
     mlp_record *records = NULL;
     if (!get_data(self, values, TRAINING_NAMES, &data)) goto done;
     records = PyMem_New(mlp_record, self->n_layers);
-    if (records == NULL) {
+    tuples = PyMem_Calloc(self->n_layers, sizeof *tuples);
+    if (records == NULL || tuples == NULL) {
         PyErr_NoMemory();
         goto done;
     }
-    list = PyList_New((Py_ssize_t)self->n_layers);
-    if (list == NULL) goto done;
     for (size_t l = 1; l <= self->n_layers; l++) {
-        PyObject *record = new_record(self, data.x.rows.n_rows, l, &records[l - 1]);
-        if (record == NULL) goto done;
-        PyList_SET_ITEM(list, (Py_ssize_t)l - 1, record);
+        tuples[l - 1] = new_record(self, data.x.rows.n_rows, l, &records[l - 1]);
+        if (tuples[l - 1] == NULL) goto done;
     }
     if (!lock_read(self, method)) goto done;
     call c;
@@ -322,13 +335,9 @@ PyObject *network_backpropagate(network_object *self, PyObject *args, PyObject *
     mlp_status status = mlp_backpropagate(self->net, records, &data.data, &c.core);
     end_call(&c);
     unlock_read(self);
-    if (status == MLP_OK) {
-        result = Py_NewRef(list);
-    } else {
-        raise_status(status, &c, &data, NULL);
-    }
+    result = status == MLP_OK ? list_of(tuples, self->n_layers) : raise_status(status, &c, &data, NULL);
 done:
-    Py_XDECREF(list);
+    drop_objects(tuples, self->n_layers);
     PyMem_Free(records);
     release_data(&data);
     return result;

@@ -114,7 +114,8 @@ PyObject *network_set_optimizer(network_object *self, PyObject *settings) {
     const char *reason = mlp_set_optimizer(self->net, &optimizer);
     if (reason == NULL) self->history_size = strcmp(optimizer.rule, "lbfgs") == 0 ? optimizer.history_size : 0;
     unlock_write(self);
-    if (reason != NULL) PyErr_SetString(PyExc_ValueError, reason);
+    bool no_memory = reason != NULL && strcmp(reason, MLP_NO_MEMORY_FOR_STATE) == 0;
+    if (reason != NULL) PyErr_SetString(no_memory ? PyExc_MemoryError : PyExc_ValueError, reason);
     return none_if(reason == NULL);
 }
 
@@ -280,14 +281,15 @@ PyObject *network_set_state(network_object *self, PyObject *dict) {
         PyErr_SetString(PyExc_ValueError, "history must have shape (3, n_epochs)");
         goto done;
     }
-    mlp_reset(self->net);
     size_t n_epochs = (size_t)PyArray_DIM(history, 1);
+    if (!mlp_history_reserve(self->net, n_epochs)) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    mlp_reset(self->net);
     const double *rows = PyArray_DATA(history);
-    for (size_t i = 0; i < n_epochs; i++) {
-        if (!mlp_history_append(self->net, rows[i], rows[n_epochs + i], rows[2 * n_epochs + i])) {
-            PyErr_NoMemory();
-            goto done;
-        }
+    for (size_t i = 0; i < n_epochs; i++) { /* there is room */
+        mlp_history_append(self->net, rows[i], rows[n_epochs + i], rows[2 * n_epochs + i]);
     }
     memcpy(mlp_parameters(self->net), PyArray_DATA(parameters), n_parameters * item_size);
     if (n_state > 0) memcpy(state, PyArray_DATA(optimizer_state), n_state * item_size);

@@ -110,7 +110,7 @@ typedef struct {
 typedef struct {
     const char *name;     /* as the caller knows it: "X", "validation_data[0]" */
     PyArrayObject *array; /* NULL: sparse, or no argument */
-    PyObject *pin;        /* keeps the buffer in place, whatever other threads do with the array */
+    PyObject *pin;        /* keeps the buffer in place: the array is not resized meanwhile */
     sparse_parts *sparse; /* what rows.data points into; NULL: dense */
     mlp_rows rows;
 } operand;
