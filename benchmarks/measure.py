@@ -105,7 +105,8 @@ def row(name: str, names: Sequence[str], threads: int, rounds: int, seconds: flo
         if done >= 3 and perf_counter() - start > most:
             break
         peaks.append(limits.peak(threads))
-        for each, job in jobs.items():
+        turn = done % len(jobs)  # so that nobody always comes first
+        for each, job in [*jobs.items()][turn:] + [*jobs.items()][:turn]:
             sleep(0.03)  # the threads of the one before have stopped spinning
             measured[each].append(timed(job, times[each]) / (times[each] * work.units))
     medians = {each: median(values) for each, values in measured.items()}

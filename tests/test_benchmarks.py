@@ -34,7 +34,7 @@ def shrunk(work):
 def test_numpy_computes_the_same(name):
     work = shrunk(WORKLOADS[name])
     jobs = measure.prepare(work, ["mlpc", "NumPy"])
-    assert list(jobs) == ["mlpc", "NumPy"] if work.hidden != "gelu" else ["mlpc"]
+    assert list(jobs) == (["mlpc", "NumPy"] if work.hidden != "gelu" else ["mlpc"])
     assert measure.repeats(jobs["mlpc"], 1e-4) >= 1
 
 

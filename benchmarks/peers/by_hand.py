@@ -33,7 +33,7 @@ def prepare(work: Workload) -> Job | None:
     W, b = (list(arrays) for arrays in zip(*work.weights(), strict=True))
     g, derivative = HIDDEN[work.hidden]
     parameters = [array for pair in zip(W, b, strict=True) for array in pair]
-    m, v = [np.zeros_like(p) for p in parameters], [np.zeros_like(p) for p in parameters]
+    m, v, rooms = ([np.zeros_like(p) for p in parameters] for _ in range(3))
     t = 0
 
     def forward(rows: Array) -> list[Array]:
@@ -82,11 +82,19 @@ def prepare(work: Workload) -> Job | None:
         t += 1
         correction = (1.0 - 0.999**t) ** 0.5
         rate, epsilon = work.learning_rate * correction / (1.0 - 0.9**t), 1e-8 * correction
-        for p, dp, first, second in zip(parameters, gradient, m, v, strict=True):
-            first += 0.1 * (dp - first)
+        for p, dp, first, second, room in zip(parameters, gradient, m, v, rooms, strict=True):
+            np.subtract(dp, first, out=room)
+            room *= 0.1
+            first += room
             dp *= dp
-            second += 0.001 * (dp - second)
-            p -= rate * first / (np.sqrt(second) + epsilon)
+            dp -= second
+            dp *= 0.001
+            second += dp
+            np.sqrt(second, out=room)
+            room += epsilon
+            np.divide(first, room, out=room)
+            room *= rate
+            p -= room
 
     def train(times: int) -> None:
         for _ in range(sum(work.calls(times))):
