@@ -171,12 +171,23 @@ $(eval $(call c_rules,sanitized,$$(SANITIZED_FLAGS)))
 $(eval $(call c_rules,threads,$$(THREAD_FLAGS)))
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/kernels/*.d)
 
+# test_bits with kernels for AVX2 that update within the products, as those for AVX-512 and NEON do: see vector_avx2.h.
+FUSED := $(if $(filter avx2,$(VECTORS)),test_bits_fused)
+
+$(BUILD)/fused/%.o: csrc/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CORE_FLAGS) $(PLAIN_FLAGS) -DMLP_FUSES $(call isa_flags,$<) -c $< -o $@
+
+$(BUILD)/plain/test_bits_fused: $(BUILD)/plain/test_bits.o $(foreach file,$(C_FILES:csrc/%.c=%.o),\
+		$(BUILD)/$(if $(findstring _avx2,$(file)),fused,plain)/$(file))
+	$(Q)$(CC) $(PLAIN_FLAGS) $(LDFLAGS) -pthread $^ -o $@ -lm
+
 # The example at the top of mlp.h, as a program of its own.
 $(BUILD)/test_example.c: csrc/mlp.h tests/c/example.py
 	@mkdir -p $(@D)
 	$(PYTHON) tests/c/example.py csrc/mlp.h > $@
 
-c-programs: $(addprefix $(BUILD)/plain/,$(PROGRAMS))
+c-programs: $(addprefix $(BUILD)/plain/,$(PROGRAMS) $(FUSED))
 
 # What tests/test_c.py runs.
 print-c-programs:

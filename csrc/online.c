@@ -127,7 +127,7 @@ mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t 
     size_t n_rows = data->x.n_rows;
     mlp_source source = {.rows = &data->x, .dtype = net->dtype, .order = order, .cells = s.cells, .call = call};
     double work = MLP_SAMPLE_WORK + mlp_work(net, 1, true);
-    size_t slice = work * SLICE < 1e7 ? SLICE : 1; /* a deep network's caller should not wait either */
+    size_t slice = work * (double)SLICE < 1e7 ? SLICE : 1; /* a deep network's caller should not wait either */
     mlp_status status = MLP_OK;
     for (size_t n = 0, made = 0; status == MLP_OK && made == n && *steps < n_rows; *steps += made) {
         n = n_rows - *steps < slice ? n_rows - *steps : slice;

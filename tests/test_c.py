@@ -56,6 +56,14 @@ def test_functions_have_the_same_bits_on_every_instruction_set(dtype):
     assert len({run(program, "bits") for program in fused}) <= 1
 
 
+def test_an_update_within_the_products_has_the_bits_of_one_after_them():
+    """The kernels for AVX2 make it after them; a program's own make it within, like those for AVX-512 and NEON."""
+    fused = ROOT / "build" / "plain" / "test_bits_fused"
+    if not fused.exists():
+        pytest.skip("no AVX2")
+    assert run(fused, "avx2") == run(ROOT / "build" / "plain" / "test_bits", "avx2")
+
+
 @pytest.mark.exhaustive
 def test_functions_over_every_float():
     programs = [program for program in FUNCTIONS if "_f32_" in program]
