@@ -33,6 +33,7 @@ def repeated_calls():
     lists, state = X.tolist(), net._get_state()
     sparse, bad_sparse = csr_array(X), csr_array(X)
     bad_sparse.indices[5] = 99
+    row = np.zeros(71)
 
     def raises(*_):
         raise KeyError
@@ -66,6 +67,7 @@ def repeated_calls():
         "evaluate": lambda: evaluate(net, X, y, weight, vector, "ogis"),
         "refused evaluation": refused(lambda: evaluate(net, bad, y, weight, vector, "ogis"), ValueError),
         "refused vector of evaluation": refused(lambda: evaluate(net, X, y, weight, y, "ogis"), ValueError),
+        "evaluate windows": lambda: evaluate(net, np.lib.stride_tricks.sliding_window_view(row, 8), y),
         "backpropagate": lambda: net._backpropagate(X, y, weight),
         "refused backpropagation": refused(lambda: net._backpropagate(X, y + 5, weight), ValueError),
         "fit": lambda: fit(net, X, y, batch_size=16, shuffle=True, sample_weight=weight, class_weight=np.ones(2)),
@@ -114,6 +116,7 @@ def repeated_calls():
         _core.Network,
         lists,
         sparse.indices,
+        row,
     )
 
 

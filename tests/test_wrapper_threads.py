@@ -293,7 +293,7 @@ def test_a_buffer_cannot_be_resized_while_another_argument_is_converted():
 
 
 def test_a_buffer_cannot_be_resized_while_predicting():
-    net = make((64, 256, 256, 1))
+    net, _, _ = large()
     X = np.zeros((200000, 64))
     thread = threading.Thread(target=net.predict_proba, args=(X,))
     thread.start()

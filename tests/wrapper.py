@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+import mlpc
 from mlpc import _core
 
 FIT = {
@@ -73,6 +74,7 @@ def evaluate(net, X, y, weight=None, parameters=None, want="og"):
 def large(**changes):
     """A network and rows on which a pass takes a good while."""
     net = make((64, 256, 256, 1), **changes)
+    net._n_threads = 2  # on any machine
     X, y = data(20000, 64)
     return net, X, y
 
@@ -94,7 +96,7 @@ def run_python(code, **environment):
     result = subprocess.run(
         [sys.executable, "-c", code],
         cwd=Path(__file__).parent,
-        env=os.environ | environment,
+        env=os.environ | {"PYTHONPATH": str(Path(mlpc.__file__).parents[1])} | environment,
         capture_output=True,
         text=True,
         timeout=300,
