@@ -57,32 +57,21 @@ static inline void reverse_bytes(unsigned char *to, const unsigned char *from, s
 }
 
 /* ---- Runs of elements: n of them `stride` bytes apart, to out[i * step]. One loop per type and dtype. */
-#define RUN(type, real, suffix)                                                                                \
-    static void run_##type##suffix(real *out, size_t step, const unsigned char *p, ptrdiff_t stride, size_t n, \
-                                   bool swapped) {                                                             \
-        enum { SIZE = sizeof(((union size_##type *)0)->bytes) };                                               \
-        if (swapped) {                                                                                         \
-            for (size_t i = 0; i < n; i++, p += stride) {                                                      \
-                unsigned char native[SIZE];                                                                    \
-                reverse_bytes(native, p, SIZE);                                                                \
-                out[i * step] = (real)read_##type(native);                                                     \
-            }                                                                                                  \
-        } else if (stride == SIZE && step == 1) {                                                              \
-            for (size_t i = 0; i < n; i++) {                                                                   \
-                out[i] = (real)read_##type(p + i * SIZE);                                                      \
-            }                                                                                                  \
-        } else {                                                                                               \
-            for (size_t i = 0; i < n; i++, p += stride) {                                                      \
-                out[i * step] = (real)read_##type(p);                                                          \
-            }                                                                                                  \
-        }                                                                                                      \
+#define RUN(type, size, real, suffix)                                                                            \
+    static void run_##type##suffix(real *out, size_t step, const unsigned char *p, ptrdiff_t stride, size_t n) { \
+        if (stride == (size) && step == 1) {                                                                     \
+            for (size_t i = 0; i < n; i++) {                                                                     \
+                out[i] = (real)read_##type(p + i * (size));                                                      \
+            }                                                                                                    \
+        } else {                                                                                                 \
+            for (size_t i = 0; i < n; i++, p += stride) {                                                        \
+                out[i * step] = (real)read_##type(p);                                                            \
+            }                                                                                                    \
+        }                                                                                                        \
     }
-#define RUNS(type, size)           \
-    union size_##type {            \
-        unsigned char bytes[size]; \
-    };                             \
-    RUN(type, float, _f32)         \
-    RUN(type, double, _f64)
+#define RUNS(type, size)         \
+    RUN(type, size, float, _f32) \
+    RUN(type, size, double, _f64)
 #define EACH_TYPE(X)  \
     X(MLP_BOOL, 1)    \
     X(MLP_INT8, 1)    \
@@ -98,8 +87,8 @@ static inline void reverse_bytes(unsigned char *to, const unsigned char *from, s
     X(MLP_FLOAT64, 8)
 EACH_TYPE(RUNS)
 
-typedef void (*run_f32)(float *, size_t, const unsigned char *, ptrdiff_t, size_t, bool);
-typedef void (*run_f64)(double *, size_t, const unsigned char *, ptrdiff_t, size_t, bool);
+typedef void (*run_f32)(float *, size_t, const unsigned char *, ptrdiff_t, size_t);
+typedef void (*run_f64)(double *, size_t, const unsigned char *, ptrdiff_t, size_t);
 static const run_f32 runs_f32[] = {
 #define ENTRY(type, size) [type] = run_##type##_f32,
     EACH_TYPE(ENTRY)
@@ -111,12 +100,36 @@ static const run_f64 runs_f64[] = {
 #undef ENTRY
 };
 
+static void read_native(mlp_type type, mlp_dtype dtype, void *out, size_t at, size_t step, const unsigned char *p,
+                        ptrdiff_t stride, size_t n) {
+    if (dtype == MLP_F32) {
+        runs_f32[type]((float *)out + at, step, p, stride, n);
+    } else {
+        runs_f64[type]((double *)out + at, step, p, stride, n);
+    }
+}
+
+/* Elements that are turned round before they are read. */
+enum { SOME_ELEMENTS = 64, LARGEST_ELEMENT = 8 };
+
 static void read_run(const mlp_rows *rows, mlp_dtype dtype, void *out, size_t at, size_t step, const unsigned char *p,
                      ptrdiff_t stride, size_t n) {
-    if (dtype == MLP_F32) {
-        runs_f32[rows->type]((float *)out + at, step, p, stride, n, rows->swapped);
-    } else {
-        runs_f64[rows->type]((double *)out + at, step, p, stride, n, rows->swapped);
+    size_t size = type_size[rows->type];
+    if (!rows->swapped || size == 1) {
+        read_native(rows->type, dtype, out, at, step, p, stride, n);
+        return;
+    }
+    unsigned char native[SOME_ELEMENTS * LARGEST_ELEMENT];
+    for (size_t i = 0, some; i < n; i += some) {
+        some = n - i < SOME_ELEMENTS ? n - i : SOME_ELEMENTS;
+        for (size_t k = 0; k < some; k++, p += stride) {
+            switch (size) { /* a constant is one instruction */
+            case 2: reverse_bytes(native + k * size, p, 2); break;
+            case 4: reverse_bytes(native + k * size, p, 4); break;
+            default: reverse_bytes(native + k * size, p, 8); break;
+            }
+        }
+        read_native(rows->type, dtype, out, at + i * step, step, native, (ptrdiff_t)size, some);
     }
 }
 
