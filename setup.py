@@ -23,6 +23,16 @@ HEADERS = [str(path) for path in Path("csrc").rglob("*.h")]
 # Kernels for one instruction set end in its name; at run time the best that the machine has is chosen. The portable
 # ones are a third smaller without what -O3 adds, which is for vectors.
 MACHINE = platform.machine().lower()
+if sys.platform == "darwin":
+    # A universal Python for macOS would compile every file for both architectures.
+    archflags = os.environ.get("ARCHFLAGS") or f"-arch {MACHINE}"
+    if archflags.count("-arch") != 1:
+        raise SystemExit(
+            f"ARCHFLAGS must name one architecture, for whose instructions mlpc is built, got {archflags!r}"
+        )
+    os.environ["ARCHFLAGS"], MACHINE = archflags, archflags.split()[-1]
+if sys.platform == "win32":
+    raise SystemExit("mlpc does not build on Windows yet: see README.md")
 X86, ARM = MACHINE in ("x86_64", "amd64"), MACHINE in ("arm64", "aarch64")
 KERNELS = {
     "_avx2.c": (X86, ["-mavx2", "-mfma"]),
@@ -30,9 +40,6 @@ KERNELS = {
     "_neon.c": (ARM, []),
     "_generic.c": (True, ["-O2"]),
 }
-# A universal Python for macOS would compile every file for both architectures.
-if sys.platform == "darwin":
-    os.environ.setdefault("ARCHFLAGS", f"-arch {platform.machine()}")
 
 
 def flags(source):

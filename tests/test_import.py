@@ -1,11 +1,16 @@
 """`import mlpc` costs little more than `import numpy`: what it brings in, and what comes when it is first asked for."""
 
 import json
+import platform
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from wrapper import run_python
 
 import mlpc
+from mlpc import _core
 
 NEW = """
 import json, sys
@@ -38,3 +43,12 @@ def test_what_comes_later():
     )
     with pytest.raises(AttributeError, match="module 'mlpc' has no attribute 'loads'"):
         mlpc.loads  # noqa: B018
+
+
+@pytest.mark.skipif(
+    platform.machine() != "x86_64" or not shutil.which("strip"), reason="of x86-64, which has most kernels"
+)
+def test_the_extension_is_small(tmp_path):
+    stripped = tmp_path / "stripped"
+    subprocess.run(["strip", "-o", stripped, Path(_core.__file__)], check=True)
+    assert stripped.stat().st_size <= 1_000_000

@@ -25,6 +25,7 @@ static bool get_count(PyObject *value, const char *name, uint64_t *count) {
 /* ---- Fields of the core's structures by name */
 
 typedef enum { REAL, COUNT, FLAG, TEXT } field_type;
+_Static_assert(sizeof(size_t) == sizeof(uint64_t), "a COUNT is either");
 
 typedef struct {
     const char *name;
