@@ -18,7 +18,7 @@ static void add_columns(void *context, size_t row, size_t n_rows, size_t column,
     (void)n_rows;
     if (row == 0) {
         net->kernels->column_sums(mlp_at(net, end->db, column), mlp_at(net, end->dz, column),
-                                  end->pass->net->layers[end->layer].ld, end->pass->n, n_columns, end->accumulate);
+                                  net->layers[end->layer].ld, end->pass->n, n_columns, end->accumulate);
     }
 }
 
@@ -59,7 +59,7 @@ static bool layer_gradient(mlp_pass *pass, size_t l, const void *dz, void *gradi
                                        .c = mlp_at(net, gradient, layer->weights),
                                        .ldc = layer->n_out,
                                        .a = {a, 1, ld},
-                                       .b = {.data = dz, .ld = pass->net->layers[l].ld, .padded = true},
+                                       .b = {.data = dz, .ld = net->layers[l].ld, .padded = true},
                                        .m = layer->n_in,
                                        .n = layer->n_out,
                                        .k = pass->n,
@@ -129,9 +129,9 @@ static bool layer_input_gradient(mlp_pass *pass, size_t l, const void *dz, void 
     bool of_relu = through && net->layers[l - 1].activation == MLP_ACT_relu && pass->mask[l - 1] == NULL;
     return mlp_multiply(&(mlp_product){.kernels = net->kernels,
                                        .c = da,
-                                       .ldc = pass->net->layers[l - 1].ld,
+                                       .ldc = net->layers[l - 1].ld,
                                        .padded = true,
-                                       .a = {dz, pass->net->layers[l].ld, 1},
+                                       .a = {dz, net->layers[l].ld, 1},
                                        .b = {.data = w, .ld = layer->n_out, .transposed = true},
                                        .m = pass->n,
                                        .n = layer->n_in,
@@ -149,8 +149,7 @@ static bool backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wante
     void *dz = pass->plan.lanes || pass->plan.single ? pass->dz_out : pass->dz, *da = pass->da;
     for (size_t l = net->n_layers; l >= 1; l--) {
         bool below = pass->plan.lanes, lanes = below || (pass->plan.single && l == net->n_layers);
-        size_t ld = lanes ? pass->stride : pass->net->layers[l].ld,
-               ld_in = below ? pass->stride : pass->net->layers[l - 1].ld;
+        size_t ld = lanes ? pass->stride : net->layers[l].ld, ld_in = below ? pass->stride : net->layers[l - 1].ld;
         const mlp_layer *layer = &net->layers[l];
         if (wanted->records != NULL) {
             mlp_copy_out(pass, dz, lanes, ld, layer->n_out, wanted->records[l - 1].dz, first);
@@ -292,7 +291,7 @@ static mlp_status sum_weights(mlp_pass *pass, const mlp_batch *batch, double *su
 /* Losses of the block, and dZ[L] where derivatives are wanted, from the outputs in a[L]. */
 static void output_rows(mlp_pass *pass, bool derivative, const mlp_record *record, size_t first) {
     const mlp_network *net = pass->net;
-    size_t last = net->n_layers, outputs = mlp_outputs(net), ld = pass->net->layers[last].ld;
+    size_t last = net->n_layers, outputs = mlp_outputs(net), ld = net->layers[last].ld;
     mlp_row_targets targets = {.n_outputs = outputs,
                                .n = pass->n,
                                .ld = ld,
@@ -346,7 +345,7 @@ static void output_block(mlp_pass *pass, bool derivative, const mlp_record *reco
         memset(mlp_at(net, dz, k * stride + pass->n), 0, (stride - pass->n) * net->item);
     }
     if (!pass->plan.lanes && !pass->plan.single) {
-        kernels->transpose(pass->dz, pass->net->layers[net->n_layers].ld, dz, stride, outputs, pass->n);
+        kernels->transpose(pass->dz, net->layers[net->n_layers].ld, dz, stride, outputs, pass->n);
     }
 }
 

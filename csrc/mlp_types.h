@@ -82,7 +82,7 @@ typedef enum {
                       that had been checked, at the last completed step */
 } mlp_status;
 
-/* Worker threads, started as they are needed; one pool serves any number of networks. Not to be used after fork. */
+/* See mlp.h. */
 typedef struct mlp_pool mlp_pool;
 
 typedef struct {

@@ -52,7 +52,7 @@ static bool read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order,
     size_t inputs = mlp_inputs(net);
     mlp_source source = {.rows = x, .dtype = net->dtype, .order = order, .cells = pass->cells, .call = pass->team.call};
     if (!pass->plan.lanes) {
-        pass->x = mlp_read_tile(&source, first, pass->n, pass->a[0], pass->net->layers[0].ld, &pass->x_ld);
+        pass->x = mlp_read_tile(&source, first, pass->n, pass->a[0], net->layers[0].ld, &pass->x_ld);
         return pass->x != NULL;
     }
     if (!read_lanes(pass, &source, first)) {
@@ -101,7 +101,7 @@ typedef struct {
 static void end_layer(void *context, size_t row, size_t n_rows, size_t column, size_t n_columns) {
     const layer_end *end = context;
     const mlp_network *net = end->pass->net;
-    size_t ld = end->pass->net->layers[end->layer].ld, at = row * ld + column;
+    size_t ld = net->layers[end->layer].ld, at = row * ld + column;
     void *d = end->activation == MLP_ACT_identity ? NULL : end->pass->d[end->layer];
     net->kernels->forward[end->activation](mlp_at(net, end->z, at), d == NULL ? NULL : mlp_at(net, d, at),
                                            end->bias == NULL ? NULL : mlp_at(net, end->bias, column), n_rows, n_columns,
@@ -144,7 +144,7 @@ static bool multiply_layer(mlp_pass *pass, size_t l, void *z, size_t activation)
     return mlp_multiply(
         &(mlp_product){.kernels = net->kernels,
                        .c = z,
-                       .ldc = pass->net->layers[l].ld,
+                       .ldc = net->layers[l].ld,
                        .padded = true,
                        .a = {a, ld, 1},
                        .b = {.data = w, .ld = layer->n_out, .padded = pass->parameters == net->parameters},
