@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from _thread import allocate_lock, get_ident
+from _thread import LockType, allocate_lock, get_ident
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -50,18 +50,20 @@ class OneFit:
     """
 
     def __init__(self) -> None:
-        self._guard = allocate_lock()
+        self._process, self._guard, self._readers = os.getpid(), allocate_lock(), 0
         self._writer: int | None = None  # a thread
-        self._readers = 0
-        self._process = os.getpid()
+
+    def _guarded(self) -> LockType:
+        if self._process != os.getpid():  # a forked child has no thread that reads, or that will unlock
+            self._process, self._guard, self._readers = os.getpid(), allocate_lock(), 0
+        return self._guard
 
     def __enter__(self) -> None:
-        with self._guard:
+        with self._guarded():
             if self._writer == get_ident():
                 raise RuntimeError("not within a callback of this network's own training")
             if self._writer is not None:
                 raise RuntimeError("the network is being trained by another call")
-            self._forget_lost_readers()
             if self._readers:
                 raise RuntimeError("the network is being copied or saved by another call")
             self._writer = get_ident()
@@ -69,25 +71,19 @@ class OneFit:
     def __exit__(self, *_: object) -> None:
         self._writer = None
 
-    def _forget_lost_readers(self) -> None:
-        """A forked child has their count, but not their threads."""
-        if self._process != os.getpid():
-            self._readers, self._process = 0, os.getpid()
-
     @contextmanager
     def reading(self) -> Iterator[None]:
         """While this lasts nobody writes, but for the callback that may have asked."""
-        with self._guard:
+        with self._guarded():
             own = self._writer == get_ident()
             if self._writer is not None and not own:
                 raise RuntimeError("copy or save: the network is being changed by another call")
-            self._forget_lost_readers()
             self._readers += not own
         try:
             yield
         finally:
-            with self._guard:
-                self._readers -= not own
+            with self._guarded():
+                self._readers = max(0, self._readers - (not own))
 
 
 class Training(Evaluation):

@@ -16,6 +16,7 @@ from conftest import assert_close, circles, fingerprint, make_data
 from test_training import masks
 from wrapper import fit as core_fit
 from wrapper import make as core_make
+from wrapper import run_python
 
 import mlpc
 from mlpc import _progress
@@ -421,3 +422,25 @@ def test_a_second_build_links_what_changed(tmp_path):
         subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
         built.append(next((tmp_path / "mlpc").glob("_core*")).read_bytes())
     assert built[0] != built[1]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_child_has_no_readers():
+    run_python(
+        "import os\n"
+        "import mlpc\n"
+        "net = mlpc.Network([1, 1], loss='squared_error', seed=0)\n"
+        "with net._fitting.reading():\n"
+        "    try:\n"
+        "        net.fit([[1.0]], [1.0])\n"
+        "    except RuntimeError as error:\n"
+        "        assert 'being copied or saved' in str(error)\n"
+        "    else:\n"
+        "        raise AssertionError\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        net.fit([[1.0]], [1.0], epochs=1)\n"
+        "        os._exit(0)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "assert net.fit([[1.0]], [1.0], epochs=1).epoch == 1\n"
+    )
