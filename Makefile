@@ -248,6 +248,7 @@ check: $(BUILT) $(VENV)/.extra-test $(VENV)/.extra-check
 	$(BIN)/ruff check $(PY_TEXTS)
 	$(BIN)/mypy
 	$(BIN)/mypy benchmarks
+	$(BIN)/stubtest mlpc._core --ignore-disjoint-bases --mypy-config-file pyproject.toml
 	@$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,--jobs=$(PROCESSORS)) $(TIDIED)
 
 .PHONY: $(TIDIED)
