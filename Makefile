@@ -248,10 +248,12 @@ check: $(BUILT) $(VENV)/.extra-test $(VENV)/.extra-check
 	$(BIN)/ruff check $(PY_TEXTS)
 	$(BIN)/mypy
 	$(BIN)/mypy benchmarks
-	$(BIN)/stubtest mlpc._core --ignore-disjoint-bases --mypy-config-file pyproject.toml
-	@$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,--jobs=$(PROCESSORS)) $(TIDIED)
+	@$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,--jobs=$(PROCESSORS)) stubs $(TIDIED)
 
-.PHONY: $(TIDIED)
+.PHONY: stubs $(TIDIED)
+stubs:
+	$(BIN)/stubtest mlpc._core --ignore-disjoint-bases --mypy-config-file pyproject.toml
+
 $(TIDIED): tidy/%:
 	@echo 'clang-tidy $*'
 	@$(BIN)/clang-tidy --quiet --warnings-as-errors='*' $* -- -std=c11 -Icsrc -Icsrc/kernels $(call isa_flags,$*) \
