@@ -88,7 +88,7 @@ test-exhaustive: $(BUILT) $(VENV)/.extra-test c-programs
 
 # Reads everything again: a notebook's outputs are those of this build's network.
 docs: $(BUILT) $(VENV)/.extra-docs
-	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet docs $(BUILD)/docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet $(DOCS) docs $(BUILD)/docs
 	@echo 'see $(BUILD)/docs/index.html'
 
 bench: $(BUILT) $(VENV)/.extra-bench
