@@ -397,12 +397,12 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
     }
     pass->holds = batch->stays;
     double outputs_work = MLP_SAMPLE_WORK * (double)n * (double)mlp_outputs(pass->net);
-    if (mlp_pause(pass->team.call, outputs_work)) {
+    if (mlp_pause_within(pass->team.call, outputs_work)) {
         return MLP_INTERRUPTED;
     }
     const mlp_record *record = wanted->records != NULL ? &wanted->records[last] : NULL;
     (pass->plan.by_rows ? output_rows : output_block)(pass, derivative, record, at);
-    if (mlp_pause(pass->team.call, outputs_work)) {
+    if (mlp_pause_within(pass->team.call, outputs_work)) {
         return MLP_INTERRUPTED;
     }
     if (wanted->clipped) {
@@ -421,7 +421,9 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
     if (derivative && !backward_block(pass, at, wanted, gradient, accumulate)) {
         return MLP_INTERRUPTED;
     }
-    return mlp_pause(pass->team.call, MLP_STEP_WORK) ? MLP_INTERRUPTED : MLP_OK; /* the parts have counted themselves */
+    size_t columns = mlp_inputs(pass->net) + mlp_outputs(pass->net); /* products have counted themselves */
+    double work = MLP_STEP_WORK + MLP_SAMPLE_WORK * (double)n * (double)columns;
+    return mlp_pause(pass->team.call, work) ? MLP_INTERRUPTED : MLP_OK;
 }
 
 /* A chunk, block by block: its loss and its gradient alone. */

@@ -112,6 +112,9 @@ static inline bool mlp_pause(mlp_call *call, double work) {
     return call->poll(call->context) != 0;
 }
 
+/* The same between the parts of a block, where they take long: the small blocks of a run are counted when they are done. */
+static inline bool mlp_pause_within(mlp_call *call, double work) { return work >= 1e6 && mlp_pause(call, work); }
+
 /* About what a step and the handling of one number of a sample cost beside the products, in such operations. */
 #define MLP_STEP_WORK 2000.0
 #define MLP_SAMPLE_WORK 20.0

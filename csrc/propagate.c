@@ -193,7 +193,7 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
     if (!pass->holds && !read_inputs(pass, x, order, first)) {
         return MLP_BAD_X;
     }
-    if (mlp_pause(pass->team.call, MLP_SAMPLE_WORK * (double)n * (double)mlp_inputs(net))) {
+    if (mlp_pause_within(pass->team.call, MLP_SAMPLE_WORK * (double)n * (double)mlp_inputs(net))) {
         return MLP_INTERRUPTED;
     }
     pass->next = next_rows(pass, x, order, first);
@@ -264,7 +264,7 @@ static mlp_status predict_block(mlp_pass *pass, void *const *activations, const 
         }
         mlp_copy_out(pass, output ? pass->z : pass->a[l], lanes, lanes ? pass->stride : net->layers[l].ld,
                      net->layers[l].n_out, activations[l - 1], first);
-        if (mlp_pause(pass->team.call, MLP_SAMPLE_WORK * (double)n * (double)net->layers[l].n_out)) {
+        if (mlp_pause_within(pass->team.call, MLP_SAMPLE_WORK * (double)n * (double)net->layers[l].n_out)) {
             status = MLP_INTERRUPTED;
         }
     }
