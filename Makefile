@@ -13,7 +13,7 @@ comma := ,
 Q := $(if $(V),,@)# make V=1 shows the commands of the compiler
 
 .PHONY: help packages demo test test-peers test-oldest test-exhaustive test-neon test-c c-programs print-c-programs \
-	check format docs sanitize bench bench-estimators bench-tables clean
+	check format docs size sanitize bench bench-estimators bench-tables clean
 .DEFAULT_GOAL := help
 
 help:
@@ -90,6 +90,12 @@ test-exhaustive: $(BUILT) $(VENV)/.extra-test c-programs
 docs: $(BUILT) $(VENV)/.extra-docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet $(DOCS) docs $(BUILD)/docs
 	@echo 'see $(BUILD)/docs/index.html'
+
+# Stripped, the extension is to stay below a megabyte (with GCC 12; other compilers differ).
+size: $(BUILT)
+	@mkdir -p $(BUILD)
+	@strip -o $(BUILD)/stripped mlpc/_core.*.so
+	@size=$$(wc -c < $(BUILD)/stripped); echo "the extension: $$size bytes"; test $$size -le 1000000
 
 bench: $(BUILT) $(VENV)/.extra-bench
 	$(BIN)/python benchmarks/run.py $(BENCH)

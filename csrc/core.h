@@ -366,6 +366,7 @@ double mlp_power(double x, double p); /* x >= 1; 0 below 10^-304 */
 double mlp_half_cosine(double t);     /* from 1 to 0 as t goes from 0 to 1 */
 
 /* ---- schedules.c */
+void mlp_plateau_start(mlp_progress *progress); /* nothing has been seen */
 void mlp_plateau_step(mlp_progress *progress, const mlp_schedule *schedule, double value);
 
 #endif

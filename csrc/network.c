@@ -217,7 +217,8 @@ void mlp_destroy(mlp_network *network) {
 
 void mlp_reset(mlp_network *network) {
     uint64_t key = network->progress.dropout_key;
-    network->progress = (mlp_progress){.dropout_key = key, .plateau_best = HUGE_VAL, .plateau_multiplier = 1.0};
+    network->progress = (mlp_progress){.dropout_key = key};
+    mlp_plateau_start(&network->progress);
     network->history.n_epochs = 0;
     network->evaluations = 0;
     if (network->state != NULL) {

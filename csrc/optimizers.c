@@ -218,9 +218,8 @@ const char *mlp_set_optimizer(mlp_network *network, const mlp_optimizer *optimiz
     }
     if (!keep) {
         mlp_progress *p = &network->progress;
-        p->optimizer_step = p->pairs = p->newest_pair = p->plateau_wait = 0;
-        p->plateau_best = HUGE_VAL;
-        p->plateau_multiplier = 1.0;
+        p->optimizer_step = p->pairs = p->newest_pair = 0;
+        mlp_plateau_start(p);
     }
     network->optimizer = *optimizer;
     network->optimizer.rule = rule->name;

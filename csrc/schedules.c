@@ -33,6 +33,12 @@ double mlp_multiplier(const mlp_schedule *s, double epochs, double step) {
     return 1.0;
 }
 
+void mlp_plateau_start(mlp_progress *progress) {
+    progress->plateau_best = HUGE_VAL;
+    progress->plateau_multiplier = 1.0;
+    progress->plateau_wait = 0;
+}
+
 void mlp_plateau_step(mlp_progress *progress, const mlp_schedule *schedule, double value) {
     if (value < progress->plateau_best - schedule->min_delta) {
         progress->plateau_best = value;

@@ -6,7 +6,10 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import make_data
+import scipy.sparse
+from conftest import fingerprint, make_data
+from wrapper import fit as core_fit
+from wrapper import make as core_make
 
 import mlpc
 
@@ -369,3 +372,68 @@ if sys.platform == "linux":  # elsewhere nothing tells anonymous memory from a m
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     def test_no_copy_of_a_large_memory_map(dtype, tmp_path):
         assert anonymous_memory(tmp_path, 1_000_000_000, dtype) < 50_000_000
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_targets_beyond_float32(loss):
+    X, y = make_data(np.random.default_rng(0), 24, 3, 2, loss)
+    y[5, 1] = 1e300
+    net = mlpc.Network([3, 4, 2], loss=loss, dtype="float32", seed=0)
+    before = fingerprint(net)
+    for weight in (None, np.ones(24)):
+        with pytest.raises(ValueError, match=r"y\[5, 1\] is 1e\+300: it must be within the range of float32"):
+            net.fit(X, y, sample_weight=weight)
+    assert fingerprint(net) == before
+
+
+def test_rows_of_probabilities_sum_to_1():
+    X, y = np.zeros((3, 2)), np.full((3, 2), 0.5)
+    net = mlpc.Network([2, 2], loss="categorical_cross_entropy", seed=0)
+    y[1] = [0.5, 0.5005]
+    net.objective(X, y)
+    y[1] = [0.5, 0.5015]
+    with pytest.raises(ValueError, match=r"y\[1\]: it must be a row of probabilities that sum to 1"):
+        net.objective(X, y)
+
+
+def test_the_core_weighs_whole_classes_alone():
+    X, y = np.zeros((5, 2)), np.array([0.0, 1.0, 0.5, 1.0, 0.0])
+    net = core_make()
+    with pytest.raises(ValueError, match=r"y\[2\] is 0\.5: it must be 0 or 1 where class_weight is given"):
+        core_fit(net, X, y, class_weight=np.ones(2))
+
+
+@pytest.mark.parametrize("batch_size", [1, 16, None])  # of 1 without weights: online.c
+@pytest.mark.parametrize(
+    ("loss", "n_out", "class_weight"),
+    [
+        ("categorical_cross_entropy", 3, None),
+        ("categorical_cross_entropy", 3, {0: 2.0}),
+        ("binary_cross_entropy", 1, {0: 2.0}),
+    ],
+)
+@pytest.mark.parametrize("value", [-1.0, 3.0, 1e18, np.nan])
+def test_labels_are_checked_at_every_read(loss, n_out, class_weight, batch_size, value):
+    """Whatever becomes an index, in more rows than stay converted between the epochs of a call."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40000, 2)), rng.integers(0, 2, 40000).astype(np.float64)
+    net = mlpc.Network([2, 3, n_out], loss=loss, optimizer="sgd", seed=0)
+
+    def change(net, epoch, logs):
+        y[30001] = value
+
+    with pytest.raises(ValueError, match=r"y\[30001\] is .*: it must be a whole number from 0 to"):
+        net.fit(X, y, epochs=3, batch_size=batch_size, class_weight=class_weight, callbacks=change)
+    assert net.epoch == 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_bools_of_any_byte(dtype):
+    """A view of other bytes as bool: NumPy takes whatever is not 0 for True."""
+    net = mlpc.Network([3, 1], loss="squared_error", bias=False, dtype=dtype, seed=0)
+    net.parameters[:] = [1, 10, 100]
+    X = np.array([[2, 0, 255], [0, 1, 0]], np.uint8).view(bool)
+    sparse = scipy.sparse.csr_array(X.astype(float))
+    sparse.data = np.array([2, 255, 1], np.uint8).view(bool)
+    for rows in (X, np.asfortranarray(X), sparse):
+        assert net.predict(rows).ravel().tolist() == [101, 10]

@@ -416,3 +416,54 @@ def test_instruction_sets():
                 )
     if "avx2" in results and "avx512" in results:
         assert results["avx2"] == results["avx512"]
+
+
+@pytest.mark.parametrize("sizes", [[2, 3, 3, 1], [2, 20, 20, 2], [70, 20, 1]], ids=str)
+@pytest.mark.parametrize("hidden", ["relu", "gelu"])
+def test_rows_of_weight_0_may_overflow_under_dropout(hidden, sizes):
+    rng = np.random.default_rng(3)
+    net = mlpc.Network(sizes, loss="squared_error", hidden_activation=hidden, dropout=0.5, dtype="float32", seed=0)
+    X, y = rng.normal(size=(21, sizes[0])), rng.normal(size=(21, sizes[-1]))
+    X[7] = np.finfo(np.float32).max
+    net.fit(X, y, sample_weight=np.arange(21) != 7, epochs=5, batch_size=None)  # a warning would be an error
+    assert net.epoch == 5
+
+
+@pytest.mark.parametrize("reduction", ["mean", "penalized_mean", "sum"])
+def test_weights_without_an_inverse_are_no_weights(reduction):
+    """A batch whose weights have so small a sum that 1 / sum overflows."""
+    X, y = np.linspace(-1, 1, 4)[:, None], np.linspace(0, 1, 4)
+    nets = [mlpc.Network([1, 1], loss="squared_error", reduction=reduction, l2=0.1, seed=0) for _ in range(2)]
+    for net, least in zip(nets, (1e-310, 0.0), strict=True):
+        net.fit(X, y, epochs=2, batch_size=1, sample_weight=[1, 1, least, 1], shuffle=False)
+        assert net.epoch == 2
+    np.testing.assert_allclose(nets[0].parameters, nets[1].parameters, rtol=1e-12)
+
+
+def test_records_of_saturated_outputs():
+    """dA where an output is exactly right: a part of the formula is 0 / 0, and counts as its factor, 0."""
+    net = mlpc.Network([1, 1], loss="binary_cross_entropy", bias=False, seed=0)
+    net.parameters = [1.0]
+    (record,) = net.backpropagate([[1000.0], [-1000.0]], [1, 0])
+    assert record.A.tolist() == [[1], [0]]
+    assert record.dA.tolist() == [[-0.5], [0.5]]
+    assert record.dZ.tolist() == [[0], [0]]
+    net = mlpc.Network([1, 2], loss="categorical_cross_entropy", bias=False, reduction="sum", seed=0)
+    net.parameters = [1.0, -1.0]
+    (record,) = net.backpropagate([[1000.0]], [0])
+    assert record.dA.tolist() == [[-1, 0]]
+    net = mlpc.Network([1, 1], loss="poisson", bias=False, seed=0)
+    net.parameters = [1.0]
+    (record,) = net.backpropagate([[-1000.0]], [0])
+    assert record.dA.tolist() == [[1]]
+
+
+@pytest.mark.parametrize("loss", ["binary_cross_entropy", "categorical_cross_entropy"])
+def test_records_of_a_saturated_output_of_weight_0(loss):
+    net = mlpc.Network([1, 1 if loss.startswith("b") else 2], loss=loss, seed=0)
+    net.weights[0][:] = [[5000.0, 0.0][: net.layer_sizes[-1]]]
+    net.biases[0][:] = 0
+    record = net.backpropagate([[-1.0], [0.0]], [[1.0, 0.0][: net.layer_sizes[-1]]] * 2, sample_weight=[0, 1])[-1]
+    assert (record.dA[0] == 0).all()
+    assert np.isfinite(record.dA).all()
+    assert (record.dZ[0] == 0).all()

@@ -7,6 +7,8 @@ import os
 import pickle
 import stat
 import struct
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -337,3 +339,56 @@ def test_copy_checks_its_dtype():
         net.copy("float32")
     net.parameters[3] = np.nan  # is NaN in float32 as well
     assert np.isnan(net.copy("float32").parameters[3])
+
+
+def test_who_reads_the_old_file_goes_on_reading_it(tmp_path):
+    path = tmp_path / "net.safetensors"
+    net = mlpc.Network([2, 3, 1], loss="squared_error", seed=0)
+    net.save(path)
+    before = path.read_bytes()
+    with path.open("rb") as old:
+        net.partial_fit([[1.0, 2.0]], [3.0]).save(path)
+        assert old.read() == before
+    assert path.read_bytes() != before
+
+
+def test_copies_beside_training_are_of_one_moment(tmp_path):
+    """The random state, the history and what callbacks added belong to the step of the parameters."""
+    X, y = np.random.default_rng(0).normal(size=(64, 3)), np.ones(64)
+
+    def make():
+        return mlpc.Network([3, 4, 1], loss="squared_error", seed=0)
+
+    def train(net):
+        return net.fit(X, y, epochs=1, callbacks=lambda net, epoch, logs: logs.update(twice=2 * epoch))
+
+    reference, expected = make(), {0: fingerprint(make())}
+    for _ in range(300):
+        train(reference)
+        expected[reference.step] = fingerprint(reference)
+    net, found, path = make(), [], tmp_path / "net.safetensors"
+
+    def keep():
+        calls = (net.copy, lambda: pickle.loads(pickle.dumps(net)), lambda: (net.save(path), mlpc.load(path))[1])
+        while net.epoch < 300:
+            for call in calls:
+                try:
+                    found.append(call())
+                except RuntimeError:
+                    continue
+
+    thread = threading.Thread(target=keep)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        thread.start()
+        while net.epoch < 300:
+            try:
+                train(net)
+            except RuntimeError:
+                continue
+        thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(found) > 3
+    assert {fingerprint(copy) == expected[copy.step] for copy in found} == {True}

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import reference
-from conftest import assert_close, columns, make_data
+from conftest import assert_close, circles, columns, make_data
 from reference import LOSSES, Twin, initial_parameters
 
 import mlpc
@@ -287,3 +287,103 @@ def test_settings_are_values():
     assert mlpc.SGD(0.1) != mlpc.SGD(0.2)
     assert mlpc.Adam() != mlpc.AdamW()
     assert mlpc.SGD(schedule=mlpc.StepDecay(3)) == mlpc.SGD(schedule=mlpc.StepDecay(3))
+
+
+@pytest.mark.parametrize("schedule", [mlpc.OneCycle(6), mlpc.CosineDecay(5), mlpc.CosineDecay(6, warmup=3)], ids=repr)
+def test_the_history_has_the_rate_of_an_epochs_first_step(schedule):
+    """Schedules that act per step: see the rate that the first of four steps had."""
+    X, y = make_data(np.random.default_rng(0), 20, 3, 1, "squared_error")
+    net = mlpc.Network([3, 2, 1], loss="huber", optimizer=mlpc.SGD(0.001, schedule=schedule), seed=0)
+    rates = net.fit(X, y, epochs=4, batch_size=5).history.learning_rate
+    warmup = getattr(schedule, "warmup", 0)
+    expected = [(e + 0.25) / warmup if e < warmup else schedule(e) for e in range(4)]
+    assert rates == pytest.approx(0.001 * np.array(expected), rel=1e-13)
+
+
+def test_a_schedule_stands_still_within_partial_fit():
+    """The epoch count stays, and with it what a schedule says, whatever it does within an epoch of fit."""
+    X, y = circles()
+    schedule = mlpc.OneCycle(6)
+    net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", optimizer=mlpc.SGD(0.1, schedule=schedule), seed=0)
+    plain = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", optimizer="sgd", seed=0)
+    for epoch in range(3):
+        plain.optimizer = mlpc.SGD(0.1 * schedule(epoch))
+        net.partial_fit(X, y, batch_size=16).end_epoch()
+        plain.partial_fit(X, y, batch_size=16)
+        assert_close(net.parameters, plain.parameters, 1e-13)
+
+
+def test_warming_up_ends_at_1():
+    schedule = mlpc.CosineDecay(10, warmup=2)
+    assert [schedule(epoch) for epoch in (0.0, 0.5, 1.0, 1.5)] == [0.5, 0.75, 1.0, 1.0]
+
+
+def test_callbacks_write_parameters_under_lbfgs():
+    X, y = circles()
+
+    def make():
+        return mlpc.Network([2, 4, 1], loss="binary_cross_entropy", optimizer="lbfgs", seed=0)
+
+    def halve(net, epoch, logs):
+        net.parameters[:] *= 0.5
+
+    net, by_hand = make().fit(X, y, epochs=3, callbacks=halve), make()
+    for _ in range(3):
+        by_hand.fit(X, y, epochs=1)
+        by_hand.parameters[:] *= 0.5
+    assert net.parameters.tobytes() == by_hand.parameters.tobytes()
+    assert net.history.loss.tobytes() == by_hand.history.loss.tobytes()
+
+
+def test_another_history_size_starts_anew():
+    X, y = circles()
+    net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", optimizer=mlpc.LBFGS(10), seed=0).fit(X, y, epochs=6)
+    fresh = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", optimizer=mlpc.LBFGS(3), seed=0)
+    fresh.parameters = net.parameters
+    net.optimizer = mlpc.LBFGS(3)
+    assert net.fit(X, y, epochs=4).parameters.tobytes() == fresh.fit(X, y, epochs=4).parameters.tobytes()
+    net.optimizer = mlpc.LBFGS(3, 1e-9)  # the tolerance alone: the pairs stay
+    assert net.fit(X, y, epochs=2).parameters.tobytes() == fresh.fit(X, y, epochs=2).parameters.tobytes()
+
+
+def test_the_best_epoch_of_lbfgs_has_its_pairs():
+    """What early stopping goes back to trains on like the run itself."""
+    X, y = circles()
+
+    def make():
+        return mlpc.Network([2, 4, 1], loss="binary_cross_entropy", optimizer="lbfgs", seed=0)
+
+    def score(net, epoch, logs):
+        logs["score"] = -epoch if epoch <= 4 else 0
+
+    net = make().fit(X, y, epochs=30, callbacks=score, early_stopping=mlpc.EarlyStopping("score", patience=9))
+    assert (net.epoch, net.history.best_epoch) == (13, 4)
+    assert net.fit(X, y, epochs=5).parameters.tobytes() == make().fit(X, y, epochs=9).parameters.tobytes()
+
+
+def test_lbfgs_converges_where_rounding_hides_the_rest():
+    """Without a tolerance it ends when neither its pairs nor the gradient itself lead down any more."""
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(size=(40, 3)), (rng.random(40) > 0.5) * 1.0
+        settings = {"hidden_activation": "tanh", "dtype": "float32", "l2": 1e-3, "seed": seed}
+        net = mlpc.Network([3, 4, 1], loss="huber", optimizer=mlpc.LBFGS(10, 0.0), **settings)
+        assert net.fit(X, y, epochs=1000).history.stop_reason == "converged"
+        assert net.epoch < 1000
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_weight_of_zero_has_no_l1_slope(dtype):
+    net = mlpc.Network([2, 3, 1], loss="squared_error", l1=0.5, initializer="zeros", dtype=dtype, seed=0)
+    net.weights[0][0, 1] = -2.0
+    gradient, _ = net.unpack(net.gradient(np.zeros((4, 2)), np.zeros(4)))
+    assert gradient[0].tolist() == [[0, -0.5, 0], [0, 0, 0]]
+    assert not gradient[1].any()
+
+
+def test_an_optimizer_too_large_for_memory():
+    net = mlpc.Network([3000, 3000, 3000], loss="squared_error", initializer="zeros", optimizer=mlpc.SGD(0.25))
+    with pytest.raises((MemoryError, ValueError), match="optimizer's state"):
+        net.optimizer = mlpc.LBFGS(1_000_000)  # 288 TB
+    assert net.optimizer == mlpc.SGD(0.25)
+    assert net.partial_fit(np.zeros((1, 3000)), np.zeros((1, 3000))).step == 1

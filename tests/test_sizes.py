@@ -192,3 +192,17 @@ def test_losses_at_the_edges_of_exp(loss, dtype):
         assert (error <= slack).all(), z[error > slack]
         assert not np.isnan(net.gradient(z[:, None], y)).any()
         assert not np.isnan(net.input_gradient(z[:, None], y)).any()
+
+
+@pytest.mark.parametrize("wide", ["inputs", "hidden", "outputs"])
+def test_networks_of_very_many_units(wide):
+    """Blocks have fewer rows: nothing else changes."""
+    sizes = {"inputs": [70_000, 3, 2], "hidden": [2, 70_000, 2], "outputs": [2, 3, 70_000]}[wide]
+    X, y = np.random.default_rng(0).normal(size=(300, sizes[0])), np.random.default_rng(1).normal(size=(300, sizes[-1]))
+    net = mlpc.Network(sizes, loss="squared_error", hidden_activation="tanh", dtype="float32", seed=0)
+    hidden = np.tanh(X @ net.weights[0] + net.biases[0])
+    outputs = hidden @ net.weights[1] + net.biases[1]
+    np.testing.assert_allclose(net.predict(X), outputs, atol=1e-3 * abs(outputs).max())
+    gradient = hidden.T @ (2 * (outputs - y)) / 300
+    found = net.unpack(net.gradient(X, y))[0][1]
+    np.testing.assert_allclose(found, gradient, atol=2e-3 * abs(gradient).max())

@@ -370,3 +370,25 @@ def test_a_row_of_weight_0_is_none_at_all(loss):
     X, y, weight = [[1e30], [1.0], [2.0]], [0.0, 1.0, 2.0], [0.0, 1.0, 1.0]
     assert net.objective(X, y, sample_weight=weight) == net.objective(X[1:], y[1:])
     assert np.isfinite(net.fit(X, y, sample_weight=weight, epochs=3).parameters).all()
+
+
+def test_a_callback_comes_before_other_reasons_to_stop():
+    """In one epoch a callback stops and patience runs out; then with L-BFGS, which converges in that epoch."""
+    X, y = circles()
+
+    def third(net, epoch, logs):
+        logs["score"] = epoch
+        return epoch == 3
+
+    net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0)
+    net.fit(X, y, callbacks=third, early_stopping=mlpc.EarlyStopping("score", patience=2))
+    assert (net.epoch, net.history.stop_reason) == (3, "callback")
+
+    X, y = np.random.default_rng(4).normal(size=(60, 5)), np.random.default_rng(5).normal(size=60)
+
+    def make():
+        return mlpc.Network([5, 1], loss="squared_error", optimizer="lbfgs", seed=0)
+
+    last = make().fit(X, y, epochs=200).epoch
+    net = make().fit(X, y, epochs=200, callbacks=lambda net, epoch, logs: epoch == last)
+    assert (net.epoch, net.history.stop_reason) == (last, "callback")

@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import pytest
 from conftest import fingerprint
+from wrapper import run_python
 
 import mlpc
 
@@ -304,4 +305,37 @@ def test_signals_are_not_for_the_workers():
         "os.kill(os.getpid(), signal.SIGUSR1)\n"
         "assert signal.sigwait({signal.SIGUSR1}) == signal.SIGUSR1",
         OPENBLAS_NUM_THREADS="1",
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity")
+def test_threads_are_those_of_the_processors_allowed():
+    code = (
+        "import os; one = {min(os.sched_getaffinity(0))}; os.sched_setaffinity(0, one);"
+        "import mlpc; print(mlpc._core.N_THREADS)"
+    )
+    environment = {k: v for k, v in os.environ.items() if k not in ("MLPC_NUM_THREADS", "OMP_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_child_has_no_readers():
+    run_python(
+        "import os\n"
+        "import mlpc\n"
+        "net = mlpc.Network([1, 1], loss='squared_error', seed=0)\n"
+        "with net._fitting.reading():\n"
+        "    try:\n"
+        "        net.fit([[1.0]], [1.0])\n"
+        "    except RuntimeError as error:\n"
+        "        assert 'being copied or saved' in str(error)\n"
+        "    else:\n"
+        "        raise AssertionError\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        net.fit([[1.0]], [1.0], epochs=1)\n"
+        "        os._exit(0)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "assert net.fit([[1.0]], [1.0], epochs=1).epoch == 1\n"
     )

@@ -565,3 +565,34 @@ def test_predict():
     assert one.predict(X).shape == (30,)
     assert one.predict(X).dtype == np.float32
     assert mlpc.Network([3, 4, 2], loss="huber", seed=0).predict(X).shape == (30, 2)
+
+
+@pytest.mark.parametrize("n_units", [12, 400])
+def test_dropout_of_rows_far_down_a_batch(n_units):
+    """Rows are driven through the layers 256 at a time; the next ones have masks of their own."""
+    counts = masks(0.5, n_units, 512, batch_size=512)[0, 0] / 2
+    assert (counts % 2 == 1).any()  # equal halves would make every count even
+    assert abs(counts.mean() - 256) < 5 * np.sqrt(128 / n_units)
+
+
+def test_dropout_of_very_many_units():
+    """Rows of so wide a layer are dropped one at a time, each with a mask of its own."""
+    counts = masks(0.5, 300_000, 2, batch_size=2)[0, 0] / 2
+    np.testing.assert_allclose(np.bincount(counts.astype(int)) / 300_000, [0.25, 0.5, 0.25], atol=0.01)
+
+
+def test_dropout_of_layers_of_one_width():
+    net = mlpc.Network(
+        [1, 200, 200, 1],
+        loss="absolute_error",
+        hidden_activation="identity",
+        bias=False,
+        dropout=0.5,
+        reduction="sum",
+        optimizer=mlpc.SGD(1e-3),
+        seed=0,
+    )
+    before = net.weights[1].copy()
+    changed = net.partial_fit([[1.0]], [1e9]).weights[1] != before
+    first, second = changed.any(axis=1), changed.any(axis=0)
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.3

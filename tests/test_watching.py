@@ -341,3 +341,26 @@ def test_pictures_need_no_ipython(monkeypatch):
     live = LivePlot(interval=0)
     make().fit(X, Y, epochs=1, callbacks=live)
     assert live.n_drawn_ == 1
+
+
+def test_the_bar_is_closed_whatever_happens(monkeypatch):
+    closed = []
+
+    class Bar:
+        n, disable, start_t, last_print_t, total = 0, True, 0.0, 0.0, 0
+
+        def __init__(self, **settings): ...
+        def set_postfix_str(self, text, refresh): ...
+        def update(self, n): ...
+        def close(self):
+            closed.append(self)
+
+    monkeypatch.setattr(_progress, "_tqdm", lambda: Bar)
+    monkeypatch.setattr(_progress, "_PATIENCE", 0.0)
+    X, y = circles()
+    net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0)
+    net.fit(X, y, epochs=3, progress=True, callbacks=lambda *_: None)
+    assert len(closed) == 1
+    with pytest.raises(ZeroDivisionError):
+        net.fit(X, y, epochs=3, progress=True, callbacks=lambda *_: 1 / 0 if net.epoch == 5 else None)
+    assert len(closed) == 2
