@@ -31,6 +31,14 @@ def check_name(name: object) -> str:
     return name
 
 
+def full_columns(added: Mapping[str, list[float]], n_epochs: int) -> dict[str, NDArray[np.float64]]:
+    """Return the columns of callbacks with an element for each epoch: NaN after their last number."""
+    columns = {name: np.full(n_epochs, np.nan) for name in added}
+    for name, column in added.items():
+        columns[name][: len(column)] = column
+    return columns
+
+
 class History:
     """The epochs of a network so far, over all its fits: a copy, made when asked for.
 

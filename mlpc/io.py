@@ -16,7 +16,7 @@ import numpy as np
 
 from mlpc import _check, _files, _spec, losses, optimizers, schedules
 from mlpc._shipping import fingerprint
-from mlpc.history import check_name
+from mlpc.history import check_name, full_columns
 
 if TYPE_CHECKING:
     import os
@@ -43,8 +43,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
     target = _files.as_path(path)
     state = net.__getstate__()
     attributes, core = state["attributes"], state["core"]
-    added, n_epochs = attributes["_added"], core["history"].shape[1]
-    columns = [[*column, *[math.nan] * (n_epochs - len(column))] for column in added.values()]
+    added = full_columns(attributes["_added"], core["history"].shape[1])
     header = json.dumps(
         {
             "spec": _spec_to_json(attributes["_spec"]),
@@ -61,7 +60,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
     tensors = {
         "parameters": core["parameters"],
         "optimizer_state": core["optimizer_state"],
-        "history": np.ascontiguousarray([*core["history"], *columns]),
+        "history": np.ascontiguousarray([*core["history"], *added.values()]),
     }
     metadata = {
         "format": "mlpc",

@@ -16,7 +16,7 @@ from mlpc import _check
 from mlpc._description import Description
 from mlpc._shipping import Shipping
 from mlpc._spec import check_dtype, check_spec
-from mlpc.history import History
+from mlpc.history import History, full_columns
 from mlpc.initializers import draw
 from mlpc.optimizers import as_optimizer
 from mlpc.training import OneFit
@@ -203,10 +203,7 @@ class Network(Shipping, Description):
     def history(self) -> History:
         """What training recorded so far, copied: see `mlpc.History`."""
         loss, validation_loss, learning_rate = self._history()
-        added = {}
-        for name, column in self._added.items():
-            added[name] = np.full(len(loss), np.nan)
-            added[name][: len(column)] = column
+        added = full_columns(self._added, len(loss))
         return History(loss, validation_loss, learning_rate, added, self._best_epoch, self._stop_reason)
 
     def reset(self, seed: int | np.random.Generator | None = None) -> Self:
