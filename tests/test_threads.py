@@ -1,6 +1,7 @@
 """Worker threads: the same bits for any number, the environment's say, life across fork, several fits at once."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -57,14 +58,16 @@ def test_same_bits_where_a_run_tries_both_ways():
     assert all(a.tobytes() == b.tobytes() for a, b in zip(alone, shared, strict=True))
 
 
-def python(code, **environment):
+def run_command(command, **environment):
     names = ("MLPC_NUM_THREADS", "OMP_NUM_THREADS")
     environment = {k: v for k, v in os.environ.items() if k not in names} | environment
-    result = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], env=environment, capture_output=True, text=True, timeout=120
-    )
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
+
+
+def python(code, **environment):
+    return run_command([sys.executable, "-W", "error", "-c", code], **environment)
 
 
 @pytest.mark.parametrize(
@@ -314,9 +317,43 @@ def test_threads_are_those_of_the_processors_allowed():
         "import os; one = {min(os.sched_getaffinity(0))}; os.sched_setaffinity(0, one);"
         "import mlpc; print(mlpc._core.N_THREADS)"
     )
-    environment = {k: v for k, v in os.environ.items() if k not in ("MLPC_NUM_THREADS", "OMP_NUM_THREADS")}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == "1\n"
+    assert python(code) == "1"
+
+
+IN_A_GROUP = """
+mount --bind "$1/groups" /sys/fs/cgroup
+mount --bind "$1/own" /proc/$$/cgroup
+exec "$2" -c 'import mlpc; print(mlpc._core.N_THREADS)'
+"""
+
+
+@pytest.mark.parametrize(
+    ("own", "limits", "limited"),
+    [
+        ("0::/", {"cpu.max": "50000 100000"}, True),
+        ("0::/", {"cpu.max": "max 100000"}, False),
+        ("0::/", {"cpu.max": "6400000 100000"}, False),
+        ("0::/a/b", {"a/b/cpu.max": "130000 100000", "a/cpu.max": "max 100000"}, True),
+        ("0::/a/b", {"a/b/cpu.max": "max 100000", "a/cpu.max": "100000 100000"}, True),
+        ("0::/a", {"a/cpu.max": "max 100000", "b/cpu.max": "50000 100000"}, False),
+        ("0::/outside", {"cpu.max": "100000 100000"}, True),
+        ("1:cpu:/", {"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, True),
+        ("1:cpu:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, False),
+    ],
+)
+def test_threads_are_no_more_than_the_control_groups_allow(own, limits, limited, tmp_path):
+    usable = int(python("import mlpc; print(mlpc._core.N_THREADS)"))
+    for name, text in limits.items():
+        path = tmp_path / "groups" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+    (tmp_path / "own").write_text(own + "\n")
+    apart = ["unshare", "--map-root-user", "--mount", "sh", "-e", "-c"]
+    tried = [*apart, 'mount --bind "$1" "$1"', "sh", str(tmp_path)]
+    if not shutil.which("unshare") or subprocess.run(tried, capture_output=True).returncode != 0:
+        pytest.skip("this system mounts nothing for its users")
+    n_threads = int(run_command([*apart, IN_A_GROUP, "sh", str(tmp_path), sys.executable]))
+    assert n_threads == (1 if limited else usable)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")

@@ -2,8 +2,11 @@
  * the GIL held. */
 #include "wrapper.h"
 
+#include <limits.h>
+#include <math.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* ---- How many. */
@@ -18,10 +21,11 @@ static size_t usable_processors(void) {
     return n > 0 ? (size_t)n : 1;
 }
 
-/* The first two numbers of a file; what is no number ("max") or not there is 0. */
-static void read_numbers(const char *path, double numbers[2]) {
-    char text[64] = "", *at = text;
-    FILE *file = fopen(path, "r");
+/* The first two numbers of a group's file; what is no number ("max") or not there is 0. */
+static void read_numbers(const char *group, const char *name, double numbers[2]) {
+    char path[PATH_MAX], text[64] = "", *at = text;
+    int length = snprintf(path, sizeof path, "%s/%s", group, name);
+    FILE *file = length > 0 && (size_t)length < sizeof path ? fopen(path, "r") : NULL;
     if (file == NULL) return;
     if (fgets(text, sizeof text, file) != NULL) {
         for (int i = 0; i < 2; i++) {
@@ -33,14 +37,41 @@ static void read_numbers(const char *path, double numbers[2]) {
     (void)fclose(file);
 }
 
-/* What a cgroup lets this process use of them, in whole processors; no limit: SIZE_MAX. */
+/* What a control group lets its processes use of the processors; no limit, or no such group: infinity. */
+static double quota(const char *group) {
+    double v2[2] = {0}, used[2] = {0}, period[2] = {0};
+    read_numbers(group, "cpu.max", v2); /* "150000 100000" */
+    read_numbers(group, "cpu.cfs_quota_us", used);
+    read_numbers(group, "cpu.cfs_period_us", period);
+    return v2[0] > 0 && v2[1] > 0 ? v2[0] / v2[1] : used[0] > 0 && period[0] > 0 ? used[0] / period[0] : HUGE_VAL;
+}
+
+/* Behind the root of version 2, this process's group. In a container the name may be one from outside: then there is
+ * no such group, and the root counts. */
+static void find_group(char group[PATH_MAX], size_t root) {
+    char line[PATH_MAX] = "";
+    FILE *file = fopen("/proc/self/cgroup", "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        size_t length = strcspn(line, "\n");
+        if (strncmp(line, "0::/", 4) == 0 && root + length < PATH_MAX) {
+            line[length] = '\0';
+            strcpy(group + root, line + 3);
+        }
+    }
+    if (file != NULL) (void)fclose(file);
+}
+
+/* The least that this process's groups allow, from its own up to the root, in whole processors; no limit: SIZE_MAX. */
 static size_t cgroup_limit(void) {
-    double v2[2] = {0}, quota[2] = {0}, period[2] = {0};
-    read_numbers("/sys/fs/cgroup/cpu.max", v2); /* "150000 100000" */
-    read_numbers("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", quota);
-    read_numbers("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period);
-    double n = v2[0] > 0 && v2[1] > 0 ? v2[0] / v2[1] : quota[0] > 0 && period[0] > 0 ? quota[0] / period[0] : 0;
-    return n <= 0 ? SIZE_MAX : n < 1 ? 1 : (size_t)(n + 0.5);
+    char group[PATH_MAX] = "/sys/fs/cgroup";
+    const size_t root = strlen(group);
+    double least = quota("/sys/fs/cgroup/cpu"); /* version 1 */
+    find_group(group, root);
+    for (char *end = group + strlen(group); end != NULL && end >= group + root; end = strrchr(group, '/')) {
+        *end = '\0';
+        least = fmin(least, quota(group));
+    }
+    return isinf(least) ? SIZE_MAX : least < 1 ? 1 : (size_t)(least + 0.5);
 }
 
 /* A positive whole number from the environment, the first of a list; SIZE_MAX: not set, or no such number. */
