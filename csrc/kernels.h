@@ -71,7 +71,8 @@ typedef struct {
     bool accumulate, far; /* far: C is larger than the L2 cache, and its tiles are fetched one ahead */
     mlp_ending ending;
     const void *operand; /* of the ending */
-    const void *ahead;   /* A's next rows, which are fetched meanwhile where they lie without gaps; or NULL */
+    const void *ahead; /* for row i, what lies at ahead + i*a_row + p*ahead_k is fetched beside A's column p; or NULL */
+    size_t ahead_k;
 } mlp_panel_product;
 
 /* One block of targets for a loss: K outputs by `n` samples, lanes layout. */
@@ -117,12 +118,13 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    size_t item;         /* sizeof(real) */
-    size_t lanes;        /* elements of a vector */
-    size_t edge;         /* and of the shortest one that a product writes */
-    size_t panel;        /* columns of B that a product takes at a time; like the two above a power of 2 */
-    size_t depth;        /* rows of such a panel within MLP_PANEL_BYTES */
-    size_t depth_across; /* and those to take where A's elements lie apart, each in a line of the cache by itself */
+    size_t item;  /* sizeof(real) */
+    size_t lanes; /* elements of a vector */
+    size_t edge;  /* and of the shortest one that a product writes */
+    size_t panel; /* columns of B that a product takes at a time; like the two above a power of 2 */
+    size_t depth; /* rows of such a panel within MLP_PANEL_BYTES */
+    size_t
+        near_depth; /* and those that L1 holds, to take where A's columns or B's rows lie apart; a large tile: depth */
 
     /* ---- Products. */
     void (*product)(const mlp_panel_product *p);

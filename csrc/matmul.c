@@ -4,15 +4,16 @@
 
 #include <stdatomic.h>
 
-/* Rows of a matrix that lie so many rows of a panel apart are packed: they would compete for an eighth of the L1
- * cache. */
+/* B's rows are packed where they lie so many rows of a panel apart: they would compete for an eighth of the L1 cache. */
 enum { FAR_APART = 8 };
 
-/* Rows that are whole vectors of 64 bytes are read without crossing a line of the cache. Shorter vectors are loaded
- * more often beside each multiplication: so many rows are worth a copy that crosses none. */
-enum { ROWS_WORTH_ALIGNING = 64 };
+/* Many rows of A are worth a copy of B that is read faster. Short vectors, which are loaded more often beside each
+ * multiplication, shall cross no line of the cache; and a small tile, which uses what it loads few times, needs rows that
+ * do not compete for a part of L1, which can't hold them. Few rows take fewer of those at a time. */
+enum { MANY_ROWS = 64, APART = 2, L1_BYTES = 32 * 1024 };
 
-/* A C of this size lies beyond the L2 cache: each store of a tile would wait for its line. */
+/* A matrix of this size lies beyond the L2 cache: each store of a tile of C would wait for its line, and each column of
+ * A where these lie apart. */
 enum { FAR_BYTES = 512 * 1024 };
 
 /* Rows of C that are completed together: whole tiles of nearly every height there is, and with a panel's columns a good
@@ -34,14 +35,21 @@ typedef struct {
     const mlp_product *p;
     mlp_team *team;
     size_t n_threads;
-    size_t panels; /* tasks that share a part of the rows */
-    size_t rows;   /* of such a part */
-    size_t depth;  /* that is taken at a time */
-    size_t part;   /* of the depth, where threads share it */
-    bool packs;    /* the right operand; else only where it could not be read to a whole vector */
+    size_t n_panels; /* tasks that share a part of the rows */
+    size_t rows;     /* of such a part */
+    size_t depth;    /* that is taken at a time */
+    size_t part;     /* of the depth, where threads share it */
+    bool packs;      /* the right operand; else only where it could not be read to a whole vector */
     atomic_bool stop;
     part_done *parts;
 } cut_product;
+
+/* Where panel t begins; n for the one after the last. A last one of a single vector would read A once more for little:
+ * it takes another vector from the panel before. */
+static size_t panel_at(const cut_product *c, size_t t) {
+    size_t n = c->p->n, lanes = c->p->kernels->lanes, at = t * c->p->kernels->panel;
+    return at >= n ? n : t > 0 && n - at <= lanes ? at - lanes : at;
+}
 
 /* Rows q..q+k of the right operand's columns j..j+columns, and how far they lie apart. */
 static const void *right_operand(const cut_product *c, size_t thread, size_t j, size_t columns, size_t q, size_t k,
@@ -60,9 +68,21 @@ static const void *right_operand(const cut_product *c, size_t thread, size_t j, 
     return panel;
 }
 
-/* C's rows i..i+n, columns j..j+columns, by the depth from q to q+k; ahead: see kernels.h. */
+/* What the caches will lack: the lines after those that are read now of a large A whose columns lie apart; and the rows
+ * that follow A's, if they are wanted, beside its last pass. */
+static void fetch_ahead(mlp_panel_product *part, const mlp_product *p, size_t i, bool last_pass) {
+    if (p->a.step > 1 && p->k * p->a.step * p->kernels->item >= FAR_BYTES) {
+        part->ahead = (const char *)part->a + MLP_VECTOR_BYTES;
+        part->ahead_k = p->a.step;
+    } else if (p->next != NULL && last_pass) {
+        part->ahead = (const char *)p->next + i * p->a.row * p->kernels->item;
+        part->ahead_k = MLP_VECTOR_BYTES / p->kernels->item;
+    }
+}
+
+/* C's rows i..i+n, columns j..j+columns, by the depth from q to q+k. */
 static void multiply_group(const cut_product *c, size_t i, size_t n, size_t j, size_t columns, size_t q, size_t k,
-                           const void *right, size_t ld, const void *ahead) {
+                           const void *right, size_t ld) {
     const mlp_product *p = c->p;
     const mlp_kernels *kernels = p->kernels;
     size_t item = kernels->item, at = i * p->ldc + j;
@@ -87,7 +107,7 @@ static void multiply_group(const cut_product *c, size_t i, size_t n, size_t j, s
     part.n = p->padded ? (columns + kernels->edge - 1) & ~(kernels->edge - 1) : columns;
     part.accumulate = p->accumulate || q > 0;
     part.far = p->m * p->ldc * item >= FAR_BYTES;
-    part.ahead = ahead;
+    fetch_ahead(&part, p, i, q == 0 && j + columns == p->n);
     if (p->operand != NULL && q + k == p->k) {
         part.ending = p->ending;
         part.operand = (const char *)p->operand + (p->ending == MLP_RELU_SLOPE ? at : j) * item;
@@ -104,21 +124,19 @@ static void look_up(cut_product *c, size_t thread, size_t products) {
     }
 }
 
-/* C's rows i..i+rows, and the panel of columns from j on. */
-static void multiply_panel(cut_product *c, size_t thread, size_t i, size_t rows, size_t j) {
+/* C's rows i..i+rows, and one panel of its columns. */
+static void multiply_panel(cut_product *c, size_t thread, size_t i, size_t rows, size_t panel) {
     const mlp_product *p = c->p;
-    size_t width = p->kernels->panel, columns = p->n - j < width ? p->n - j : width;
+    size_t j = panel_at(c, panel), columns = panel_at(c, panel + 1) - j;
     for (size_t q = 0; q < p->k; q += c->depth) { /* C takes up its chains where the last part of k left them */
         size_t k = p->k - q < c->depth ? p->k - q : c->depth, ld;
         const void *right = right_operand(c, thread, j, columns, q, k, &ld);
         /* What follows the last part is done group by group, while the group is still in the L1 cache. */
         bool last = p->done != NULL && q + k == p->k;
-        bool fetch = p->next != NULL && q == 0 && j + width >= p->n;
         size_t group = last && p->adam == NULL ? GROUP_ROWS : rows;
         for (size_t g = 0, n; g < rows; g += n) {
             n = rows - g >= 3 * group / 2 ? group : rows - g;
-            const void *ahead = fetch ? (const char *)p->next + (i + g) * p->a.row * p->kernels->item : NULL;
-            multiply_group(c, i + g, n, j, columns, q, k, right, ld, ahead);
+            multiply_group(c, i + g, n, j, columns, q, k, right, ld);
             if (last) {
                 p->done(p->context, i + g, n, j, columns);
             }
@@ -132,9 +150,9 @@ static void multiply_panel(cut_product *c, size_t thread, size_t i, size_t rows,
 
 static void run_task(void *context, size_t t, size_t thread) {
     cut_product *c = context;
-    size_t i = t / c->panels * c->rows, rows = c->p->m - i < c->rows ? c->p->m - i : c->rows;
+    size_t i = t / c->n_panels * c->rows, rows = c->p->m - i < c->rows ? c->p->m - i : c->rows;
     if (!stopped(c)) {
-        multiply_panel(c, thread, i, rows, t % c->panels * c->p->kernels->panel);
+        multiply_panel(c, thread, i, rows, t % c->n_panels);
     }
 }
 
@@ -142,10 +160,10 @@ static void run_task(void *context, size_t t, size_t thread) {
 static void run_part(void *context, size_t t, size_t thread) {
     cut_product *c = context;
     const mlp_product *p = c->p;
-    size_t width = p->kernels->panel, begin = t * c->part, end = p->k - begin < c->part ? p->k : begin + c->part;
+    size_t begin = t * c->part, end = p->k - begin < c->part ? p->k : begin + c->part;
     size_t awaited = 0;
-    for (size_t j = 0; j < p->n; j += width) {
-        size_t columns = p->n - j < width ? p->n - j : width;
+    for (size_t panel = 0; panel < c->n_panels; panel++) {
+        size_t j = panel_at(c, panel), columns = panel_at(c, panel + 1) - j;
         for (size_t q = begin; q < end; q += c->depth) {
             size_t k = end - q < c->depth ? end - q : c->depth, ld;
             const void *right = right_operand(c, thread, j, columns, q, k, &ld);
@@ -157,7 +175,7 @@ static void run_part(void *context, size_t t, size_t thread) {
                 if (stopped(c)) {
                     return;
                 }
-                multiply_group(c, i, n, j, columns, q, k, right, ld, NULL);
+                multiply_group(c, i, n, j, columns, q, k, right, ld);
                 if (q + k == p->k && p->done != NULL) {
                     p->done(p->context, i, n, j, columns);
                 }
@@ -173,21 +191,20 @@ static void run_part(void *context, size_t t, size_t thread) {
 /* Whether threads should share the depth: C must have groups enough to be passed on, and be small beside the weights
  * that stay where they are: what passes from core to core costs more than it seems to. */
 static bool share_depth(const cut_product *c) {
-    size_t n_groups = c->panels * ((c->p->m + PASSED_ROWS - 1) / PASSED_ROWS);
+    size_t n_groups = c->n_panels * ((c->p->m + PASSED_ROWS - 1) / PASSED_ROWS);
     return c->p->by_depth && c->p->k >= 8 * c->p->m && c->n_threads <= MOST_PARTS && n_groups >= 2 * c->n_threads;
 }
 
 static void multiply_together(cut_product *c) {
     const mlp_product *p = c->p;
-    size_t width = p->kernels->panel, n_threads = c->n_threads;
+    size_t n_threads = c->n_threads, n_tasks = c->n_panels;
     part_done parts[MOST_PARTS];
     mlp_task task = run_task;
-    c->panels = (p->n + width - 1) / width;
-    size_t n_tasks = c->panels;
-    if (c->panels < 8 * n_threads) {
-        bool by_panels = c->panels % n_threads == 0 && p->n % width == 0 && !p->by_rows;
+    if (c->n_panels < 8 * n_threads) {
+        bool by_panels = c->n_panels % n_threads == 0 && p->n % p->kernels->panel == 0 && !p->by_rows;
         if (share_depth(c)) {
             task = run_part;
+            c->depth = p->kernels->depth; /* a group that is complete early can be passed on */
             c->part = (p->k + n_threads - 1) / n_threads;
             c->parts = parts;
             n_tasks = (p->k + c->part - 1) / c->part;
@@ -196,7 +213,7 @@ static void multiply_together(cut_product *c) {
             }
         } else if (!by_panels) {
             c->rows = (p->m + n_threads - 1) / n_threads;
-            n_tasks = c->panels * ((p->m + c->rows - 1) / c->rows);
+            n_tasks = c->n_panels * ((p->m + c->rows - 1) / c->rows);
         }
     }
     mlp_parallel(c->team->call->pool, n_threads, n_tasks, task, c);
@@ -208,19 +225,23 @@ bool mlp_multiply(const mlp_product *p, mlp_team *team) {
     size_t n_threads = team->n_threads > 1 ? mlp_threads_for(team->call, work) : 1;
     size_t part = n_threads > 1 ? p->m / n_threads : p->m;
     size_t apart = p->b.ld * kernels->item, vector = kernels->lanes * kernels->item;
-    bool far_apart = apart >= FAR_APART * kernels->panel * kernels->item && part >= MLP_FEW_ROWS;
-    bool crossing = vector < MLP_VECTOR_BYTES && apart % vector != 0 && part >= ROWS_WORTH_ALIGNING;
+    size_t panel_row = kernels->panel * kernels->item;
+    bool far_apart = apart >= FAR_APART * panel_row && part >= MLP_FEW_ROWS;
+    bool crossing = vector < MLP_VECTOR_BYTES && apart % vector != 0;
+    bool spread = kernels->near_depth < kernels->depth && apart >= APART * panel_row && p->k * apart > L1_BYTES;
+    bool many = part >= MANY_ROWS;
     cut_product c = {.p = p,
                      .team = team,
                      .n_threads = n_threads,
+                     .n_panels = (p->n + kernels->panel - 1) / kernels->panel,
                      .rows = p->m,
-                     .depth = p->a.step > 1 ? kernels->depth_across : kernels->depth,
-                     .packs = p->b.transposed || far_apart || crossing};
+                     .depth = p->a.step > 1 || (spread && !many) ? kernels->near_depth : kernels->depth,
+                     .packs = p->b.transposed || far_apart || (many && (crossing || spread))};
     if (n_threads > 1) {
         multiply_together(&c);
     } else {
-        for (size_t j = 0; j < p->n && !stopped(&c); j += kernels->panel) {
-            multiply_panel(&c, 0, 0, p->m, j);
+        for (size_t panel = 0; panel < c.n_panels && !stopped(&c); panel++) {
+            multiply_panel(&c, 0, 0, p->m, panel);
         }
     }
     return !stopped(&c);

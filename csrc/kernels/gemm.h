@@ -133,15 +133,19 @@ ALWAYS_INLINE void multiply_slopes(tile_sums *sum, const real *a, size_t ld, con
     }
 }
 
-/* C's rows from row i on. Beside each step a line of the cache from `ahead` on, unless that is NULL, is fetched into
- * L2. */
+/* Where product_tile begins to fetch for the tile at a, or NULL. Of columns of A that lie apart, a line of the cache
+ * serves several tiles: the first of them fetches the next one. */
+ALWAYS_INLINE const real *ahead_of(const mlp_panel_product *p, const real *a, size_t i, const int rows) {
+    bool served = p->a_k > 1 && (uintptr_t)a % MLP_VECTOR_BYTES >= (size_t)rows * sizeof(real);
+    return p->ahead == NULL || served ? NULL : (const real *)p->ahead + i * p->a_row;
+}
+
+/* C's rows from row i on. Beside each step a line of the cache is fetched into L2. */
 ALWAYS_INLINE void product_tile(const mlp_panel_product *p, size_t i, size_t last, const int rows, const int vectors,
                                 const int half) {
-    enum { LINE = MLP_VECTOR_BYTES / sizeof(real) };
-    const size_t a_row = p->a_row, a_k = p->a_k, ldb = p->ldb;
-    const real *a = (const real *)p->a + i * a_row, *b = p->b, *ahead = p->ahead;
+    const size_t a_row = p->a_row, a_k = p->a_k, ldb = p->ldb, ahead_k = p->ahead_k;
+    const real *a = (const real *)p->a + i * a_row, *b = p->b, *ahead = ahead_of(p, a, i, rows);
     real *c = (real *)p->c + i * p->ldc;
-    ahead = ahead == NULL ? NULL : ahead + i * a_row;
     tile_sums sum;
     load_tile(&sum, c, p->ldc, last, p->accumulate, rows, vectors, half);
     const size_t steps = vectors > 2 ? TILE_STEPS : 1; /* narrow tiles are for edges, and need not take as much code */
@@ -154,7 +158,7 @@ ALWAYS_INLINE void product_tile(const mlp_panel_product *p, size_t i, size_t las
         }
         if (ahead != NULL) {
 #pragma GCC unroll 8
-            for (size_t s = 0; s < steps; s++, ahead += LINE) {
+            for (size_t s = 0; s < steps; s++, ahead += ahead_k) {
                 __builtin_prefetch(ahead, 0, 2);
             }
         }
