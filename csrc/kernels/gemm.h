@@ -133,18 +133,23 @@ ALWAYS_INLINE void multiply_slopes(tile_sums *sum, const real *a, size_t ld, con
     }
 }
 
-/* Where product_tile begins to fetch for the tile at a, or NULL. Of columns of A that lie apart, a line of the cache
- * serves several tiles: the first of them fetches the next one. */
-ALWAYS_INLINE const real *ahead_of(const mlp_panel_product *p, const real *a, size_t i, const int rows) {
+/* Rows of a tile that is `vectors` wide: narrower ones are higher, so that as many chains are under way. */
+#define TILE_HEIGHT(vectors) (TILE_ROWS * TILE_VECTORS / (vectors) < 12 ? TILE_ROWS * TILE_VECTORS / (vectors) : 12)
+
+/* Where the tile at a begins to fetch, or NULL. Of columns of A that lie apart, a line of the cache serves several tiles:
+ * the first of them fetches the next one. The last tiles, which are lower, fetch nothing. */
+ALWAYS_INLINE const real *ahead_of(const mlp_panel_product *p, const real *a, size_t i, const int rows,
+                                   const int most) {
     bool served = p->a_k > 1 && (uintptr_t)a % MLP_VECTOR_BYTES >= (size_t)rows * sizeof(real);
-    return p->ahead == NULL || served ? NULL : (const real *)p->ahead + i * p->a_row;
+    return rows < most || p->ahead == NULL || served ? NULL : (const real *)p->ahead + i * p->a_row;
 }
 
 /* C's rows from row i on. Beside each step a line of the cache is fetched into L2. */
 ALWAYS_INLINE void product_tile(const mlp_panel_product *p, size_t i, size_t last, const int rows, const int vectors,
                                 const int half) {
     const size_t a_row = p->a_row, a_k = p->a_k, ldb = p->ldb, ahead_k = p->ahead_k;
-    const real *a = (const real *)p->a + i * a_row, *b = p->b, *ahead = ahead_of(p, a, i, rows);
+    const real *a = (const real *)p->a + i * a_row, *b = p->b;
+    const real *ahead = ahead_of(p, a, i, rows, TILE_HEIGHT(vectors + half));
     real *c = (real *)p->c + i * p->ldc;
     tile_sums sum;
     load_tile(&sum, c, p->ldc, last, p->accumulate, rows, vectors, half);
@@ -174,9 +179,6 @@ ALWAYS_INLINE void product_tile(const mlp_panel_product *p, size_t i, size_t las
     }
     store_tile(&sum, c, p->ldc, last, rows, vectors, half);
 }
-
-/* Rows of a tile that is `vectors` wide: narrower ones are higher, so that as many chains are under way. */
-#define TILE_HEIGHT(vectors) (TILE_ROWS * TILE_VECTORS / (vectors) < 12 ? TILE_ROWS * TILE_VECTORS / (vectors) : 12)
 
 /* The rows of the next tile where `left` are: two tiles share the last rows evenly, 7, 9 and 11 are two tiles as
  * well. */
