@@ -54,8 +54,8 @@ static void find_group(char group[PATH_MAX], size_t root) {
     while (file != NULL && fgets(line, sizeof line, file) != NULL) {
         size_t length = strcspn(line, "\n");
         if (strncmp(line, "0::/", 4) == 0 && root + length < PATH_MAX) {
-            line[length] = '\0';
-            strcpy(group + root, line + 3);
+            memcpy(group + root, line + 3, length - 3);
+            group[root + length - 3] = '\0';
         }
     }
     if (file != NULL) (void)fclose(file);
