@@ -118,13 +118,12 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    size_t item;  /* sizeof(real) */
-    size_t lanes; /* elements of a vector */
-    size_t edge;  /* and of the shortest one that a product writes */
-    size_t panel; /* columns of B that a product takes at a time; like the two above a power of 2 */
-    size_t depth; /* rows of such a panel within MLP_PANEL_BYTES */
-    size_t
-        near_depth; /* and those that L1 holds, to take where A's columns or B's rows lie apart; a large tile: depth */
+    size_t item;       /* sizeof(real) */
+    size_t lanes;      /* elements of a vector */
+    size_t edge;       /* and of the shortest one that a product writes */
+    size_t panel;      /* columns of B that a product takes at a time; like the two above a power of 2 */
+    size_t depth;      /* rows of such a panel within MLP_PANEL_BYTES */
+    size_t near_depth; /* those to take where A's columns or B's rows lie apart: a small tile wants them in L1 */
 
     /* ---- Products. */
     void (*product)(const mlp_panel_product *p);

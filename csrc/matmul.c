@@ -4,12 +4,13 @@
 
 #include <stdatomic.h>
 
-/* B's rows are packed where they lie so many rows of a panel apart: they would compete for an eighth of the L1 cache. */
+/* B's rows are packed where they lie so many rows of a panel apart: they would compete for an eighth of L1. */
 enum { FAR_APART = 8 };
 
-/* Many rows of A are worth a copy of B that is read faster. Short vectors, which are loaded more often beside each
- * multiplication, shall cross no line of the cache; and a small tile, which uses what it loads few times, needs rows that
- * do not compete for a part of L1, which can't hold them. Few rows take fewer of those at a time. */
+/* Many rows of A are worth a copy of B that is read faster. Vectors shorter than a line of the cache, which are loaded
+ * more often beside each multiplication, cross none in it. A small tile, which uses little of what it loads, finds rows
+ * there that do not compete for a part of L1, where B's own are too many for it; few rows of A take fewer of those at a
+ * time. */
 enum { MANY_ROWS = 64, APART = 2, L1_BYTES = 32 * 1024 };
 
 /* A matrix of this size lies beyond the L2 cache: each store of a tile of C would wait for its line, and each column of
