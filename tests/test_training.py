@@ -227,20 +227,25 @@ def test_reset():
 # ---- Dropout.
 
 
-def masks(rate, n_units, n_rows, *, batch_size, epochs=1, seed=0):
-    """The gradient of the last weights by step, where it is the sum of a batch's masks and nothing else.
-
-    Inputs are 1, first weights 1, the activation the identity; far below its target the absolute error has slope -1."""
-    net = mlpc.Network(
-        [1, n_units, 1],
+def of_identities(layer_sizes, dropout, learning_rate, seed=0):
+    """A network whose gradients show its masks: far below its target the absolute error has slope -1."""
+    return mlpc.Network(
+        layer_sizes,
         loss="absolute_error",
         hidden_activation="identity",
         bias=False,
-        dropout=rate,
+        dropout=dropout,
         reduction="sum",
-        optimizer=mlpc.SGD(1.0),
+        optimizer=mlpc.SGD(learning_rate),
         seed=seed,
     )
+
+
+def masks(rate, n_units, n_rows, *, batch_size, epochs=1, seed=0):
+    """The gradient of the last weights by step, where it is the sum of a batch's masks and nothing else.
+
+    Inputs are 1, first weights 1."""
+    net = of_identities([1, n_units, 1], rate, 1.0, seed)
     seen = []
     for _ in range(epochs):
         for first in range(0, n_rows, batch_size):
@@ -277,21 +282,34 @@ def test_dropout_of_rows_in_a_batch():
 
 def test_dropout_of_several_layers():
     """Each layer at its own rate; an output that drops everything is the bias alone."""
-    net = mlpc.Network(
-        [1, 1000, 1000, 1],
-        loss="absolute_error",
-        hidden_activation="identity",
-        bias=False,
-        dropout=[0.0, 0.75],
-        reduction="sum",
-        optimizer=mlpc.SGD(1e-3),
-        seed=0,
-    )
+    net = of_identities([1, 1000, 1000, 1], [0.0, 0.75], 1e-3)
     before = [weight.copy() for weight in net.weights]
     net.partial_fit([[1.0]], [1e9])
     changed = [np.any(after != start, axis=1) for after, start in zip(net.weights, before, strict=True)]
     assert changed[1].all()
     assert abs(changed[2].mean() - 0.25) < 0.06
+
+
+@pytest.mark.parametrize("n_units", [12, 400])
+def test_dropout_of_rows_far_down_a_batch(n_units):
+    """Rows are driven through the layers 256 at a time; the next ones have masks of their own."""
+    counts = masks(0.5, n_units, 512, batch_size=512)[0, 0] / 2
+    assert (counts % 2 == 1).any()  # equal halves would make every count even
+    assert abs(counts.mean() - 256) < 5 * np.sqrt(128 / n_units)
+
+
+def test_dropout_of_very_many_units():
+    """Rows of so wide a layer are dropped one at a time, each with a mask of its own."""
+    counts = masks(0.5, 300_000, 2, batch_size=2)[0, 0] / 2
+    np.testing.assert_allclose(np.bincount(counts.astype(int)) / 300_000, [0.25, 0.5, 0.25], atol=0.01)
+
+
+def test_dropout_of_layers_of_one_width():
+    net = of_identities([1, 200, 200, 1], 0.5, 1e-3)
+    before = net.weights[1].copy()
+    changed = net.partial_fit([[1.0]], [1e9]).weights[1] != before
+    first, second = changed.any(axis=1), changed.any(axis=0)
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.3
 
 
 def test_dropout_is_off_outside_fit():
@@ -565,34 +583,3 @@ def test_predict():
     assert one.predict(X).shape == (30,)
     assert one.predict(X).dtype == np.float32
     assert mlpc.Network([3, 4, 2], loss="huber", seed=0).predict(X).shape == (30, 2)
-
-
-@pytest.mark.parametrize("n_units", [12, 400])
-def test_dropout_of_rows_far_down_a_batch(n_units):
-    """Rows are driven through the layers 256 at a time; the next ones have masks of their own."""
-    counts = masks(0.5, n_units, 512, batch_size=512)[0, 0] / 2
-    assert (counts % 2 == 1).any()  # equal halves would make every count even
-    assert abs(counts.mean() - 256) < 5 * np.sqrt(128 / n_units)
-
-
-def test_dropout_of_very_many_units():
-    """Rows of so wide a layer are dropped one at a time, each with a mask of its own."""
-    counts = masks(0.5, 300_000, 2, batch_size=2)[0, 0] / 2
-    np.testing.assert_allclose(np.bincount(counts.astype(int)) / 300_000, [0.25, 0.5, 0.25], atol=0.01)
-
-
-def test_dropout_of_layers_of_one_width():
-    net = mlpc.Network(
-        [1, 200, 200, 1],
-        loss="absolute_error",
-        hidden_activation="identity",
-        bias=False,
-        dropout=0.5,
-        reduction="sum",
-        optimizer=mlpc.SGD(1e-3),
-        seed=0,
-    )
-    before = net.weights[1].copy()
-    changed = net.partial_fit([[1.0]], [1e9]).weights[1] != before
-    first, second = changed.any(axis=1), changed.any(axis=0)
-    assert abs(np.corrcoef(first, second)[0, 1]) < 0.3
