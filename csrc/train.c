@@ -353,8 +353,7 @@ static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
         size_t first = s * t->batch, rows = n - first < t->batch ? n - first : t->batch;
         mlp_sums sums;
         double penalty;
-        double part = t->settings->partial ? 0.0 : (double)s * fraction;
-        double rate = net->optimizer.learning_rate * multiplier_at(t, hooked, part, fraction);
+        double rate = net->optimizer.learning_rate * multiplier_at(t, hooked, (double)s * fraction, fraction);
         mlp_update update = mlp_make_update(net, rate);
         mlp_status status = t->fused ? fuse_batch(t, first, rows, &update, &sums, &penalty)
                                      : look_at_batch(t, first, rows, &sums, &penalty);

@@ -268,8 +268,8 @@ class Training(Evaluation):
     ) -> Self:
         """Train on the rows once, in their order: one step unless `batch_size` says otherwise.
 
-        The epoch count stays, and with it what a schedule says; `end_epoch()` advances it. Nothing is added to the
-        history.
+        The steps are those of `fit(epochs=1, shuffle=False)`, but the epoch count stays: `end_epoch()` advances it. So
+        a schedule that acts per step goes through its current epoch in each call. Nothing is added to the history.
 
         Parameters
         ----------
