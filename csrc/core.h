@@ -160,8 +160,9 @@ typedef struct {
     size_t block; /* samples driven through all layers together */
 } mlp_plan;
 mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows);
-/* The block of a prediction of several, whose rows come out the same from any: its threads get as many blocks. */
-size_t mlp_even_block(const mlp_network *net, size_t n_rows, const mlp_call *call);
+/* The block of a prediction of more than `most` rows, the plan's block: rows come out the same from any, so its threads
+ * get as many blocks each. */
+size_t mlp_even_block(const mlp_network *net, size_t n_rows, size_t most, const mlp_call *call);
 /* Of n samples so many at a time: their gradients are one chain of sums; those of chunks are added in order. */
 size_t mlp_chunk_rows(const mlp_network *net, size_t n);
 size_t mlp_threads_for(const mlp_call *call, double work);  /* the threads to share a region of so many operations */

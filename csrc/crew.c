@@ -221,7 +221,7 @@ mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose pur
     mlp_plan plan = mlp_make_plan(net, n_rows);
     bool by_chunks = purpose != PREDICTS;
     if (!by_chunks && n_rows > plan.block) {
-        plan.block = mlp_even_block(net, n_rows, call);
+        plan.block = mlp_even_block(net, n_rows, plan.block, call);
     }
     size_t chunk = by_chunks ? mlp_chunk_rows(net, n_rows) : n_rows;
     size_t n = size_of_crew(net, n_rows, by_chunks ? chunk : plan.block, by_chunks, call);

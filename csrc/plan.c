@@ -66,10 +66,10 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows) {
     return plan;
 }
 
-size_t mlp_even_block(const mlp_network *net, size_t n_rows, const mlp_call *call) {
+size_t mlp_even_block(const mlp_network *net, size_t n_rows, size_t most, const mlp_call *call) {
     size_t n = mlp_threads_for(call, mlp_work(net, n_rows, false)), worth = n_rows / LEAST_BLOCK_ROWS;
-    n = n < worth ? n : worth;
-    size_t n_blocks = n * ((n_rows + n * MLP_BLOCK_ROWS - 1) / (n * MLP_BLOCK_ROWS));
+    n = n < worth ? n : worth > 1 ? worth : 1;
+    size_t n_blocks = n * ((n_rows + n * most - 1) / (n * most));
     return mlp_whole_vectors(net, (n_rows + n_blocks - 1) / n_blocks);
 }
 

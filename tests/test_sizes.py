@@ -206,3 +206,14 @@ def test_networks_of_very_many_units(wide):
     gradient = hidden.T @ (2 * (outputs - y)) / 300
     found = net.unpack(net.gradient(X, y))[0][1]
     np.testing.assert_allclose(found, gradient, atol=2e-3 * abs(gradient).max())
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_any_number_of_rows_through_a_layer_of_very_many_units(n_threads):
+    """Its blocks have 32 rows; each row comes out as it does alone."""
+    X = np.random.default_rng(0).normal(size=(133, 140_000)).astype("float32")
+    net = mlpc.Network([140_000, 2], loss="squared_error", dtype="float32", seed=0)
+    net._n_threads = n_threads
+    alone = [net.predict_proba(row[None]).tobytes() for row in X]
+    for n in (31, 32, 33, 40, 63, 64, 65, 95, 97, 128, 133):
+        assert net.predict_proba(X[:n]).tobytes() == b"".join(alone[:n]), n
