@@ -362,10 +362,16 @@ static void clip_losses(mlp_pass *pass) {
     }
 }
 
-/* A sample of weight 0 is none: what it left in the layers may be infinite, and would be multiplied by its dz, 0. */
+/* A sample of weight 0 is none: what it left in the layers may be infinite, and would be multiplied by its dz; and that
+ * is 0 only where its output is a number. */
 static void clear_sample(const mlp_pass *pass, size_t i) {
     const mlp_network *net = pass->net;
-    bool lanes = pass->plan.lanes;
+    bool lanes = pass->plan.lanes, by_output = lanes || pass->plan.single;
+    size_t outputs = mlp_outputs(net);
+    void *dz = by_output ? mlp_at(net, pass->dz_out, i) : mlp_at(net, pass->dz, i * net->layers[net->n_layers].ld);
+    for (size_t k = 0; k < outputs; k++) {
+        memset(mlp_at(net, dz, by_output ? k * pass->stride : k), 0, net->item);
+    }
     for (size_t l = 1; l < net->n_layers; l++) {
         void *blocks[] = {pass->a[l], pass->d[l], pass->dropped[l]};
         size_t rows, n, ld;

@@ -233,10 +233,14 @@ def test_weights_of_zero_and_their_mean():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("sizes", [[2, 3, 3, 1], [2, 3, 2], [70, 3, 1], [2, 20, 1], [2, 20, 20]], ids=str)
-@pytest.mark.parametrize("hidden", ["relu", "gelu", "softplus"])
-def test_rows_of_weight_0_may_overflow(hidden, sizes, dtype):
+@pytest.mark.parametrize(
+    ("hidden", "output"),
+    [("relu", "identity"), ("gelu", "identity"), ("softplus", "identity"), ("relu", "sigmoid"), ("relu", "silu")],
+)
+def test_rows_of_weight_0_may_overflow(hidden, output, sizes, dtype):
     rng = np.random.default_rng(3)
-    net = mlpc.Network(sizes, loss="squared_error", hidden_activation=hidden, dtype=dtype, seed=0)
+    settings = {"hidden_activation": hidden, "output_activation": output, "dtype": dtype}
+    net = mlpc.Network(sizes, loss="squared_error", seed=0, **settings)
     X, y = rng.normal(size=(21, sizes[0])).astype(dtype), rng.normal(size=(21, sizes[-1]))
     for row in (7, 20):
         weight = np.arange(21) != row
