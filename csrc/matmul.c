@@ -230,13 +230,13 @@ bool mlp_multiply(const mlp_product *p, mlp_team *team) {
     bool far_apart = apart >= FAR_APART * panel_row && part >= MLP_FEW_ROWS;
     bool crossing = vector < MLP_VECTOR_BYTES && apart % vector != 0;
     bool spread = kernels->near_depth < kernels->depth && apart >= APART * panel_row && p->k * apart > L1_BYTES;
-    bool many = part >= MANY_ROWS;
+    bool many = part >= MANY_ROWS, near = p->adam == NULL && (p->a.step > 1 || (spread && !many));
     cut_product c = {.p = p,
                      .team = team,
                      .n_threads = n_threads,
                      .n_panels = (p->n + kernels->panel - 1) / kernels->panel,
                      .rows = p->m,
-                     .depth = p->a.step > 1 || (spread && !many) ? kernels->near_depth : kernels->depth,
+                     .depth = near ? kernels->near_depth : kernels->depth,
                      .packs = p->b.transposed || far_apart || (many && (crossing || spread))};
     if (n_threads > 1) {
         multiply_together(&c);
