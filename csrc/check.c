@@ -177,6 +177,7 @@ static mlp_status check_y(const mlp_network *net, const mlp_data *data, mlp_call
 }
 
 mlp_status mlp_check_data(const mlp_network *net, const mlp_data *data, mlp_call *call) {
+    call->validation = false;
     mlp_status status = check_x(net, &data->x, call);
     return status == MLP_OK ? check_y(net, data, call) : status;
 }

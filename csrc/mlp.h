@@ -33,7 +33,7 @@
 
 /* ---- A network. */
 const char *mlp_check(const mlp_spec *spec);   /* NULL, or what is wrong with it */
-mlp_network *mlp_create(const mlp_spec *spec); /* of a checked spec; parameters zero; NULL: no memory */
+mlp_network *mlp_create(const mlp_spec *spec); /* of a checked spec; parameters zero, plain sgd; NULL: no memory */
 void mlp_destroy(mlp_network *network);        /* NULL is fine */
 size_t mlp_n_parameters(const mlp_network *network);
 void *mlp_parameters(mlp_network *network); /* real [N]: W[1], b[1], W[2], ...; valid until mlp_destroy */

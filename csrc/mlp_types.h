@@ -135,7 +135,7 @@ typedef enum {
     MLP_INVERSE_SCALING,
     MLP_ONE_CYCLE,
     MLP_REDUCE_ON_PLATEAU,
-    MLP_SCHEDULE_HOOK /* mlp_hooks.multiplier */
+    MLP_SCHEDULE_HOOK /* mlp_hooks.multiplier, which must be there */
 } mlp_schedule_kind;
 
 typedef enum { MLP_LOSS, MLP_VALIDATION_LOSS, MLP_HOOK_VALUE } mlp_monitor; /* what is watched */

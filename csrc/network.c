@@ -195,6 +195,7 @@ mlp_network *mlp_create(const mlp_spec *spec) {
         return NULL;
     }
     mlp_reset(net);
+    mlp_set_optimizer(net, &(mlp_optimizer){.rule = "sgd", .learning_rate = 0.01}); /* has no state: cannot fail */
     return net;
 }
 

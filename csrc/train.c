@@ -226,6 +226,9 @@ static bool prepare(training *t) {
 }
 
 static void clean_up(training *t) {
+    if (t->pace.n_threads > 0) {
+        t->call->n_threads = t->pace.n_threads;
+    }
     mlp_search_destroy(t->search);
     mlp_crew_destroy(t->validation_crew);
     mlp_crew_destroy(t->crew); /* the last to go leaves its scratch for the next call */

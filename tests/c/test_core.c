@@ -502,6 +502,18 @@ static void test_interrupting(void) {
     }
 }
 
+/* A network that nobody has given an optimizer descends all the same. */
+static void test_own_optimizer(void) {
+    mlp_network *net = make_network(&small_spec);
+    problem *p = make_problem(30, 4, 1, small_spec.loss);
+    mlp_call call = {0};
+    mlp_fit_result result;
+    CHECK(mlp_fit(net, &p->data, &(mlp_fit_settings){.epochs = 20}, &result, &call) == MLP_OK, "fit");
+    const mlp_history *history = mlp_history_of(net);
+    CHECK(history->loss[19] < history->loss[0], "from %g to %g", history->loss[0], history->loss[19]);
+    mlp_destroy(net);
+}
+
 /* ---- Rejections leave everything alone. */
 static void test_rejections(void) {
     mlp_spec good = small_spec, bad = good;
@@ -558,7 +570,12 @@ static void test_rejections(void) {
     }
     memset(p->weight, 0, sizeof p->weight);
     mlp_call call = {0};
-    CHECK(mlp_fit(net, &p->data, &settings, &result, &call) == MLP_BAD_WEIGHT && call.row == SIZE_MAX, "no weight");
+    settings.validation = &p->data;
+    mlp_data good_data = p->data;
+    good_data.weight.data = NULL;
+    CHECK(mlp_fit(net, &good_data, &settings, &result, &call) == MLP_BAD_WEIGHT && call.validation, "validation");
+    CHECK(mlp_fit(net, &p->data, &settings, &result, &call) == MLP_BAD_WEIGHT && !call.validation, "not validation");
+    CHECK(call.row == SIZE_MAX, "no weight");
     free(before);
     mlp_destroy(net);
     mlp_destroy(NULL);
@@ -572,6 +589,7 @@ int main(void) {
     test_optimizers();
     test_stopping();
     test_interrupting();
+    test_own_optimizer();
     test_rejections();
     return check_summary();
 }

@@ -208,6 +208,22 @@ static void test_interrupting(mlp_pool *pool) {
     }
 }
 
+/* Interrupted while steps are tried on one thread, a call still has the threads that it came with. */
+static int poll_for_one_thread(void *context) { return ((const mlp_call *)context)->n_threads == 1; }
+
+static void test_trying(mlp_pool *pool) {
+    run r = {.layers = 2, .sizes = {64, 256, 3}, .rows = 256, .batch = 64, .loss = "squared_error", .rule = "sgd"};
+    problem p = make_problem(&r);
+    mlp_network *net = make_network(&r);
+    mlp_call call = {.pool = pool, .n_threads = 2, .poll = poll_for_one_thread, .context = &call};
+    mlp_fit_result result;
+    CHECK(mlp_fit(net, &p.data, &(mlp_fit_settings){.epochs = 100000}, &result, &call) == MLP_INTERRUPTED, "tries");
+    CHECK(call.n_threads == 2, "%zu threads", call.n_threads);
+    free(p.x);
+    free(p.y);
+    mlp_destroy(net);
+}
+
 /* Which threads have worked, a bit each; a task takes long enough for the workers to come. */
 static void note_thread(void *context, size_t task, size_t thread) {
     volatile double x = (double)task;
@@ -240,6 +256,7 @@ int main(void) {
     test_same_bits(pool);
     test_at_once(pool);
     test_interrupting(pool);
+    test_trying(pool);
     test_sharing(pool);
     mlp_pool_destroy(pool);
     mlp_pool_destroy(NULL);
