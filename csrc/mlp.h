@@ -42,7 +42,7 @@ size_t mlp_weights_at(const mlp_network *network, size_t layer);    /* where W[l
 size_t mlp_biases_at(const mlp_network *network, size_t layer);     /* where b[l] begins */
 
 /* ---- Threads: workers, started as they are needed; one pool serves any number of networks. Not to be used after
- * fork. */
+ * fork: in a child that a poll has forked, that poll stops the call. */
 mlp_pool *mlp_pool_create(size_t n_processors); /* NULL: no memory */
 void mlp_pool_destroy(mlp_pool *pool);
 /* Around a thread's own calls, where several threads may have some at once: they share the processors then. */

@@ -65,13 +65,15 @@ static void relax(void) {
 #endif
 }
 
-/* The next look at something that another thread is about to change. */
-static void look_again(size_t looks) {
-    if ((looks + 1) % LOOKS_A_YIELD != 0) {
-        relax();
-    } else {
+/* The next look at something that another thread is about to change. True: it made way. */
+static bool look_again(size_t looks) {
+    bool makes_way = (looks + 1) % LOOKS_A_YIELD == 0;
+    if (makes_way) {
         sched_yield();
+    } else {
+        relax();
     }
+    return makes_way;
 }
 
 static size_t first_of(size_t owner, size_t n_threads, size_t n_tasks) {
@@ -249,7 +251,9 @@ void mlp_parallel(mlp_pool *pool, size_t n_threads, size_t n_tasks, mlp_task tas
                                                   memory_order_acq_rel, memory_order_acquire)) {
     }
     for (size_t looks = 0; inside_of(atomic_load_explicit(&pool->region, memory_order_acquire)) > 0; looks++) {
-        look_again(looks);
+        if (look_again(looks) && pool->process != getpid()) {
+            return; /* a task has forked: here the others have nobody to complete them */
+        }
     }
     atomic_store_explicit(&pool->busy, false, memory_order_release);
 }

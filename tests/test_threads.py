@@ -149,6 +149,69 @@ def test_a_fork_in_a_callback():
     python(FORK_IN_A_CALLBACK, OPENBLAS_NUM_THREADS="1")
 
 
+FORK_IN_A_HANDLER = """
+import os, signal, warnings
+import numpy as np
+import mlpc
+warnings.simplefilter("ignore", DeprecationWarning)
+net = mlpc.Network([512, 512, 512, 10], loss="squared_error", dtype="float32", seed=0)
+X, y = np.random.default_rng(0).normal(size=(1024, 512)).astype("float32"), np.zeros((1024, 10), "float32")
+parent, pids = os.getpid(), []
+def fork(signal_number, frame):
+    if os.getpid() == parent and len(pids) < 6:
+        pids.append(os.fork())
+signal.signal(signal.SIGALRM, fork)
+signal.setitimer(signal.ITIMER_REAL, 0.03, 0.03)
+try:
+    while os.getpid() == parent and len(pids) < 6:
+        net.fit(X, y, epochs=1, batch_size=256, n_threads=2)
+except RuntimeError as error:
+    assert os.getpid() != parent and "a signal handler forked this process" in str(error)
+if os.getpid() != parent:
+    net.predict_proba(X)  # what it was at the last step
+    os._exit(0)
+signal.setitimer(signal.ITIMER_REAL, 0)
+assert not any([os.waitpid(pid, 0)[1] for pid in pids])
+"""
+
+
+def test_a_fork_in_a_signal_handler():
+    """Where threads share the work the child has lost those: its call ends, and the network is at a completed step."""
+    python(FORK_IN_A_HANDLER)
+
+
+FORK_WHILE_TRAINING = """
+import os, threading, warnings
+import numpy as np
+import mlpc
+warnings.simplefilter("ignore", DeprecationWarning)
+net = mlpc.Network([64, 64, 1], loss="squared_error", seed=0)
+X, y, going = np.ones((20000, 64)), np.ones(20000), threading.Event()
+def stop(net, epoch, logs):
+    going.set()
+    return done.is_set()
+done = threading.Event()
+trainer = threading.Thread(target=lambda: net.fit(X, y, epochs=10**6, callbacks=stop))
+trainer.start()
+going.wait()
+pid = os.fork()
+if pid == 0:
+    try:
+        net.predict(X[:2])
+    except RuntimeError as error:
+        os._exit("being changed by another thread when this process was forked" not in str(error))
+    os._exit(2)
+status = os.waitpid(pid, 0)[1]
+done.set()
+trainer.join()
+assert status == 0, status
+"""
+
+
+def test_a_forked_child_is_told_that_its_network_was_being_changed():
+    python(FORK_WHILE_TRAINING)
+
+
 FORK_WHILE_READING = """
 import os, threading, warnings
 import numpy as np

@@ -33,13 +33,23 @@ static void forget_lost_readers(network_object *self) {
     }
 }
 
+static void raise_in_use(const network_object *self, const char *method) {
+    if (self->writing && self->writer_forks != forks) {
+        PyErr_Format(PyExc_RuntimeError,
+                     "%s: this network was being changed by another thread when this process was forked; use a copy "
+                     "made before, or load it",
+                     method);
+        return;
+    }
+    PyErr_Format(PyExc_RuntimeError,
+                 "%s: this network is being %s by another call; wait for that to end, or use a copy made before", method,
+                 self->writing ? "changed" : "read");
+}
+
 bool lock_read(network_object *self, const char *method) {
     forget_lost_readers(self);
     if (self->writing && !in_own_callback(self)) {
-        PyErr_Format(
-            PyExc_RuntimeError,
-            "%s: this network is being changed by another call; wait for that to end, or use a copy made before",
-            method);
+        raise_in_use(self, method);
         return false;
     }
     self->readers++;
@@ -57,12 +67,11 @@ bool lock_write(network_object *self, const char *method) {
         return false;
     }
     if (self->writing || self->readers > 0) {
-        PyErr_Format(PyExc_RuntimeError,
-                     "%s: this network is being %s by another call; wait for that to end, or use a copy made before",
-                     method, self->writing ? "changed" : "read");
+        raise_in_use(self, method);
         return false;
     }
     self->writing = true;
+    self->writer_forks = forks;
     self->writer = PyThread_get_thread_ident();
     return true;
 }
@@ -79,7 +88,13 @@ static int poll_signals(void *context) {
     call *c = context;
     if (now() < c->next_poll) return 0;
     take_gil(c);
-    int stop = PyErr_CheckSignals() != 0;
+    size_t before = forks;
+    bool stop = PyErr_CheckSignals() != 0;
+    if (!stop && c->core.pool != NULL && before != forks) {
+        PyErr_SetString(PyExc_RuntimeError, "a signal handler forked this process during a call that threads share: "
+                                            "here those threads are gone; the parent's call goes on");
+        stop = true;
+    }
     give_gil(c, true);
     c->next_poll = now() + POLL_INTERVAL;
     c->polled = true;

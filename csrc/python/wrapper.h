@@ -62,6 +62,7 @@ typedef struct {
     size_t forks;              /* that they have been counted after */
     bool writing, in_callback; /* in_callback: the writer's thread is in a function of the caller's */
     unsigned long writer;      /* the thread, while writing */
+    size_t writer_forks;       /* what the forks were when it began */
 
     PyObject *weak_references;
 } network_object;
