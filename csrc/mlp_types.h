@@ -162,7 +162,8 @@ typedef struct { /* early stopping; off while patience is 0 */
 typedef struct {                                 /* one epoch, as the hook sees it */
     uint64_t epoch;                              /* the number of epochs completed, this one included */
     double loss, validation_loss, learning_rate; /* validation_loss: NaN where there is none */
-    double stopping_value, plateau_value;        /* the hook sets them where MLP_HOOK_VALUE is watched */
+    double stopping_value; /* the hook sets it where stopping watches MLP_HOOK_VALUE; where the plateau does, it sets
+                            * mlp_progress.plateau_value */
 } mlp_epoch;
 
 typedef struct { /* what training asks of its caller, each at most once an epoch; nonzero: interrupt */
@@ -207,6 +208,7 @@ typedef struct {
     uint64_t optimizer_step; /* since the optimizer's state was last empty */
     uint64_t dropout_key;    /* the caller's to set, once, at random */
     double plateau_best, plateau_multiplier;
+    double plateau_value; /* what a hook said of the last epoch, until the next one begins with it; -inf: nothing */
     uint64_t plateau_wait;
     uint64_t pairs, newest_pair; /* lbfgs: how many are held, and the place of the last one */
 } mlp_progress;

@@ -36,6 +36,7 @@ double mlp_multiplier(const mlp_schedule *s, double epochs, double step) {
 void mlp_plateau_start(mlp_progress *progress) {
     progress->plateau_best = HUGE_VAL;
     progress->plateau_multiplier = 1.0;
+    progress->plateau_value = -HUGE_VAL;
     progress->plateau_wait = 0;
 }
 

@@ -421,6 +421,10 @@ static mlp_status run_epoch(training *t, epoch_report *report) {
             return MLP_INTERRUPTED;
         }
     }
+    if (schedule != NULL && schedule->kind == MLP_REDUCE_ON_PLATEAU && net->progress.plateau_value > -HUGE_VAL) {
+        mlp_plateau_step(&net->progress, schedule, net->progress.plateau_value);
+        net->progress.plateau_value = -HUGE_VAL;
+    }
     if (!take_snapshot(&t->epoch_start, net, t->call)) {
         return MLP_INTERRUPTED;
     }
@@ -473,20 +477,18 @@ static mlp_status end_epoch(training *t, const epoch_report *report, bool *stop)
     mlp_network *net = t->net;
     const mlp_fit_settings *settings = t->settings;
     const mlp_schedule *schedule = settings->schedule;
-    bool plateau = schedule != NULL && schedule->kind == MLP_REDUCE_ON_PLATEAU;
     if (!mlp_history_append(net, report->loss, report->validation_loss, report->learning_rate)) {
         return MLP_NO_MEMORY;
     }
     net->progress.epoch++;
-    if (plateau && schedule->monitor != MLP_HOOK_VALUE) {
+    if (schedule != NULL && schedule->kind == MLP_REDUCE_ON_PLATEAU && schedule->monitor != MLP_HOOK_VALUE) {
         mlp_plateau_step(&net->progress, schedule, watched(schedule->monitor, report, 0));
     }
     mlp_epoch epoch = {.epoch = net->progress.epoch,
                        .loss = report->loss,
                        .validation_loss = report->validation_loss,
                        .learning_rate = report->learning_rate,
-                       .stopping_value = (double)NAN,
-                       .plateau_value = (double)NAN};
+                       .stopping_value = (double)NAN};
     if (settings->hooks != NULL && settings->hooks->epoch_end != NULL) {
         bool asked = false;
         if (settings->hooks->epoch_end(settings->hooks->context, &epoch, &asked) != 0) {
@@ -499,9 +501,6 @@ static mlp_status end_epoch(training *t, const epoch_report *report, bool *stop)
             t->result->reason = MLP_CALLBACK;
             *stop = true;
         }
-    }
-    if (plateau && schedule->monitor == MLP_HOOK_VALUE) {
-        mlp_plateau_step(&net->progress, schedule, epoch.plateau_value);
     }
     bool out = false;
     mlp_status status = MLP_OK;

@@ -65,6 +65,7 @@ class Network:
     @property
     def _evaluations(self) -> int: ...
     _n_threads: int  # of calls that do not say; 0: N_THREADS
+    _plateau_value: float | None  # a callback's, that the next epoch steps ReduceOnPlateau with; to be set only
     def _record_epoch(self, loss: float, validation_loss: float, learning_rate: float, /) -> None:
         """Count an epoch that somebody else trained, with its row of the history. A writer."""
     def _unpack(self, vector: NDArray[Any]) -> tuple[tuple[NDArray[Any], ...], tuple[NDArray[Any], ...]]:
@@ -101,10 +102,10 @@ class Network:
         # ("step_decay", every, factor), ("exponential_decay", factor), ("cosine_decay", epochs, minimum, warmup),
         # ("inverse_scaling", power), ("one_cycle", epochs, peak, start_fraction),
         # ("reduce_on_plateau", monitor, factor, patience, min_delta, minimum),
-        # ("hook", callable of the epoch giving a float); monitor: 0 loss, 1 validation loss, 2 what epoch_end returns
+        # ("hook", callable of the epoch giving a float); monitor: 0 loss, 1 validation loss, 2 what callbacks add
         stopping: tuple[int, bool, int, float, bool] | None,  # monitor, maximize, patience, min_delta, restore_best
-        epoch_end: Callable[[int, float, float, float], tuple[bool, float, float]] | None,
-        # (epoch, loss, validation_loss, learning_rate) -> (stop, value for stopping, value for the plateau)
+        epoch_end: Callable[[int, float, float, float], tuple[bool, float]] | None,
+        # (epoch, loss, validation_loss, learning_rate) -> (stop, value for stopping); it sets _plateau_value itself
         each_epoch: bool,  # False: epoch_end is called about every 25 ms, for the epoch that ends then
         partial: bool,
         n_threads: int,  # 0: N_THREADS

@@ -52,7 +52,7 @@ def monitor_code(settings: EarlyStopping | ReduceOnPlateau | None, *, validated:
 
 
 class EpochEnd:
-    """The core's hook: called with each epoch's numbers, says whether to stop and what the monitored values are."""
+    """The core's hook: called with each epoch's numbers, says whether to stop and what early stopping monitors."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class EpochEnd:
 
     def __call__(
         self, epoch: int, loss: float, validation_loss: float, learning_rate: float
-    ) -> tuple[bool, float, float]:
+    ) -> tuple[bool, float]:
         logs: dict[str, Any] = {"loss": loss, "learning_rate": learning_rate}
         if self._validated:
             logs["validation_loss"] = validation_loss
@@ -89,9 +89,9 @@ class EpochEnd:
         if self._bar is not None:
             self._bar.update(epoch, loss, validation_loss, learning_rate)
         stopping = self._monitored("early_stopping", self._stopping, added, epoch)
-        plateau = self._monitored("schedule", self._plateau, added, epoch)
+        self._monitored("schedule", self._plateau, added, epoch)
         self._first = False
-        return stop, stopping, plateau
+        return stop, stopping
 
     def _keep(self, added: dict[str, float], before: dict[str, float]) -> None:
         """Put what was added into the epoch's row, in place of `before`: the next callback may save the network."""
@@ -104,6 +104,8 @@ class EpochEnd:
             column = self._columns.setdefault(name, [])
             column.extend([math.nan] * (row - len(column)))
             column[row:] = [value]
+        if self._plateau is not None:  # part of what is saved, too
+            self._net._plateau_value = added.get(self._plateau)
 
     def _monitored(self, argument: str, name: str | None, added: dict[str, float], epoch: int) -> float:
         if name is None:

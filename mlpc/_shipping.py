@@ -144,7 +144,8 @@ class Shipping(Training):
             if not np.isfinite(state["parameters"]).all():
                 raise ValueError(f"mean and scale must leave the parameters finite in {self._spec.dtype}")
             state["optimizer_state"][:] = 0
-            state["progress"].update(optimizer_step=0, pairs=0, newest_pair=0, plateau_best=math.inf, plateau_wait=0)
+            state["progress"].update(optimizer_step=0, pairs=0, newest_pair=0)
+            state["progress"].update(plateau_best=math.inf, plateau_value=-math.inf, plateau_wait=0)
             self._set_state(state)
         return self
 

@@ -31,6 +31,7 @@ __all__ = ["load"]
 
 _VERSION = "1"
 _HISTORY = ("loss", "validation_loss", "learning_rate")
+_NOT_JSON = ("plateau_best", "plateau_value")  # may be infinite
 _TENSORS = ("parameters", "optimizer_state", "history")
 
 
@@ -50,7 +51,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
             "optimizer": _optimizer_to_json(attributes["_optimizer"]),
             "seed": attributes["_seed"],
             "random_state": attributes["_bit_generator"].state,
-            "progress": {**core["progress"], "plateau_best": repr(core["progress"]["plateau_best"])},
+            "progress": core["progress"] | {name: repr(core["progress"][name]) for name in _NOT_JSON},
             "added": list(added),
             "stop_reason": attributes["_stop_reason"],
             "best_epoch": attributes["_best_epoch"],
@@ -179,7 +180,7 @@ def _load(path: Path) -> Network:
             "core": {
                 "parameters": tensors["parameters"],
                 "optimizer_state": tensors["optimizer_state"],
-                "progress": {**header["progress"], "plateau_best": float(header["progress"]["plateau_best"])},
+                "progress": header["progress"] | {name: float(header["progress"][name]) for name in _NOT_JSON},
                 "history": np.ascontiguousarray(tensors["history"][: len(_HISTORY)]),
             },
             "attributes": {

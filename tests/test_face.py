@@ -336,6 +336,37 @@ def test_plateau_on_a_callback_value():
     assert net.history.learning_rate.tolist() == [0.5, 0.5, 0.25, 0.125]
 
 
+def test_plateau_on_a_callback_value_that_is_saved_or_cut_off():
+    """What a callback has said counts for a copy that the next callback makes, and where that one raises."""
+
+    def make():
+        schedule = mlpc.ReduceOnPlateau("score", factor=0.5, patience=0)
+        return mlpc.Network([2, 1], loss="binary_cross_entropy", optimizer=mlpc.SGD(0.5, schedule=schedule), seed=0)
+
+    def score(net, epoch, logs):
+        logs["score"] = [3.0, 2.0, float("nan"), 2.0, 1.0, 1.0][epoch - 1]
+
+    copies = {}
+
+    def keep(net, epoch, logs):
+        copies[epoch] = net.copy()
+
+    def fail(net, epoch, logs):
+        if epoch == 3:
+            raise LookupError
+
+    whole = make().fit(*CIRCLES, epochs=6, callbacks=[score, keep])
+    assert whole.history.learning_rate.tolist() == [0.5, 0.5, 0.5, 0.25, 0.125, 0.125]
+    for epoch in range(1, 6):
+        copies[epoch].fit(*CIRCLES, epochs=6 - epoch, callbacks=score)
+        assert copies[epoch].fingerprint() == whole.fingerprint()
+    cut_off = make()
+    with pytest.raises(LookupError):
+        cut_off.fit(*CIRCLES, epochs=6, callbacks=[score, fail])
+    cut_off.fit(*CIRCLES, epochs=3, callbacks=score)
+    assert cut_off.fingerprint() == whole.fingerprint()
+
+
 def test_two_fits_at_once():
     started, go_on = threading.Event(), threading.Event()
 

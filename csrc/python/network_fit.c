@@ -9,7 +9,7 @@
 static bool get_monitor(int number, mlp_monitor *monitor) {
     if (number < 0 || number > 2) {
         PyErr_Format(PyExc_ValueError,
-                     "monitor must be 0 (loss), 1 (validation loss) or 2 (what epoch_end returns), got %d", number);
+                     "monitor must be 0 (loss), 1 (validation loss) or 2 (what callbacks add), got %d", number);
         return false;
     }
     *monitor = number == 0 ? MLP_LOSS : number == 1 ? MLP_VALIDATION_LOSS : MLP_HOOK_VALUE;
@@ -147,7 +147,7 @@ static int tell_epoch_end(void *context, mlp_epoch *epoch, bool *stop) {
     if (answer != NULL && !PyTuple_Check(answer)) {
         PyErr_Format(PyExc_TypeError, "epoch_end must return a tuple, got %s", Py_TYPE(answer)->tp_name);
     } else if (answer != NULL &&
-               PyArg_ParseTuple(answer, "pdd:epoch_end", &stops, &epoch->stopping_value, &epoch->plateau_value)) {
+               PyArg_ParseTuple(answer, "pd:epoch_end", &stops, &epoch->stopping_value)) {
         *stop = stops;
     }
     Py_XDECREF(answer);

@@ -48,8 +48,9 @@ static const field progress_fields[] = {
     PROGRESS(epoch, COUNT),          PROGRESS(step, COUNT),
     PROGRESS(optimizer_step, COUNT), PROGRESS(dropout_key, COUNT),
     PROGRESS(plateau_best, REAL),    PROGRESS(plateau_multiplier, REAL),
-    PROGRESS(plateau_wait, COUNT),   PROGRESS(pairs, COUNT),
-    PROGRESS(newest_pair, COUNT),    {0},
+    PROGRESS(plateau_value, REAL),   PROGRESS(plateau_wait, COUNT),
+    PROGRESS(pairs, COUNT),          PROGRESS(newest_pair, COUNT),
+    {0},
 };
 
 /* Fills a structure from a dict; the keys must be fields, and with `all` every field a key. Text is borrowed. */

@@ -2,6 +2,8 @@
  * compute are in network_read.c, network_fit.c and network_state.c. */
 #include "wrapper.h"
 
+#include <float.h>
+#include <math.h>
 #include <stddef.h>
 #include <structmember.h>
 
@@ -309,6 +311,15 @@ static int set_n_threads(network_object *self, PyObject *value, void *Py_UNUSED(
     return 0;
 }
 
+/* A number, or None for nothing; NaN is no improvement. */
+static int set_plateau_value(network_object *self, PyObject *value, void *Py_UNUSED(closure)) {
+    bool none = value == NULL || value == Py_None;
+    double number = none ? -HUGE_VAL : PyFloat_AsDouble(value);
+    if (PyErr_Occurred() || !ready(self)) return -1;
+    mlp_progress_of(self->net)->plateau_value = none ? number : isnan(number) ? HUGE_VAL : fmax(number, -DBL_MAX);
+    return 0;
+}
+
 static PyGetSetDef attributes[] = {
     {"parameters", (getter)get_parameters, (setter)set_parameters, NULL, NULL},
     {"weights", (getter)get_weights, NULL, NULL, NULL},
@@ -319,6 +330,7 @@ static PyGetSetDef attributes[] = {
     {"_kernels", (getter)get_kernels, NULL, NULL, NULL},
     {"_evaluations", (getter)get_evaluations, NULL, NULL, NULL},
     {"_n_threads", (getter)get_n_threads, (setter)set_n_threads, NULL, NULL},
+    {"_plateau_value", NULL, (setter)set_plateau_value, NULL, NULL},
     {0},
 };
 
