@@ -41,7 +41,7 @@ static mlp_status check_x(const mlp_network *net, const mlp_rows *x, mlp_call *c
         return MLP_OK;
     }
     size_t columns = x->n_columns, step = rows_at_a_time(x, net->item);
-    void *tile = mlp_allocate(step * columns, net->item);
+    void *tile = mlp_reserve(step * columns, net->item);
     void *cells = sparse ? mlp_allocate(columns, sizeof(double)) : NULL;
     mlp_status status = tile == NULL || (sparse && cells == NULL) ? MLP_NO_MEMORY : MLP_OK;
     mlp_source source = {.rows = x, .dtype = net->dtype, .cells = cells, .call = call};
@@ -133,7 +133,7 @@ static bool are_finite(const mlp_network *net, const mlp_data *data, size_t firs
 static mlp_status check_y(const mlp_network *net, const mlp_data *data, mlp_call *call) {
     mlp_rows y = data->y;
     size_t step = rows_at_a_time(&y, sizeof(double)), columns = y.n_columns;
-    double *values = mlp_allocate(step * (columns + 1), sizeof(double));
+    double *values = mlp_reserve(step * (columns + 1), sizeof(double));
     if (values == NULL) {
         return MLP_NO_MEMORY;
     }

@@ -83,7 +83,7 @@ mlp_status mlp_backpropagate(const mlp_network *network, const mlp_record *recor
         return status;
     }
     mlp_crew *crew = mlp_crew_create(network, data->x.n_rows, DIFFERENTIATES, call, NULL);
-    void *gradient = mlp_allocate(network->n_parameters, network->item);
+    void *gradient = mlp_reserve(network->n_parameters, network->item);
     status = crew == NULL || gradient == NULL ? MLP_NO_MEMORY : MLP_OK;
     if (status == MLP_OK) {
         mlp_batch batch = {.data = data, .n = data->x.n_rows};

@@ -380,7 +380,7 @@ bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, bool by_columns, bool alwa
         return true;
     }
     bool sparse = rows->type == MLP_CSR, good = true;
-    void *block = mlp_allocate(n * columns, item), *cells = sparse ? mlp_allocate(columns, sizeof(double)) : NULL;
+    void *block = mlp_reserve(n * columns, item), *cells = sparse ? mlp_allocate(columns, sizeof(double)) : NULL;
     if (block == NULL || (sparse && cells == NULL)) {
         free(block);
         free(cells);

@@ -196,7 +196,7 @@ static bool prepare(training *t) {
     t->batch = batch == 0 || batch > n || net->rule->full_batch ? n : batch;
     bool shuffled = t->settings->shuffle != NULL && (t->batch < n || t->settings->as_sklearn);
     if (shuffled) {
-        t->order = mlp_allocate(n, sizeof *t->order);
+        t->order = mlp_reserve(n, sizeof *t->order);
     }
     t->crew = mlp_crew_create(net, t->batch, TRAINS, t->call, NULL);
     t->gradient = take_block(&net->spare.gradient, net->n_parameters, net->item);

@@ -60,6 +60,12 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
     return array.astype(np.float64) if array.dtype == np.longdouble != np.float64 else array
 
 
+def as_floats(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return an array of numbers as a contiguous one of a floating dtype; what is too large for it becomes infinite."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype)
+
+
 def csr_parts(value: Any, name: str) -> tuple[tuple[int, ...], NDArray[Any], NDArray[Any], NDArray[Any]] | None:
     """Return shape, data, indices and indptr of a CSR matrix or array of scipy.sparse, without importing that.
 

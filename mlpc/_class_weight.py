@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from mlpc._spec import Spec
 
+_PIECE = 1 << 20  # rows
 _EXPECTED = 'class_weight must be None, "balanced" or a dict from label to weight'
 
 
@@ -25,7 +26,7 @@ def as_class_weight(value: object, y: NDArray[Any], spec: Spec) -> NDArray[np.fl
     elif not isinstance(value, Mapping):
         raise TypeError(f"{_EXPECTED}, got {value!r}")
     n_classes = _n_classes(y, spec)
-    counts = np.bincount(_labels(y, n_classes), minlength=n_classes)
+    counts = _counts(y, n_classes)
     present = counts > 0
     weights = np.ones(n_classes)
     if isinstance(value, str):
@@ -55,14 +56,22 @@ def _n_classes(y: NDArray[Any], spec: Spec) -> int:
     raise ValueError(f"class_weight needs one binary output or one label per row, got {came}")
 
 
-def _labels(y: NDArray[Any], n_classes: int) -> NDArray[np.int64]:
-    values = y.ravel()
+def _counts(y: NDArray[Any], n_classes: int) -> NDArray[np.int64]:
+    """Return how many rows have each label, a piece of them at a time: of many rows Ctrl-C should not wait for all."""
+    values = y.reshape(-1)
     if not values.size:
         raise ValueError(f"y must have at least one row, got shape {y.shape}")
-    wrong = ~((values >= 0) & (values < n_classes) & (values == np.floor(values)))
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        signs = n_classes == 2 and values[row] == -1
-        expected = f"whole numbers from 0 to {n_classes - 1}" + (" (for -1 and +1 give (y + 1) / 2)" if signs else "")
-        raise ValueError(f"y must be {expected} where class_weight is given, got {values[row]} in row {row}")
-    return values.astype(np.int64)
+    counts = np.zeros(n_classes, np.int64)
+    for first in range(0, values.size, _PIECE):
+        piece = values[first : first + _PIECE]
+        wrong = ~((piece >= 0) & (piece < n_classes) & (piece == np.floor(piece)))
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            signs = n_classes == 2 and piece[row] == -1
+            hint = " (for -1 and +1 give (y + 1) / 2)" if signs else ""
+            expected = f"whole numbers from 0 to {n_classes - 1}{hint}"
+            raise ValueError(
+                f"y must be {expected} where class_weight is given, got {piece[row]} in row {first + row}"
+            )
+        counts += np.bincount(piece.astype(np.int64), minlength=n_classes)
+    return counts

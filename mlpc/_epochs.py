@@ -27,7 +27,7 @@ LOSS, VALIDATION_LOSS, CALLBACK_VALUE = range(3)  # the core's numbers of what i
 
 def as_callbacks(value: object) -> tuple[Callback, ...]:
     """Return callbacks from one or several."""
-    if isinstance(value, tuple) and not value:
+    if value is None:
         return ()
     if callable(value):
         return (value,)

@@ -52,8 +52,9 @@ def export_c(
 
     Notes
     -----
-    The outputs are those of `predict_proba` to 2e-6 in float and 1e-12 in double, times the larger of 1 and the output;
-    NaN among the inputs gives NaN. The file allocates nothing, has no state and compiles without warnings under
+    The outputs are those of `predict_proba` to 2e-6 in float and 1e-12 in double, times the larger of 1 and the output,
+    for inputs of the order of 1; large numbers in the layers, as from data that are not scaled, amplify rounding, and
+    the check allows for that. NaN among the inputs gives NaN. The file allocates nothing, has no state and compiles without warnings under
     -std=c99 -Wall -Wextra -pedantic. Its loops are written for compilers to make vectors of: -O3 and -march=native make
     it several times faster.
 
@@ -115,7 +116,7 @@ def export_numpy(net: Network, path: str | os.PathLike[str] | None = None) -> st
     Notes
     -----
     The outputs are those of `predict_proba` to 2e-6 in float32 and 1e-12 in float64, times the larger of 1 and the
-    output.
+    output, for inputs of the order of 1; large numbers in the layers amplify rounding.
 
     Examples
     --------
@@ -159,7 +160,7 @@ def export_onnx(net: Network, path: str | os.PathLike[str]) -> None:
     Notes
     -----
     Under ONNX Runtime the outputs are those of `predict_proba` to 2e-6 in float32 and 1e-12 in float64, times the
-    larger of 1 and the output. The model's metadata hold the fingerprint and the loss.
+    larger of 1 and the output, for inputs of the order of 1; large numbers in the layers amplify rounding. The model's metadata hold the fingerprint and the loss.
 
     Examples
     --------

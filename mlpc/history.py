@@ -9,7 +9,7 @@ import numpy as np
 from mlpc._table import as_html, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -18,7 +18,7 @@ _MOST_ROWS = 8  # of the table that is printed
 __all__ = ["History"]
 
 RESERVED = frozenset(
-    ("epochs", "loss", "validation_loss", "learning_rate", "best_epoch", "stop_reason", "to_frame", "plot")
+    ("epochs", "loss", "validation_loss", "learning_rate", "best_epoch", "stop_reason", "keys", "to_frame", "plot")
 )
 
 
@@ -99,7 +99,18 @@ class History:
             self.best_epoch = 1 + int(np.nanargmin(judged)) if not np.isnan(judged).all() else None
 
     def __len__(self) -> int:
+        """Return the number of epochs."""
         return len(self.loss)
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the names of the columns; `dict(history)` has them all."""
+        return self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         if name not in self._names:

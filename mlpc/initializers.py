@@ -62,6 +62,8 @@ def draw(
 def _drawn_by(function: Initializer, rng: np.random.Generator, shape: tuple[int, int], layer: int) -> NDArray[Any]:
     try:
         weights = np.asarray(function(rng, shape))
+    except TypeError as error:
+        raise TypeError(f"initializer must be a function of (rng, shape), got {function!r}: {error}") from error
     except ValueError as error:
         raise ValueError(f"initializer must return an array of shape {shape} for layer {layer}: {error}") from error
     if weights.shape != shape or weights.dtype.kind not in "biuf":

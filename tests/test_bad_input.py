@@ -93,6 +93,7 @@ NETWORKS = {
     "dropout negative": ({"dropout": -0.1}, ValueError, "dropout|-0.1"),
     "dropout rates": ({"dropout": [0.1, 0.2]}, ValueError, "dropout|1"),
     "initializer": ({"initializer": "xavier"}, ValueError, "initializer|xavier|'glorot_uniform'"),
+    "initializer of one": ({"initializer": np.zeros}, TypeError, "initializer|(rng, shape)"),
     "initializer shape": ({"initializer": lambda rng, shape: np.zeros(3)}, ValueError, "initializer"),
     "initializer nan": ({"initializer": lambda rng, shape: np.full(shape, np.nan)}, ValueError, "initializer"),
     "bias": ({"bias": "no"}, TypeError, "bias"),
@@ -345,6 +346,14 @@ def test_labels_of_minus_1_get_a_hint():
     assert_refused(lambda: net.fit(X, signs, class_weight="balanced"), net, ValueError, "for -1 and +1 give")
 
 
+def test_a_wrong_label_among_very_many():
+    net = mlpc.Network([1, 1], loss="binary_cross_entropy", seed=0)
+    many, labels = np.zeros((2_500_000, 1), np.int8), np.zeros(2_500_000, np.int8)
+    labels[2_300_000] = 3
+    with pytest.raises(ValueError, match="got 3 in row 2300000"):
+        net.fit(many, labels, class_weight="balanced")
+
+
 def test_sums_that_are_none():
     net = trained("categorical_cross_entropy", 3)
     reasons = {0.0: "positive in sum, which is 0", 1e308: "finite in sum, which is inf", 1e-310: "2.3e-308 or more"}
@@ -436,13 +445,15 @@ def test_predictions():
     net = trained()
     for layer in (0, 2, 3, -2, -5):
         assert_refused(lambda layer=layer: net.transform(X, layer=layer), net, ValueError, f"layer|{layer}")
-    assert_refused(lambda: net.transform(X, layer=1.0), net, TypeError, "layer|1.0")
+    for layer in (1.0, True, np.True_):
+        assert_refused(lambda layer=layer: net.transform(X, layer=layer), net, TypeError, f"layer|{layer}")
     shallow = mlpc.Network([3, 2], loss="huber", seed=0)
     assert_refused(lambda: shallow.transform(X), shallow, ValueError, "hidden")
     binary = trained("binary_cross_entropy", 1)
     for threshold in (-0.1, 1.1, np.nan, [0.2, 0.3], []):
         assert_refused(lambda t=threshold: binary.predict(X, threshold=t), binary, ValueError, "threshold")
-    assert_refused(lambda: binary.predict(X, threshold="half"), binary, TypeError, "threshold")
+    for threshold in ("half", True, np.False_):
+        assert_refused(lambda t=threshold: binary.predict(X, threshold=t), binary, TypeError, "threshold")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -481,6 +492,9 @@ def test_parameters_elsewhere():
             assert_refused(lambda call=call, bad=bad: call(X, Y, parameters=bad), net, error, "parameters")
     for bad, error in ((np.zeros(3), ValueError), ("text", (TypeError, ValueError)), (np.zeros((99, 1)), ValueError)):
         assert_refused(lambda bad=bad: setattr(net, "parameters", bad), net, error, "parameters")
+    single, beyond = trained(dtype="float32"), np.full(net.n_parameters, 1e300)
+    assert_refused(lambda: setattr(single, "parameters", beyond), single, ValueError, "parameters|finite in float32")
+    assert not np.isfinite(single.objective(X, Y, parameters=beyond))
     assert_refused(lambda: net.unpack(np.zeros(3)), net, ValueError, "vector")
     with pytest.raises(AttributeError):
         del net.parameters

@@ -240,6 +240,7 @@ def test_subclasses_and_array_like_objects():
 
     assert results(Wrapped(), y, n_in=3) == results(X, y)
     assert results(np.ma.masked_array(X), y) == results(X, y)
+    assert results(X.astype(np.longdouble), y.astype(np.longdouble)) == results(X, y)
     assert results([tuple(row) for row in X.tolist()], y.tolist()) == results(X, y)
 
 

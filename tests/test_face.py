@@ -275,6 +275,9 @@ def test_columns_of_callbacks():
     nan = np.nan
     assert np.array_equal(net.history.at_4, [nan, nan, nan, 4, nan, nan], equal_nan=True)
     assert "at_4" in net.history.to_frame()
+    assert list(net.history) == list(net.history.keys()) == list(dict(net.history))
+    assert "at_4" in net.history
+    assert "at_2" not in net.history
     with pytest.raises(AttributeError, match="at_4"):
         _ = net.history.at_2
     with pytest.raises(KeyError, match="at_2"):

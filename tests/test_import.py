@@ -40,6 +40,11 @@ def test_what_comes_later():
         "assert load is mlpc.load is mlpc.io.load\n"
         "assert isinstance(check_gradient(Network([1, 1], loss='squared_error'), [[1]], [1]), GradientCheck)\n"
     )
+    run_python(
+        "import mlpc, sys\n"
+        "assert {'estimators', 'plot'} <= set(dir(mlpc)) and 'sklearn' not in sys.modules\n"
+        "assert mlpc.estimators.MLPClassifier and mlpc.plot.LossCurveDisplay\n"
+    )
     with pytest.raises(AttributeError, match="module 'mlpc' has no attribute 'loads'"):
         mlpc.loads  # noqa: B018
 

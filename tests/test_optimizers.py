@@ -161,6 +161,18 @@ def test_decays_reach_0():
         assert [schedule(epoch) for epoch in (1e4, 1e18, 2.0**64, 1e30)] == [0] * 4
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_adam_that_forgets_at_once(dtype):
+    """With both decays 0 each step is rate times the gradient's sign, however much smaller than the last one it is."""
+    adam = mlpc.Adam(1e-3, beta_1=0.0, beta_2=0.0)
+    net = mlpc.Network([1, 1], loss="half_squared_error", bias=False, dtype=dtype, optimizer=adam, seed=0)
+    place = float(net.parameters[0])
+    for slope in (1.0, 1e-5, -1e-5, 1e-4):
+        net.partial_fit([[1.0]], [place - slope])
+        moved, place = float(net.parameters[0]) - place, float(net.parameters[0])
+        assert moved == pytest.approx(-1e-3 * np.sign(slope), rel=2e-2)
+
+
 def test_plateau_counts_epochs():
     """Reduced after patience + 1 epochs no better than the best; a value that callbacks give may be watched."""
     values = [5.0, 4.0, 4.0, 4.0, 4.0, 3.0, 3.5, 3.5, 3.5, 3.5, 3.5, 3.5]

@@ -24,11 +24,12 @@ static void update_sgd(void *parameters, const void *gradient, void *velocity, s
 /* Adam (Kingma and Ba, 2015): with corrections c1 and c2 of the means, rate (m / c1) / (sqrt(v) / c2 + epsilon) is
  * (rate c2 / c1) m / (sqrt(v) + epsilon c2), one division less; the divider is what this loop waits for. */
 typedef struct {
-    vec take_1, take_2, epsilon, rate;
+    vec take_1, keep_2, take_2, epsilon, rate;
 } adam_factors;
 
 static inline adam_factors factors_of(const mlp_update *u) {
     return (adam_factors){.take_1 = v_set1((real)(1.0 - u->beta_1)),
+                          .keep_2 = v_set1((real)u->beta_2),
                           .take_2 = v_set1((real)(1.0 - u->beta_2)),
                           .epsilon = v_set1((real)(u->epsilon * u->correction_2)),
                           .rate = v_set1((real)(u->rate * u->correction_2 / u->correction_1))};
@@ -38,7 +39,7 @@ static inline adam_factors factors_of(const mlp_update *u) {
 ALWAYS_INLINE void adam_vector(real *p, real *m, real *v, vec x, size_t n, const adam_factors *f) {
     vec mean = v_load_n(m, n), square = v_load_n(v, n);
     mean = v_fma(f->take_1, v_sub(x, mean), mean);
-    square = v_nfma(f->take_2, v_nfma(x, x, square), square);
+    square = v_fma(v_mul(f->take_2, x), x, v_mul(f->keep_2, square));
     v_store_n(m, mean, n);
     v_store_n(v, square, n);
     vec size = v_add(v_sqrt(square), f->epsilon);

@@ -51,8 +51,10 @@ void raise_numbers(const char *name, const PyArrayObject *array) {
                  PyArray_DESCR(array));
 }
 
+/* long double is no type of the core's: its numbers become float64. */
 static bool is_plain(const module_state *state, PyObject *value) {
-    return PyArray_CheckExact(value) || PyObject_TypeCheck(value, state->memmap);
+    return (PyArray_CheckExact(value) || PyObject_TypeCheck(value, state->memmap)) &&
+           PyArray_TYPE((PyArrayObject *)value) != NPY_LONGDOUBLE;
 }
 
 PyArrayObject *as_numbers(module_state *state, PyObject *value, const char *name) {
@@ -239,7 +241,13 @@ bool get_vector(const network_object *self, PyObject *value, const char *name, o
         return false;
     }
     PyArray_Descr *descr = PyArray_DescrFromType(self->typenum);
-    PyObject *converted = PyArray_FromArray(vector->array, descr, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST);
+    PyObject *as_floats = NULL, *converted = NULL;
+    if (PyArray_TYPE(vector->array) == self->typenum) {
+        converted = PyArray_FromArray(vector->array, descr, NPY_ARRAY_CARRAY_RO);
+    } else {
+        as_floats = helper(&self->state->as_floats, "as_floats");
+        converted = as_floats == NULL ? NULL : PyObject_CallFunction(as_floats, "ON", vector->array, descr);
+    }
     Py_SETREF(vector->array, (PyArrayObject *)converted);
     return converted != NULL && hold(vector);
 }

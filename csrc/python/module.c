@@ -153,6 +153,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     module_state *state = PyModule_GetState(module);
     Py_VISIT(state->memmap);
     Py_VISIT(state->as_array);
+    Py_VISIT(state->as_floats);
     Py_VISIT(state->csr_parts);
     return 0;
 }
@@ -161,6 +162,7 @@ static int module_clear(PyObject *module) {
     module_state *state = PyModule_GetState(module);
     Py_CLEAR(state->csr_parts);
     Py_CLEAR(state->as_array);
+    Py_CLEAR(state->as_floats);
     Py_CLEAR(state->memmap);
     return 0;
 }

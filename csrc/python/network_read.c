@@ -97,6 +97,10 @@ static bool get_thresholds(const network_object *self, PyObject *value, double *
     size_t n_outputs = self->layer_sizes[self->n_layers];
     PyArrayObject *array = NULL, *numbers = NULL;
     bool ok = false;
+    if (value != NULL && (PyBool_Check(value) || PyArray_IsScalar(value, Bool))) {
+        PyErr_Format(PyExc_TypeError, "threshold must be a number, or one per output, got %R", value);
+        return false;
+    }
     if (value == NULL || PyFloat_Check(value) || PyLong_Check(value) || PyArray_IsScalar(value, Floating) ||
         PyArray_IsScalar(value, Integer)) {
         thresholds[0] = value == NULL ? 0.5 : PyFloat_AsDouble(value);
@@ -169,9 +173,9 @@ PyObject *network_transform(network_object *self, PyObject *const *args, Py_ssiz
     if (!ready(self) || !parse(method, "layer", args, n_args, names, &x, &value)) return NULL;
     Py_ssize_t n_hidden = (Py_ssize_t)self->n_layers - 1, layer = -1;
     if (value != NULL) {
-        layer = PyNumber_AsSsize_t(value, NULL);
-        if (layer == -1 && PyErr_Occurred()) {
-            if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+        layer = PyBool_Check(value) ? -1 : PyNumber_AsSsize_t(value, NULL);
+        if (layer == -1 && (PyErr_Occurred() || PyBool_Check(value))) {
+            if (PyBool_Check(value) || PyErr_ExceptionMatches(PyExc_TypeError)) {
                 PyErr_Format(PyExc_TypeError, "layer must be a whole number, got %R", value);
             }
             return NULL;

@@ -32,7 +32,7 @@
 
 typedef struct {
     PyTypeObject *memmap;           /* numpy.memmap: the one subclass of ndarray that is read in place */
-    PyObject *as_array, *csr_parts; /* of mlpc._arrays; NULL until they are first needed */
+    PyObject *as_array, *as_floats, *csr_parts; /* of mlpc._arrays; NULL until they are first needed */
     const char *kernels;            /* what MLPC_ISA asks for, a name of the core's; NULL: the best */
     size_t n_threads;               /* of a call that does not say */
     mlp_pool *pool;                 /* NULL until it is needed */
