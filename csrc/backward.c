@@ -187,15 +187,6 @@ static bool backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wante
 /* Targets of more outputs are read by rows and transposed. */
 enum { FEW_OUTPUTS = 12 };
 
-/* Labels were whole numbers of the right range when the call began; another thread may have changed them since. */
-static mlp_status check_label(const mlp_network *net, const mlp_batch *batch, size_t i, double label, mlp_call *call) {
-    size_t n_classes = batch->data->labels ? mlp_outputs(net) : 2;
-    if (label >= 0 && label < (double)n_classes) {
-        return MLP_OK;
-    }
-    return mlp_reject_label(call, mlp_row_of(batch->order, i), n_classes);
-}
-
 /* y (K, stride) in lanes layout, labels as rows of zeros and ones; or y_rows. */
 static mlp_status read_targets(mlp_pass *pass, const mlp_batch *batch, size_t first) {
     const mlp_network *net = pass->net;
@@ -220,7 +211,7 @@ static mlp_status read_targets(mlp_pass *pass, const mlp_batch *batch, size_t fi
     net->kernels->fill(pass->y, 0.0, outputs * stride);
     mlp_status status = MLP_OK;
     for (size_t i = 0; i < n && status == MLP_OK; i++) {
-        status = check_label(net, batch, first + i, labels[i], pass->team.call);
+        status = mlp_check_label(labels[i], outputs, mlp_row_of(batch->order, first + i), pass->team.call);
         if (status == MLP_OK) {
             net->kernels->fill(mlp_at(net, pass->y, (size_t)labels[i] * stride + i), 1.0, 1);
         }
@@ -240,11 +231,12 @@ static mlp_status read_weights(mlp_pass *pass, const mlp_batch *batch, size_t fi
             pass->weights[i] = 1.0;
         }
     }
+    size_t n_classes = data->labels ? mlp_outputs(pass->net) : 2;
     mlp_status status = MLP_OK;
     for (size_t i = 0; i < n && data->class_weight != NULL && status == MLP_OK; i++) {
         double label;
         mlp_read_doubles(&data->y, batch->order, first + i, 1, &label);
-        status = check_label(pass->net, batch, first + i, label, pass->team.call);
+        status = mlp_check_label(label, n_classes, mlp_row_of(batch->order, first + i), pass->team.call);
         pass->weights[i] *= status == MLP_OK ? data->class_weight[(size_t)label] : 0;
     }
     return status;
@@ -465,7 +457,7 @@ static void *gradient_of(const wave *w, size_t t) {
     return w->wanted->gradient == NULL || first ? w->wanted->gradient : w->crew->members[t].pass->partial;
 }
 
-static void run_task(void *context, size_t t, size_t thread) {
+static void run_chunk_task(void *context, size_t t, size_t thread) {
     const wave *w = context;
     mlp_pass *pass = w->crew->members[thread].pass;
     mlp_member *result = &w->crew->members[t];
@@ -489,7 +481,7 @@ mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outpu
               .factor = net->sum ? 1.0 : mlp_per_weight(sums->weight)};
     for (; w.begin < batch->n && status == MLP_OK; w.begin += crew->n * w.chunk) {
         size_t left = (batch->n - w.begin + w.chunk - 1) / w.chunk, n = left < crew->n ? left : crew->n;
-        mlp_parallel(crew->call->pool, crew->n, n, run_task, &w);
+        mlp_parallel(crew->call->pool, crew->n, n, run_chunk_task, &w);
         status = mlp_crew_status(crew, n);
         for (size_t t = 0; t < n && status == MLP_OK; t++) {
             void *into = gradient_of(&w, t);

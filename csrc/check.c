@@ -13,7 +13,10 @@ static mlp_status reject(mlp_call *call, mlp_status status, size_t row, size_t c
     return status;
 }
 
-mlp_status mlp_reject_label(mlp_call *call, size_t row, size_t n_classes) {
+mlp_status mlp_check_label(double label, size_t n_classes, size_t row, mlp_call *call) {
+    if (label >= 0 && label < (double)n_classes && (double)(size_t)label == label) {
+        return MLP_OK;
+    }
     char reason[sizeof call->reason];
     snprintf(reason, sizeof reason, "a whole number from 0 to %zu", n_classes - 1);
     return reject(call, MLP_BAD_Y, row, 0, reason);
@@ -73,8 +76,7 @@ static mlp_status check_y_row(const mlp_network *net, const mlp_data *data, cons
     const mlp_loss_line *loss = mlp_loss_at(net->loss);
     char reason[sizeof call->reason];
     if (data->labels) {
-        bool good = y[0] >= 0 && y[0] < (double)mlp_outputs(net) && floor(y[0]) == y[0];
-        return good ? MLP_OK : mlp_reject_label(call, row, mlp_outputs(net));
+        return mlp_check_label(y[0], mlp_outputs(net), row, call);
     }
     double sum = 0;
     for (size_t k = 0; k < data->y.n_columns; k++) {

@@ -148,7 +148,8 @@ void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, 
 bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, bool by_columns, bool always, void **owned);
 
 /* ---- check.c: values, before anything is computed from them */
-mlp_status mlp_reject_label(mlp_call *call, size_t row, size_t n_classes);
+/* A label becomes an index wherever it is read: another thread may have changed it since the call began. */
+mlp_status mlp_check_label(double label, size_t n_classes, size_t row, mlp_call *call);
 mlp_status mlp_check_data(const mlp_network *net, const mlp_data *data, mlp_call *call);
 
 /* ---- plan.c */

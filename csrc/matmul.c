@@ -149,7 +149,7 @@ static void multiply_panel(cut_product *c, size_t thread, size_t i, size_t rows,
     }
 }
 
-static void run_task(void *context, size_t t, size_t thread) {
+static void run_panel(void *context, size_t t, size_t thread) {
     cut_product *c = context;
     size_t i = t / c->n_panels * c->rows, rows = c->p->m - i < c->rows ? c->p->m - i : c->rows;
     if (!stopped(c)) {
@@ -200,7 +200,7 @@ static void multiply_together(cut_product *c) {
     const mlp_product *p = c->p;
     size_t n_threads = c->n_threads, n_tasks = c->n_panels;
     part_done parts[MOST_PARTS];
-    mlp_task task = run_task;
+    mlp_task task = run_panel;
     if (c->n_panels < 8 * n_threads) {
         bool by_panels = c->n_panels % n_threads == 0 && p->n % p->kernels->panel == 0 && !p->by_rows;
         if (share_depth(c)) {

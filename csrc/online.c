@@ -28,7 +28,7 @@ typedef struct {
     void *cells;    /* for sparse rows */
 } scratch;
 
-static void lay_out(scratch *s, mlp_cutter *c) {
+static void cut_scratch(scratch *s, mlp_cutter *c) {
     const mlp_network *net = s->net;
     mlp_online *online = &s->online;
     size_t item = net->item, row = MLP_ONLINE_ROW * item, outputs = mlp_outputs(net);
@@ -94,13 +94,14 @@ static mlp_status read_targets(scratch *s, const mlp_data *data, const int64_t *
     net->kernels->fill(s->y, 0.0, n * outputs);
     *y = s->y;
     *ld = outputs;
-    for (size_t i = 0; i < n; i++) {
-        if (!(s->labels[i] >= 0 && s->labels[i] < (double)outputs)) {
-            return mlp_reject_label(call, mlp_row_of(order, first + i), outputs);
+    mlp_status status = MLP_OK;
+    for (size_t i = 0; i < n && status == MLP_OK; i++) {
+        status = mlp_check_label(s->labels[i], outputs, mlp_row_of(order, first + i), call);
+        if (status == MLP_OK) {
+            net->kernels->fill(mlp_at(net, s->y, i * outputs + (size_t)s->labels[i]), 1.0, 1);
         }
-        net->kernels->fill(mlp_at(net, s->y, i * outputs + (size_t)s->labels[i]), 1.0, 1);
     }
-    return MLP_OK;
+    return status;
 }
 
 /* The epoch's steps, and their losses added up. Fewer steps than rows with MLP_OK: the next one's loss is not
@@ -115,12 +116,12 @@ mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t 
                             .loss_parameters = net->loss_parameters,
                             .rate = rate}};
     mlp_cutter measure = {0};
-    lay_out(&s, &measure);
+    cut_scratch(&s, &measure);
     void *memory = mlp_allocate(measure.used, 1);
     if (memory == NULL) {
         return MLP_NO_MEMORY;
     }
-    lay_out(&s, &(mlp_cutter){.at = memory, .bytes = measure.used});
+    cut_scratch(&s, &(mlp_cutter){.at = memory, .bytes = measure.used});
     move_parameters(&s, false);
     net->kernels->fill(s.online.scale, 1.0, MLP_VECTOR_BYTES / net->item);
     const mlp_kernels *kernels = mlp_kernels_for(net->kernels, s.online.widest);

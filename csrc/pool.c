@@ -76,7 +76,7 @@ static bool look_again(size_t looks) {
     return makes_way;
 }
 
-static size_t first_of(size_t owner, size_t n_threads, size_t n_tasks) {
+static size_t first_task(size_t owner, size_t n_threads, size_t n_tasks) {
     size_t more = n_tasks % n_threads; /* the first ones have one more */
     return n_tasks / n_threads * owner + (owner < more ? owner : more);
 }
@@ -84,7 +84,7 @@ static size_t first_of(size_t owner, size_t n_threads, size_t n_tasks) {
 static void run_tasks(mlp_pool *pool, size_t thread) {
     size_t n = pool->n_threads, n_tasks = pool->n_tasks;
     for (size_t k = 0; k < n; k++) {
-        size_t owner = (thread + k) % n, end = first_of(owner + 1, n, n_tasks);
+        size_t owner = (thread + k) % n, end = first_task(owner + 1, n, n_tasks);
         for (;;) {
             size_t t = atomic_fetch_add_explicit(&pool->queues[owner].next, 1, memory_order_relaxed);
             if (t >= end) {
@@ -238,7 +238,7 @@ void mlp_parallel(mlp_pool *pool, size_t n_threads, size_t n_tasks, mlp_task tas
     size_t places = hire(pool, n_threads - 1);
     pool->n_threads = places + 1;
     for (size_t i = 0; i <= places; i++) {
-        atomic_store_explicit(&pool->queues[i].next, first_of(i, places + 1, n_tasks), memory_order_relaxed);
+        atomic_store_explicit(&pool->queues[i].next, first_task(i, places + 1, n_tasks), memory_order_relaxed);
     }
     uint32_t number = number_of(atomic_load_explicit(&pool->region, memory_order_relaxed)) + 1;
     number += number == 0; /* what workers have seen before their first region */

@@ -165,12 +165,15 @@ static uint64_t dropout_key(const mlp_network *net, size_t l) {
            ((uint64_t)l * UINT64_C(0xaf251af3b0f025b5));
 }
 
+/* Of so many units a row of dropout is a while's work. */
+enum { LONG_ROW = 1 << 18 };
+
 /* False: the caller wants the call to end. */
 static bool drop(mlp_pass *pass, size_t l) {
     const mlp_network *net = pass->net;
     size_t rows, n, ld;
     mlp_shape_of(pass, l, &rows, &n, &ld);
-    size_t some = pass->plan.lanes || n <= MLP_TILE_BYTES ? rows : 1; /* of many units a row is a while's work */
+    size_t some = pass->plan.lanes || n <= LONG_ROW ? rows : 1;
     for (size_t i = 0; i < rows; i += some) {
         size_t at = i * ld;
         net->kernels->dropout_mask(mlp_at(net, pass->mask[l], at), dropout_key(net, l), pass->first + i,
@@ -245,7 +248,7 @@ typedef struct {
     mlp_crew *crew;
     void *const *activations;
     const mlp_rows *x;
-} prediction;
+} predicting;
 
 static mlp_status predict_block(mlp_pass *pass, void *const *activations, const mlp_rows *x, size_t first) {
     const mlp_network *net = pass->net;
@@ -272,7 +275,7 @@ static mlp_status predict_block(mlp_pass *pass, void *const *activations, const 
 }
 
 static void predict_task(void *context, size_t t, size_t thread) {
-    const prediction *p = context;
+    const predicting *p = context;
     mlp_member *member = &p->crew->members[thread];
     mlp_pass *pass = member->pass;
     if (atomic_load_explicit(&p->crew->stop, memory_order_relaxed)) {
@@ -292,7 +295,7 @@ mlp_status mlp_forward(const mlp_network *network, void *const *activations, con
     if (crew == NULL) {
         return MLP_NO_MEMORY;
     }
-    prediction p = {.crew = crew, .activations = activations, .x = x};
+    predicting p = {.crew = crew, .activations = activations, .x = x};
     size_t block = crew->members[0].pass->plan.block;
     mlp_parallel(call->pool, crew->n, (x->n_rows + block - 1) / block, predict_task, &p);
     mlp_status status = mlp_crew_status(crew, crew->n);

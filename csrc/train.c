@@ -54,21 +54,21 @@ typedef struct {
 enum { SLICE_BYTES = 1 << 24 };
 
 /* A block that the last call has left, or a new one. */
-static void *take_block(void **spare, size_t n, size_t item) {
+static void *take_spare(void **spare, size_t n, size_t item) {
     void *block = *spare != NULL ? *spare : mlp_reserve(n, item);
     *spare = NULL;
     return block;
 }
 
-static void leave_block(void **spare, void *block) {
+static void leave_spare(void **spare, void *block) {
     if (block != NULL) { /* else it has not been taken */
         *spare = block;
     }
 }
 
 static bool make_snapshot(snapshot *s, const mlp_network *net, mlp_spare *spare) {
-    s->parameters = take_block(&spare->parameters, net->n_parameters, net->item);
-    s->state = take_block(&spare->state, net->n_state, net->item);
+    s->parameters = take_spare(&spare->parameters, net->n_parameters, net->item);
+    s->state = take_spare(&spare->state, net->n_state, net->item);
     return s->parameters != NULL && s->state != NULL;
 }
 
@@ -199,7 +199,7 @@ static bool prepare(training *t) {
         t->order = mlp_reserve(n, sizeof *t->order);
     }
     t->crew = mlp_crew_create(net, t->batch, TRAINS, t->call, NULL);
-    t->gradient = take_block(&net->spare.gradient, net->n_parameters, net->item);
+    t->gradient = take_spare(&net->spare.gradient, net->n_parameters, net->item);
     if ((shuffled && t->order == NULL) || t->crew == NULL || t->gradient == NULL ||
         !make_snapshot(&t->epoch_start, net, &net->spare) || !settle_rows(t)) {
         return false;
@@ -232,9 +232,9 @@ static void clean_up(training *t) {
     mlp_search_destroy(t->search);
     mlp_crew_destroy(t->validation_crew);
     mlp_crew_destroy(t->crew); /* the last to go leaves its scratch for the next call */
-    leave_block(&t->net->spare.gradient, t->gradient);
-    leave_block(&t->net->spare.parameters, t->epoch_start.parameters);
-    leave_block(&t->net->spare.state, t->epoch_start.state);
+    leave_spare(&t->net->spare.gradient, t->gradient);
+    leave_spare(&t->net->spare.parameters, t->epoch_start.parameters);
+    leave_spare(&t->net->spare.state, t->epoch_start.state);
     free_snapshot(&t->best);
     for (size_t i = 0; i < sizeof t->settled / sizeof *t->settled; i++) {
         free(t->settled[i]);
@@ -309,6 +309,9 @@ static double multiplier_at(const training *t, double hooked, double part, doubl
     return mlp_multiplier(schedule, (double)t->net->progress.epoch + part, step);
 }
 
+/* Whether the next step is shared: in a trial the other way is taken. */
+static bool shares_next(const pace *p) { return p->tries ? !p->shares : p->shares; }
+
 /* After a step: how the next one is made. */
 static void keep_pace(training *t) {
     pace *p = &t->pace;
@@ -322,12 +325,12 @@ static void keep_pace(training *t) {
     }
     if (p->tries) {
         bool faster = p->seconds[true] * p->steps[false] < p->seconds[false] * p->steps[true];
-        *p = (pace){.n_threads = p->n_threads, .shares = p->shares != faster, .last = now, .left = kept_seconds};
+        *p = (pace){.n_threads = p->n_threads, .shares = faster ? !p->shares : p->shares, .last = now, .left = kept_seconds};
     } else {
         p->tries = true;
         p->left = tried_seconds;
     }
-    t->call->n_threads = p->shares != p->tries ? p->n_threads : 1;
+    t->call->n_threads = shares_next(p) ? p->n_threads : 1;
 }
 
 /* The same where every sample is a step of plain gradient descent. */
