@@ -41,7 +41,7 @@ static bool layer_gradient(mlp_pass *pass, size_t l, const void *dz, void *gradi
                                       accumulate);
         if (update != NULL) {
             void *dw = mlp_at(net, gradient, layer->weights);
-            mlp_adam to = mlp_adam_at(net, layer->weights, update);
+            mlp_adam to = mlp_adam_at(net, layer->weights, layer->n_out, update);
             net->kernels->add_penalty(dw, to.p, 0.0, update->l2, layer->n_in);
             net->kernels->scale(to.p, update->decay, layer->n_in);
             net->kernels->update_adam(to.p, dw, to.m, to.v, layer->n_in, update);
@@ -52,8 +52,7 @@ static bool layer_gradient(mlp_pass *pass, size_t l, const void *dz, void *gradi
         .pass = pass, .layer = l, .db = mlp_at(net, gradient, layer->biases), .dz = dz, .accumulate = accumulate};
     mlp_adam adam;
     if (update != NULL) {
-        adam = mlp_adam_at(net, layer->weights, update);
-        adam.ld = layer->n_out;
+        adam = mlp_adam_at(net, layer->weights, layer->n_out, update);
     }
     return mlp_multiply(&(mlp_product){.kernels = net->kernels,
                                        .c = mlp_at(net, gradient, layer->weights),
@@ -64,7 +63,7 @@ static bool layer_gradient(mlp_pass *pass, size_t l, const void *dz, void *gradi
                                        .n = layer->n_out,
                                        .k = pass->n,
                                        .accumulate = accumulate,
-                                       .by_rows = pass->keeps,
+                                       .keeps_rows = pass->keeps,
                                        .adam = update != NULL ? &adam : NULL,
                                        .done = net->bias ? add_columns : NULL,
                                        .context = &end},
@@ -383,8 +382,8 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
     size_t first = batch->first + at;
     pass->first = at;
     pass->keeps = gradient != NULL && (wanted->update != NULL || pass->plan.few);
-    size_t last = pass->net->n_layers - 1;
-    mlp_status status = mlp_forward_block(pass, &batch->data->x, batch->order, first, n, last + 1, wanted->records, at);
+    size_t last = pass->net->n_layers;
+    mlp_status status = mlp_forward_block(pass, &batch->data->x, batch->order, first, n, last, wanted->records, at);
     if (status != MLP_OK) {
         return status;
     }
@@ -398,7 +397,7 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
     if (mlp_pause_within(pass->team.call, outputs_work)) {
         return MLP_INTERRUPTED;
     }
-    const mlp_record *record = wanted->records != NULL ? &wanted->records[last] : NULL;
+    const mlp_record *record = wanted->records != NULL ? &wanted->records[last - 1] : NULL;
     (pass->plan.by_rows ? output_rows : output_block)(pass, derivative, record, at);
     if (mlp_pause_within(pass->team.call, outputs_work)) {
         return MLP_INTERRUPTED;

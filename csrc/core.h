@@ -31,6 +31,25 @@ static inline void *mlp_cut(mlp_cutter *c, size_t bytes) {
     return c->at != NULL && c->used <= c->bytes ? c->at + at : NULL;
 }
 
+/* ---- What a call has done so far. */
+
+/* Says that `work` operations are done; true: the caller wants the call to end. */
+static inline bool mlp_pause(mlp_call *call, double work) {
+    call->work += work;
+    if (call->poll == NULL || call->work < 1e7) {
+        return false;
+    }
+    call->work = 0;
+    return call->poll(call->context) != 0;
+}
+
+/* The same between the parts of a block, where they take long: the small blocks of a run are counted when they are done. */
+static inline bool mlp_pause_within(mlp_call *call, double work) { return work >= 1e6 && mlp_pause(call, work); }
+
+/* About what a step and the handling of one number of a sample cost beside the products, in such operations. */
+#define MLP_STEP_WORK 2000.0
+#define MLP_SAMPLE_WORK 20.0
+
 /* ---- network.c */
 typedef struct {
     size_t n_in, n_out;
@@ -51,7 +70,6 @@ typedef struct {
     void *gradient, *parameters; /* real [N] */
     void *state;                 /* real [n_state] of the optimizer's */
 } mlp_spare;
-void mlp_free_spare(mlp_spare *spare);
 
 /* A block of scratch that calls leave for each other: one at a time has it, the others take their own. See crew.c. */
 typedef struct {
@@ -103,23 +121,6 @@ static inline void *mlp_at(const mlp_network *net, const void *block, size_t i) 
 static inline size_t mlp_inputs(const mlp_network *net) { return net->layers[0].n_out; }
 
 static inline size_t mlp_outputs(const mlp_network *net) { return net->layers[net->n_layers].n_out; }
-
-/* Says that `work` operations are done; true: the caller wants the call to end. */
-static inline bool mlp_pause(mlp_call *call, double work) {
-    call->work += work;
-    if (call->poll == NULL || call->work < 1e7) {
-        return false;
-    }
-    call->work = 0;
-    return call->poll(call->context) != 0;
-}
-
-/* The same between the parts of a block, where they take long: the small blocks of a run are counted when they are done. */
-static inline bool mlp_pause_within(mlp_call *call, double work) { return work >= 1e6 && mlp_pause(call, work); }
-
-/* About what a step and the handling of one number of a sample cost beside the products, in such operations. */
-#define MLP_STEP_WORK 2000.0
-#define MLP_SAMPLE_WORK 20.0
 
 /* ---- rows.c */
 static inline size_t mlp_row_of(const int64_t *order, size_t i) { return order != NULL ? (size_t)order[i] : i; }
@@ -195,8 +196,8 @@ typedef struct {
     mlp_right b;
     size_t m, n, k;
     bool accumulate;
-    bool by_depth;        /* threads share k: of B, the weights, each keeps to some rows */
-    bool by_rows;         /* they share m: of C, their gradient, each keeps to the same rows */
+    bool keeps_depth;     /* threads share k: of B, the weights, each keeps to some rows */
+    bool keeps_rows;      /* they share m: of C, their gradient, each keeps to the same rows */
     const mlp_adam *adam; /* C goes through Adam's step in place of being kept, k in one part; or NULL */
     mlp_ending ending;    /* what becomes of C, if anything, and by what */
     const void *operand;
@@ -219,7 +220,7 @@ typedef struct {
 
 bool mlp_multiply(const mlp_product *product, mlp_team *team); /* false: the caller wants the call to end */
 
-/* ---- propagate.c, backward.c, evaluate.c */
+/* ---- crew.c */
 typedef struct {
     const mlp_data *data;
     const int64_t *order; /* the rows are order[first..first+n], or first..first+n where NULL */
@@ -302,6 +303,9 @@ void mlp_crew_destroy(mlp_crew *crew);
 void mlp_crew_evaluate_at(mlp_crew *crew, const void *parameters);
 /* What went wrong with the first n members: one's own complaint before that of those that were told to stop. */
 mlp_status mlp_crew_status(const mlp_crew *crew, size_t n);
+
+/* ---- propagate.c, backward.c, evaluate.c */
+
 /* Reads rows first..first+n of x, unless the pass holds them, and drives them through the layers up to A[last]; of the
  * outputs to z, in lanes layout, but for plan.by_rows. records, if any, get Z and the hidden A from row `place` on. */
 mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first, size_t n,
@@ -341,8 +345,8 @@ struct mlp_rule {
 
 /* What the next step's update needs. */
 mlp_update mlp_make_update(const mlp_network *net, double rate);
-/* Parameters from `first` on, as a product's target. */
-mlp_adam mlp_adam_at(const mlp_network *net, size_t first, const mlp_update *update);
+/* Parameters from `first` on, as a product's target whose rows lie ld apart. */
+mlp_adam mlp_adam_at(const mlp_network *net, size_t first, size_t ld, const mlp_update *update);
 /* fused: the weights are done, biases are left. */
 void mlp_step(mlp_network *net, const void *gradient, const mlp_update *update, bool fused, const mlp_call *call);
 

@@ -1,5 +1,5 @@
-/* kernels.h: the table of kernels, one per dtype and instruction set: every floating-point loop of the core is
- * behind it.
+/* kernels.h: the table of kernels, one per dtype and instruction set: every loop over numbers of the network's dtype is
+ * behind it; reading and checking the caller's data, and sums of their weights, are not.
  *
  * A "tile" is a row-major block of samples whose rows are padded: ld elements apart, ld a multiple of 64 bytes, so that
  * kernels may read and write whole vectors past the last column. Parameters and gradients are exact: nothing past them.
@@ -21,6 +21,8 @@
 #define MLP_VECTOR_BYTES 64 /* the virtual vector, on every machine */
 #define MLP_DOTS 4          /* outputs that are dot products, at most */
 #define MLP_BLOCK_ROWS 256  /* samples that go through all layers together, at most */
+/* A panel is used by all rows of a product before the next one: it should stay in the L2 cache beside them. */
+#define MLP_PANEL_BYTES ((size_t)256 * 1024)
 
 enum {
 #define ENTRY(name, from) MLP_ACT_##name,
@@ -93,9 +95,6 @@ typedef struct {
 
 /* A network of narrow layers for steps of one sample: rows of MLP_ONLINE_ROW elements, whole vectors of them used. */
 #define MLP_ONLINE_ROW 16
-
-/* A panel is used by all rows of a product before the next one: it should stay in the L2 cache beside them. */
-#define MLP_PANEL_BYTES ((size_t)256 * 1024)
 
 typedef struct {
     size_t n_in, n_out, activation; /* n_out <= MLP_ONLINE_ROW, and n_in too but in the first layer */

@@ -193,7 +193,7 @@ static void run_part(void *context, size_t t, size_t thread) {
  * that stay where they are: what passes from core to core costs more than it seems to. */
 static bool share_depth(const cut_product *c) {
     size_t n_groups = c->n_panels * ((c->p->m + PASSED_ROWS - 1) / PASSED_ROWS);
-    return c->p->by_depth && c->p->k >= 8 * c->p->m && c->n_threads <= MOST_PARTS && n_groups >= 2 * c->n_threads;
+    return c->p->keeps_depth && c->p->k >= 8 * c->p->m && c->n_threads <= MOST_PARTS && n_groups >= 2 * c->n_threads;
 }
 
 static void multiply_together(cut_product *c) {
@@ -202,7 +202,7 @@ static void multiply_together(cut_product *c) {
     part_done parts[MOST_PARTS];
     mlp_task task = run_panel;
     if (c->n_panels < 8 * n_threads) {
-        bool by_panels = c->n_panels % n_threads == 0 && p->n % p->kernels->panel == 0 && !p->by_rows;
+        bool by_panels = c->n_panels % n_threads == 0 && p->n % p->kernels->panel == 0 && !p->keeps_rows;
         if (share_depth(c)) {
             task = run_part;
             c->depth = p->kernels->depth; /* a group that is complete early can be passed on */

@@ -149,7 +149,7 @@ static void lay_out(mlp_network *net, const mlp_spec *spec) {
     }
 }
 
-void mlp_free_spare(mlp_spare *spare) {
+static void free_spare(mlp_spare *spare) {
     free(spare->gradient);
     free(spare->parameters);
     free(spare->state);
@@ -207,7 +207,7 @@ void mlp_destroy(mlp_network *network) {
     free(network->loss_parameters);
     free(network->parameters);
     free(network->state);
-    mlp_free_spare(&network->spare);
+    free_spare(&network->spare);
     free(network->shelf != NULL ? atomic_load(&network->shelf->block) : NULL);
     free(network->shelf);
     free(network->history.loss);

@@ -27,10 +27,11 @@ static void adam_update(mlp_network *net, const void *g, size_t first, size_t n,
                               state_vector(net, 1, first), n, u);
 }
 
-mlp_adam mlp_adam_at(const mlp_network *net, size_t first, const mlp_update *update) {
+mlp_adam mlp_adam_at(const mlp_network *net, size_t first, size_t ld, const mlp_update *update) {
     return (mlp_adam){.p = mlp_at(net, net->parameters, first),
                       .m = state_vector(net, 0, first),
                       .v = state_vector(net, 1, first),
+                      .ld = ld,
                       .update = update};
 }
 

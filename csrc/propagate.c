@@ -151,7 +151,7 @@ static bool multiply_layer(mlp_pass *pass, size_t l, void *z, size_t activation)
                        .m = pass->n,
                        .n = layer->n_out,
                        .k = layer->n_in,
-                       .by_depth = pass->keeps,
+                       .keeps_depth = pass->keeps,
                        .next = l == 1 ? pass->next : NULL,
                        .ending = ending,
                        .operand = end.bias,

@@ -325,7 +325,8 @@ static void keep_pace(training *t) {
     }
     if (p->tries) {
         bool faster = p->seconds[true] * p->steps[false] < p->seconds[false] * p->steps[true];
-        *p = (pace){.n_threads = p->n_threads, .shares = faster ? !p->shares : p->shares, .last = now, .left = kept_seconds};
+        *p = (pace){
+            .n_threads = p->n_threads, .shares = faster ? !p->shares : p->shares, .last = now, .left = kept_seconds};
     } else {
         p->tries = true;
         p->left = tried_seconds;

@@ -72,9 +72,7 @@ class EpochEnd:
         self._first = True
         self.monitor_missing = False  # from the first epoch on: then the argument was wrong, not the run
 
-    def __call__(
-        self, epoch: int, loss: float, validation_loss: float, learning_rate: float
-    ) -> tuple[bool, float]:
+    def __call__(self, epoch: int, loss: float, validation_loss: float, learning_rate: float) -> tuple[bool, float]:
         logs: dict[str, Any] = {"loss": loss, "learning_rate": learning_rate}
         if self._validated:
             logs["validation_loss"] = validation_loss

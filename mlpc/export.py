@@ -54,9 +54,9 @@ def export_c(
     -----
     The outputs are those of `predict_proba` to 2e-6 in float and 1e-12 in double, times the larger of 1 and the output,
     for inputs of the order of 1; large numbers in the layers, as from data that are not scaled, amplify rounding, and
-    the check allows for that. NaN among the inputs gives NaN. The file allocates nothing, has no state and compiles without warnings under
-    -std=c99 -Wall -Wextra -pedantic. Its loops are written for compilers to make vectors of: -O3 and -march=native make
-    it several times faster.
+    the check allows for that. NaN among the inputs gives NaN. The file allocates nothing, has no state and compiles
+    without warnings under -std=c99 -Wall -Wextra -pedantic. Its loops are written for compilers to make vectors of: -O3
+    and -march=native make it several times faster.
 
     Examples
     --------
@@ -160,7 +160,8 @@ def export_onnx(net: Network, path: str | os.PathLike[str]) -> None:
     Notes
     -----
     Under ONNX Runtime the outputs are those of `predict_proba` to 2e-6 in float32 and 1e-12 in float64, times the
-    larger of 1 and the output, for inputs of the order of 1; large numbers in the layers amplify rounding. The model's metadata hold the fingerprint and the loss.
+    larger of 1 and the output, for inputs of the order of 1; large numbers in the layers amplify rounding. The model's
+    metadata hold the fingerprint and the loss.
 
     Examples
     --------

@@ -246,18 +246,4 @@ static inline vec normal_ratio(vec a, vec h, vec l) {
     return v_fma(f, inverse, v_mul(step, v_fma(v_mul(v_set1((real)0.5), step), r2, r1)));
 }
 
-static inline vec f_phi_cdf(vec x) { /* Phi(x) = erfc(-x / sqrt(2)) / 2, 4 ulp, in the negative tail too */
-    vec h, l, n, a = v_min(v_set1(NORMAL_HIGHEST), v_abs(x));
-    normal_split(a, &h, &l);
-    vec m = normal_parts(a, h, l, &n), tail = exp_times(normal_ratio(a, h, l), m, n);
-    return v_select(v_lt(x, v_zero()), tail, v_sub(v_set1(1), tail));
-}
-
-static inline vec f_phi_pdf(vec x) { /* exp(-x^2 / 2) / sqrt(2 pi), 2 ulp */
-    vec h, l, n, a = v_min(v_set1(NORMAL_HIGHEST), v_abs(x));
-    normal_split(a, &h, &l);
-    vec m = normal_parts(a, h, l, &n);
-    return exp_times(v_set1((real)ROOT_1_2PI), m, n);
-}
-
 #endif

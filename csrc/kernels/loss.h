@@ -209,7 +209,7 @@ static inline double output_slope_categorical_cross_entropy(double a, double y) 
 
 static inline double output_slope_poisson(double a, double y) { return 1.0 - (y == 0.0 ? 0.0 : y / a); }
 
-#define OF_DIFFERENCE(name, activation)                                                          \
+#define OF_DIFFERENCE(name)                                                                      \
     static void block_##name(double *losses, void *dz, const void *a, const mlp_targets *t) {    \
         loss_of_difference(losses, dz, a, t, loss_##name, slope_##name);                         \
     }                                                                                            \
@@ -220,12 +220,12 @@ static inline double output_slope_poisson(double a, double y) { return 1.0 - (y 
     static void rows_##name(double *losses, void *dz, const void *a, const mlp_row_targets *t) { \
         loss_of_rows(losses, dz, a, t, loss_##name, slope_##name);                               \
     }
-#define OF_LOGIT(name, activation)                                                            \
+#define OF_LOGIT(name)                                                                        \
     static void block_##name(double *losses, void *dz, const void *z, const mlp_targets *t) { \
         loss_of_logit(losses, dz, z, t, loss_##name);                                         \
     }                                                                                         \
     OUTPUT_GRADIENT(name)
-#define OF_LOGITS(name, activation)                                                           \
+#define OF_LOGITS(name)                                                                       \
     static void block_##name(double *losses, void *dz, const void *z, const mlp_targets *t) { \
         loss_categorical(losses, dz, z, t);                                                   \
     }                                                                                         \
@@ -234,7 +234,7 @@ static inline double output_slope_poisson(double a, double y) { return 1.0 - (y 
     static void output_gradient_##name(void *da, const void *a, const mlp_targets *t) { \
         gradient_of_logit(da, a, t, output_slope_##name);                               \
     }
-#define LOSS(name, activation, kind, parameter, lowest, highest) kind(name, activation)
+#define LOSS(name, activation, kind, parameter, lowest, highest) kind(name)
 MLP_LOSSES(LOSS)
 #undef LOSS
 #undef OUTPUT_GRADIENT

@@ -42,8 +42,8 @@ static void raise_in_use(const network_object *self, const char *method) {
         return;
     }
     PyErr_Format(PyExc_RuntimeError,
-                 "%s: this network is being %s by another call; wait for that to end, or use a copy made before", method,
-                 self->writing ? "changed" : "read");
+                 "%s: this network is being %s by another call; wait for that to end, or use a copy made before",
+                 method, self->writing ? "changed" : "read");
 }
 
 bool lock_read(network_object *self, const char *method) {

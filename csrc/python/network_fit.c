@@ -146,8 +146,7 @@ static int tell_epoch_end(void *context, mlp_epoch *epoch, bool *stop) {
                                              epoch->validation_loss, epoch->learning_rate);
     if (answer != NULL && !PyTuple_Check(answer)) {
         PyErr_Format(PyExc_TypeError, "epoch_end must return a tuple, got %s", Py_TYPE(answer)->tp_name);
-    } else if (answer != NULL &&
-               PyArg_ParseTuple(answer, "pd:epoch_end", &stops, &epoch->stopping_value)) {
+    } else if (answer != NULL && PyArg_ParseTuple(answer, "pd:epoch_end", &stops, &epoch->stopping_value)) {
         *stop = stops;
     }
     Py_XDECREF(answer);

@@ -45,11 +45,16 @@ static const field optimizer_fields[] = {
 
 #define PROGRESS(name, type) {#name, type, offsetof(mlp_progress, name)}
 static const field progress_fields[] = {
-    PROGRESS(epoch, COUNT),          PROGRESS(step, COUNT),
-    PROGRESS(optimizer_step, COUNT), PROGRESS(dropout_key, COUNT),
-    PROGRESS(plateau_best, REAL),    PROGRESS(plateau_multiplier, REAL),
-    PROGRESS(plateau_value, REAL),   PROGRESS(plateau_wait, COUNT),
-    PROGRESS(pairs, COUNT),          PROGRESS(newest_pair, COUNT),
+    PROGRESS(epoch, COUNT),
+    PROGRESS(step, COUNT),
+    PROGRESS(optimizer_step, COUNT),
+    PROGRESS(dropout_key, COUNT),
+    PROGRESS(plateau_best, REAL),
+    PROGRESS(plateau_multiplier, REAL),
+    PROGRESS(plateau_value, REAL),
+    PROGRESS(plateau_wait, COUNT),
+    PROGRESS(pairs, COUNT),
+    PROGRESS(newest_pair, COUNT),
     {0},
 };
 

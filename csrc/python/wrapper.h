@@ -31,11 +31,11 @@
 #include "../mlp.h"
 
 typedef struct {
-    PyTypeObject *memmap;           /* numpy.memmap: the one subclass of ndarray that is read in place */
+    PyTypeObject *memmap;                       /* numpy.memmap: the one subclass of ndarray that is read in place */
     PyObject *as_array, *as_floats, *csr_parts; /* of mlpc._arrays; NULL until they are first needed */
-    const char *kernels;            /* what MLPC_ISA asks for, a name of the core's; NULL: the best */
-    size_t n_threads;               /* of a call that does not say */
-    mlp_pool *pool;                 /* NULL until it is needed */
+    const char *kernels;                        /* what MLPC_ISA asks for, a name of the core's; NULL: the best */
+    size_t n_threads;                           /* of a call that does not say */
+    mlp_pool *pool;                             /* NULL until it is needed */
     pid_t pool_owner;
     size_t pool_users; /* calls under way that have it */
     bool ended;        /* the interpreter is ending: no more workers */
