@@ -103,7 +103,20 @@ class History:
         return len(self.loss)
 
     def keys(self) -> tuple[str, ...]:
-        """Return the names of the columns; `dict(history)` has them all."""
+        """Return the names of the columns, so that `dict(history)` has them all.
+
+        Returns
+        -------
+        tuple of str
+            `epochs`, `loss`, `validation_loss`, `learning_rate` and what callbacks added.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> net = mlpc.Network([1, 1], loss="squared_error", seed=0).fit([[0.0], [1.0]], [0.0, 1.0], epochs=2)
+        >>> net.history.keys()
+        ('epochs', 'loss', 'validation_loss', 'learning_rate')
+        """
         return self._names
 
     def __iter__(self) -> Iterator[str]:

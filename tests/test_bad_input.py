@@ -452,8 +452,7 @@ def test_predictions():
     binary = trained("binary_cross_entropy", 1)
     for threshold in (-0.1, 1.1, np.nan, [0.2, 0.3], []):
         assert_refused(lambda t=threshold: binary.predict(X, threshold=t), binary, ValueError, "threshold")
-    for threshold in ("half", True, np.False_):
-        assert_refused(lambda t=threshold: binary.predict(X, threshold=t), binary, TypeError, "threshold")
+    assert_refused(lambda: binary.predict(X, threshold="half"), binary, TypeError, "threshold")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -141,8 +141,6 @@ BAD_X = [
     (None, TypeError, "X"),
     (np.ma.masked_less([[1.0, 2.0]], 1.5), ValueError, "X"),
 ]
-if np.dtype(np.longdouble).itemsize > 8:
-    BAD_X.append((np.zeros((5, 2), np.longdouble), TypeError, "X must hold real numbers"))
 
 
 METHODS = {

@@ -78,7 +78,7 @@ def repeated_calls():
         ),
         "reset again": net._reset,
         "fit with hooks": lambda: fit(
-            net, X, y, schedule=("hook", lambda _: 1), epoch_end=lambda *_: (True, 0.0, 0.0), epochs=3
+            net, X, y, schedule=("hook", lambda _: 1), epoch_end=lambda *_: (True, 0.0), epochs=3
         ),
         "reset once more": net._reset,
         "fit with a raising hook": refused(lambda: fit(net, X, y, schedule=("hook", raises)), KeyError),

@@ -26,7 +26,7 @@ def test_hooks_are_asked_each_epoch():
 
     def epoch_end(*values):
         told.append(values)
-        return len(told) == 3, 0.0, 0.0
+        return len(told) == 3, 0.0
 
     result = fit(net, X, y, epochs=10, schedule=("hook", multiplier), epoch_end=epoch_end)
     assert result == ("callback", 0, 0, 0)
@@ -43,7 +43,7 @@ def test_hooks_may_be_told_by_the_clock():
 
     def epoch_end(*values):
         told.append(values)
-        return False, 0.0, 0.0
+        return False, 0.0
 
     fit(net, X, y, epochs=10, epoch_end=epoch_end, each_epoch=False)
     assert told == []  # too little work for the clock to be read at all
@@ -72,7 +72,7 @@ def test_within_a_callback():
                 call()
         with ThreadPoolExecutor() as pool, pytest.raises(RuntimeError, match="changed by another call"):
             pool.submit(net.predict, X).result()
-        return False, 0.0, 0.0
+        return False, 0.0
 
     fit(net, X, y, epochs=2, epoch_end=epoch_end)
     assert seen == [(20, 1)] * 2
@@ -89,7 +89,7 @@ def test_an_exception_in_a_hook_leaves_the_completed_epoch(size):
         epochs.append((epoch, net.parameters.copy()))
         if len(epochs) == 3:
             raise KeyError("mine")
-        return (False, 0.0, 0.0) if _ else 1.0
+        return (False, 0.0) if _ else 1.0
 
     with pytest.raises(KeyError, match="mine"):
         fit(net, X, y, epochs=5, batch_size=0, epoch_end=fails)
@@ -109,7 +109,7 @@ def test_what_hooks_return_is_checked():
     bad = [
         ({"epoch_end": lambda *_: None}, TypeError),
         ({"epoch_end": lambda *_: (False,)}, TypeError),
-        ({"epoch_end": lambda *_: (False, "a", 0.0)}, TypeError),
+        ({"epoch_end": lambda *_: (False, "a")}, TypeError),
         ({"epoch_end": 5}, TypeError),
         ({"schedule": ("hook", lambda _: "a")}, TypeError),
         ({"schedule": ("hook", lambda _: float("nan"))}, ValueError),
@@ -133,7 +133,7 @@ class Training(threading.Thread):
 
     def epoch_end(self, *_):
         self.running.set()
-        return self.stop.is_set(), 0.0, 0.0
+        return self.stop.is_set(), 0.0
 
     def run(self):
         try:
@@ -366,7 +366,7 @@ def test_interrupt_in_a_hook():
 
     def slow(*_):
         time.sleep(0.01)
-        return False, 0.0, 0.0
+        return False, 0.0
 
     assert interrupt(0.05, lambda: fit(net, X, y, epochs=10**6, epoch_end=slow)) < 1
     assert net.epoch >= 1

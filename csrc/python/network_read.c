@@ -97,10 +97,6 @@ static bool get_thresholds(const network_object *self, PyObject *value, double *
     size_t n_outputs = self->layer_sizes[self->n_layers];
     PyArrayObject *array = NULL, *numbers = NULL;
     bool ok = false;
-    if (value != NULL && (PyBool_Check(value) || PyArray_IsScalar(value, Bool))) {
-        PyErr_Format(PyExc_TypeError, "threshold must be a number, or one per output, got %R", value);
-        return false;
-    }
     if (value == NULL || PyFloat_Check(value) || PyLong_Check(value) || PyArray_IsScalar(value, Floating) ||
         PyArray_IsScalar(value, Integer)) {
         thresholds[0] = value == NULL ? 0.5 : PyFloat_AsDouble(value);
