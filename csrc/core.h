@@ -17,8 +17,8 @@ void *mlp_reserve(size_t n, size_t item);
 void *mlp_allocate(size_t n, size_t item);
 
 /* A block of so many bytes cut into aligned pieces. More is used than there is where it does not reach, and pieces are
- * NULL: then it is cut anew, from a block that does. So whoever cuts one runs twice and writes to no piece. Sums of sizes
- * do not wrap: what they are of could not be addressed. */
+ * NULL: then it is cut anew, from a block that does; until then nothing is written to a piece. Sums of sizes do not wrap:
+ * such blocks belong to networks whose parameters could not be addressed. */
 _Static_assert(sizeof(size_t) >= 8, "sizes are of 64 bits");
 typedef struct {
     char *at;

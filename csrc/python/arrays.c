@@ -241,12 +241,13 @@ bool get_vector(const network_object *self, PyObject *value, const char *name, o
         return false;
     }
     PyArray_Descr *descr = PyArray_DescrFromType(self->typenum);
-    PyObject *as_floats = NULL, *converted = NULL;
+    PyObject *converted = NULL;
     if (PyArray_TYPE(vector->array) == self->typenum) {
         converted = PyArray_FromArray(vector->array, descr, NPY_ARRAY_CARRAY_RO);
-    } else {
-        as_floats = helper(&self->state->as_floats, "as_floats");
-        converted = as_floats == NULL ? NULL : PyObject_CallFunction(as_floats, "ON", vector->array, descr);
+    } else { /* by a function that lets numbers overflow without a warning */
+        PyObject *as_floats = helper(&self->state->as_floats, "as_floats");
+        if (as_floats != NULL) converted = PyObject_CallFunctionObjArgs(as_floats, vector->array, descr, NULL);
+        Py_DECREF(descr);
     }
     Py_SETREF(vector->array, (PyArrayObject *)converted);
     return converted != NULL && hold(vector);
