@@ -415,6 +415,17 @@ static mlp_status run_iteration(training *t, epoch_report *report) {
 }
 
 /* ---- Epochs. */
+
+/* What a hook has said of the last epoch counts now, if the schedule watches it, and never again. */
+static void use_plateau_value(mlp_progress *progress, const mlp_schedule *schedule) {
+    double value = progress->plateau_value;
+    progress->plateau_value = -HUGE_VAL;
+    bool watches = schedule != NULL && schedule->kind == MLP_REDUCE_ON_PLATEAU && schedule->monitor == MLP_HOOK_VALUE;
+    if (watches && value > -HUGE_VAL) {
+        mlp_plateau_step(progress, schedule, value);
+    }
+}
+
 static mlp_status run_epoch(training *t, epoch_report *report) {
     mlp_network *net = t->net;
     double hooked = 1.0;
@@ -425,10 +436,7 @@ static mlp_status run_epoch(training *t, epoch_report *report) {
             return MLP_INTERRUPTED;
         }
     }
-    if (schedule != NULL && schedule->kind == MLP_REDUCE_ON_PLATEAU && net->progress.plateau_value > -HUGE_VAL) {
-        mlp_plateau_step(&net->progress, schedule, net->progress.plateau_value);
-        net->progress.plateau_value = -HUGE_VAL;
-    }
+    use_plateau_value(&net->progress, schedule);
     if (!take_snapshot(&t->epoch_start, net, t->call)) {
         return MLP_INTERRUPTED;
     }

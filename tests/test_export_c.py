@@ -263,7 +263,7 @@ def test_one_row_takes_no_longer_than_from_python(tmp_path, sizes, activation, d
     compiled_library, n = library(COMPILERS[0], path, *FAST), 500
     arguments = ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(out.ctypes.data), n
     in_c, in_python = [], []
-    while len(in_c) < 100 and not (in_c and min(in_c) <= min(in_python)):  # whatever else the machine does meanwhile
+    for _ in range(25):  # in turns: something else may take the processor for a while
         in_c.append(timeit.timeit(lambda: compiled_library.repeat(*arguments), number=1))
         in_python.append(timeit.timeit(lambda: net.predict_proba(x), number=n))
     assert min(in_c) <= min(in_python)

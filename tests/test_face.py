@@ -370,6 +370,16 @@ def test_plateau_on_a_callback_value_that_is_saved_or_cut_off():
     assert cut_off.fingerprint() == whole.fingerprint()
 
 
+def test_a_callback_value_does_not_count_for_a_plateau_of_the_loss():
+    """The epoch that it was said of is over when the schedule begins to watch another number."""
+    schedules = [mlpc.ReduceOnPlateau(monitor, factor=0.5, patience=0) for monitor in ("score", "loss")]
+    net = mlpc.Network([2, 1], loss="binary_cross_entropy", optimizer=mlpc.SGD(0.5, schedule=schedules[0]), seed=0)
+    net.fit(*CIRCLES, epochs=2, callbacks=lambda net, epoch, logs: logs.update(score=5.0))
+    net.optimizer = mlpc.SGD(0.5, schedule=schedules[1])
+    net.fit(*CIRCLES, epochs=1)
+    assert net.history.learning_rate.tolist() == [0.5, 0.5, 0.5]
+
+
 def test_two_fits_at_once():
     started, go_on = threading.Event(), threading.Event()
 

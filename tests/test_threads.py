@@ -418,7 +418,6 @@ def test_threads_are_no_more_than_the_control_groups_allow(own, limits, limited,
     assert n_threads == (1 if limited else len(os.sched_getaffinity(0)))
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_forked_child_has_no_readers():
     run_python(
         "import os\n"

@@ -169,13 +169,13 @@ PyObject *network_transform(network_object *self, PyObject *const *args, Py_ssiz
     if (!ready(self) || !parse(method, "layer", args, n_args, names, &x, &value)) return NULL;
     Py_ssize_t n_hidden = (Py_ssize_t)self->n_layers - 1, layer = -1;
     if (value != NULL) {
-        layer = PyBool_Check(value) ? -1 : PyNumber_AsSsize_t(value, NULL);
-        if (layer == -1 && (PyErr_Occurred() || PyBool_Check(value))) {
-            if (PyBool_Check(value) || PyErr_ExceptionMatches(PyExc_TypeError)) {
-                PyErr_Format(PyExc_TypeError, "layer must be a whole number, got %R", value);
-            }
+        layer = PyNumber_AsSsize_t(value, NULL);
+        bool failed = layer == -1 && PyErr_Occurred() != NULL;
+        if (PyBool_Check(value) || (failed && PyErr_ExceptionMatches(PyExc_TypeError))) {
+            PyErr_Format(PyExc_TypeError, "layer must be a whole number, got %R", value);
             return NULL;
         }
+        if (failed) return NULL;
     }
     if (n_hidden == 0) {
         PyErr_SetString(PyExc_ValueError,
