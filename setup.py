@@ -47,7 +47,7 @@ def flags(source):
     for ending, (supported, own) in KERNELS.items():
         if source.endswith(ending):
             return [*FLAGS, *own, "-fno-asynchronous-unwind-tables"] if supported else None  # nobody unwinds from them
-    return FLAGS
+    return [*FLAGS, "-O2"] if Path(source).parent.name == "python" else FLAGS  # the wrapper has no loops to vectorise
 
 
 class BuildExtension(build_ext):

@@ -89,14 +89,14 @@ static size_t pass_size(const mlp_network *net) { return sizeof(mlp_pass) + 4 * 
 static void begin_pass(mlp_pass *at, const mlp_network *net, const mlp_plan *plan, const demands *d, mlp_call *call) {
     size_t layers = net->n_layers + 1;
     size_t deepest = d->gradient && plan->block > net->widest ? plan->block : net->widest; /* right operand: W or dZ */
-    size_t panel = deepest * net->kernels->panel * net->item;
+    size_t depth = deepest < MLP_PANEL_DEPTH ? deepest : MLP_PANEL_DEPTH;
     void **pointers = (void **)(at + 1);
     memset(at, 0, pass_size(net));
     at->net = net;
     at->parameters = net->parameters;
     at->plan = *plan;
-    at->team = (mlp_team){
-        .call = call, .n_threads = d->n_threads, .panel_bytes = panel < MLP_PANEL_BYTES ? panel : MLP_PANEL_BYTES};
+    at->team =
+        (mlp_team){.call = call, .n_threads = d->n_threads, .panel_bytes = depth * net->kernels->panel * net->item};
     at->a = pointers;
     at->d = pointers + layers;
     at->mask = pointers + 2 * layers;

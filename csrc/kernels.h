@@ -21,8 +21,9 @@
 #define MLP_VECTOR_BYTES 64 /* the virtual vector, on every machine */
 #define MLP_DOTS 4          /* outputs that are dot products, at most */
 #define MLP_BLOCK_ROWS 256  /* samples that go through all layers together, at most */
-/* A panel is used by all rows of a product before the next one: it should stay in the L2 cache beside them. */
-#define MLP_PANEL_BYTES ((size_t)256 * 1024)
+/* Rows of the right operand's panels, at most: all rows of a product use one before the next, which is fetched
+ * meanwhile, and both should stay in the L2 cache beside them. */
+#define MLP_PANEL_DEPTH ((size_t)1024)
 
 enum {
 #define ENTRY(name, from) MLP_ACT_##name,
@@ -63,6 +64,13 @@ typedef enum {
     MLP_RELU_SLOPE /* times the slope of relu where its output is the operand's, which lies like C */
 } mlp_ending;
 
+/* Memory that is wanted next: so many lines of the cache, from the first on, in rows that lie ld elements apart, down one
+ * column of lines after the other. */
+typedef struct {
+    const void *at;
+    size_t rows, ld, first, lines;
+} mlp_region;
+
 /* C (m, n) +=/= A (m, k) B (k, n), n at most a panel's width; A's elements lie at a[i*a_row + p*a_k], B's rows at b +
  * p*ldb, whole vectors readable. C is written exactly n wide; with an ending n is a multiple of `edge`, and the operand
  * readable to a whole vector. */
@@ -73,8 +81,7 @@ typedef struct {
     bool accumulate, far; /* far: C is larger than the L2 cache, and its tiles are fetched one ahead */
     mlp_ending ending;
     const void *operand; /* of the ending */
-    const void *ahead; /* for row i, what lies at ahead + i*a_row + p*ahead_k is fetched beside A's column p; or NULL */
-    size_t ahead_k;
+    mlp_region ahead;    /* fetched into the L2 cache meanwhile, a part of it beside each tile */
 } mlp_panel_product;
 
 /* One block of targets for a loss: K outputs by `n` samples, lanes layout. */
@@ -121,8 +128,7 @@ typedef struct {
     size_t lanes;      /* elements of a vector */
     size_t edge;       /* and of the shortest one that a product writes */
     size_t panel;      /* columns of B that a product takes at a time; like the two above a power of 2 */
-    size_t depth;      /* rows of such a panel within MLP_PANEL_BYTES */
-    size_t near_depth; /* those to take where A's columns or B's rows lie apart: a small tile wants them in L1 */
+    size_t near_depth; /* its rows where A's columns or B's rows lie apart: a small tile wants them in L1 */
 
     /* ---- Products. */
     void (*product)(const mlp_panel_product *p);

@@ -52,49 +52,82 @@ static size_t panel_at(const cut_product *c, size_t t) {
     return at >= n ? n : t > 0 && n - at <= lanes ? at - lanes : at;
 }
 
-/* Rows q..q+k of the right operand's columns j..j+columns, and how far they lie apart. */
-static const void *right_operand(const cut_product *c, size_t thread, size_t j, size_t columns, size_t q, size_t k,
-                                 size_t *ld) {
+/* Rows q..q+k of the right operand's columns j..j+columns, as they are read: in place, or from a thread's copy. */
+typedef struct {
+    size_t j, columns, q, k;
+    const void *at;
+    size_t ld;
+    mlp_region next; /* what is copied after them */
+} right_part;
+
+/* Of panel t and the rows from q to `end`, those that are taken together. */
+static right_part part_at(const cut_product *c, size_t t, size_t q, size_t end) {
     const mlp_product *p = c->p;
-    const mlp_kernels *kernels = p->kernels;
-    const void *right = (const char *)p->b.data + (p->b.transposed ? j * p->b.ld + q : q * p->b.ld + j) * kernels->item;
-    bool whole = (columns & (kernels->lanes - 1)) == 0;
-    *ld = p->b.ld;
-    if (!c->packs && (whole || p->b.padded)) {
-        return right;
+    size_t j = panel_at(c, t);
+    const char *at = (const char *)p->b.data + (p->b.transposed ? j * p->b.ld + q : q * p->b.ld + j) * p->kernels->item;
+    return (right_part){.j = j,
+                        .columns = panel_at(c, t + 1) - j,
+                        .q = q,
+                        .k = end - q < c->depth ? end - q : c->depth,
+                        .at = at,
+                        .ld = p->b.ld};
+}
+
+/* What lies around so many elements in each of `rows` rows. */
+static mlp_region region_of(const mlp_product *p, const void *at, size_t rows, size_t ld, size_t elements) {
+    size_t line = MLP_VECTOR_BYTES / p->kernels->item;
+    return (mlp_region){.at = at, .rows = rows, .ld = ld, .lines = (elements + line - 1) / line * rows};
+}
+
+/* A part as it is read, where it would be slow or out of bounds to read it in place. What the thread copies next is
+ * worth fetching, except where that is transposed: there the machine itself sees what comes next in its long rows. */
+static void copy_part(const cut_product *c, size_t thread, right_part *right, size_t t, size_t q, size_t end) {
+    const mlp_kernels *kernels = c->p->kernels;
+    bool transposed = c->p->b.transposed, whole = (right->columns & (kernels->lanes - 1)) == 0;
+    if (!c->packs && (whole || c->p->b.padded)) {
+        return;
     }
     void *panel = (char *)c->team->panels + thread * c->team->panel_bytes;
-    (p->b.transposed ? kernels->pack_transposed : kernels->pack)(panel, right, *ld, k, columns);
-    *ld = kernels->panel;
-    return panel;
-}
-
-/* What the caches will lack: the lines after those that are read now of a large A whose columns lie apart; and the rows
- * that follow A's, if they are wanted, beside its last pass. */
-static void fetch_ahead(mlp_panel_product *part, const mlp_product *p, size_t i, bool last_pass) {
-    if (p->a.step > 1 && p->k * p->a.step * p->kernels->item >= FAR_BYTES) {
-        part->ahead = (const char *)part->a + MLP_VECTOR_BYTES;
-        part->ahead_k = p->a.step;
-    } else if (p->next != NULL && last_pass) {
-        part->ahead = (const char *)p->next + i * p->a.row * p->kernels->item;
-        part->ahead_k = MLP_VECTOR_BYTES / p->kernels->item;
+    (transposed ? kernels->pack_transposed : kernels->pack)(panel, right->at, right->ld, right->k, right->columns);
+    right->at = panel;
+    right->ld = kernels->panel;
+    if (c->packs && !transposed && t < c->n_panels) {
+        right_part next = part_at(c, t, q, end);
+        right->next = region_of(c->p, next.at, next.k, next.ld, next.columns);
     }
 }
 
-/* C's rows i..i+n, columns j..j+columns, by the depth from q to q+k. */
-static void multiply_group(const cut_product *c, size_t i, size_t n, size_t j, size_t columns, size_t q, size_t k,
-                           const void *right, size_t ld) {
+/* What is fetched beside C's rows i..i+n: the lines after those that are read now of a large A whose columns lie apart;
+ * the rows that follow A's, beside its last pass; or else as much of what is copied next. */
+static void fetch_ahead(mlp_panel_product *part, const cut_product *c, const right_part *right, size_t i) {
+    const mlp_product *p = c->p;
+    size_t item = p->kernels->item, line = MLP_VECTOR_BYTES / item, n = part->m;
+    if (p->a.step > 1 && p->k * p->a.step * item >= FAR_BYTES) {
+        part->ahead = region_of(p, (const char *)part->a + MLP_VECTOR_BYTES, part->k, p->a.step, n);
+    } else if (p->next != NULL && right->q == 0 && right->j + right->columns == p->n) {
+        const char *at = (const char *)p->next + i * p->a.row * item;
+        part->ahead = region_of(p, at, n * p->a.row / line, line, line);
+    } else if (right->next.lines > 0) {
+        size_t lines = right->next.lines, begin = i % c->rows;
+        part->ahead = right->next;
+        part->ahead.first = lines * begin / c->rows;
+        part->ahead.lines = lines * (begin + n) / c->rows - part->ahead.first;
+    }
+}
+
+/* C's rows i..i+n and a part of the right operand. */
+static void multiply_group(const cut_product *c, size_t i, size_t n, const right_part *right) {
     const mlp_product *p = c->p;
     const mlp_kernels *kernels = p->kernels;
-    size_t item = kernels->item, at = i * p->ldc + j;
-    mlp_panel_product part = {.a = (const char *)p->a.data + (i * p->a.row + q * p->a.step) * item,
-                              .b = right,
+    size_t item = kernels->item, at = i * p->ldc + right->j;
+    mlp_panel_product part = {.a = (const char *)p->a.data + (i * p->a.row + right->q * p->a.step) * item,
+                              .b = right->at,
                               .a_row = p->a.row,
                               .a_k = p->a.step,
-                              .ldb = ld,
+                              .ldb = right->ld,
                               .m = n,
-                              .n = columns,
-                              .k = k};
+                              .n = right->columns,
+                              .k = right->k};
     if (p->adam != NULL) {
         mlp_adam to = *p->adam;
         to.p = (char *)to.p + at * item;
@@ -105,13 +138,13 @@ static void multiply_group(const cut_product *c, size_t i, size_t n, size_t j, s
     }
     part.c = (char *)p->c + at * item;
     part.ldc = p->ldc;
-    part.n = p->padded ? (columns + kernels->edge - 1) & ~(kernels->edge - 1) : columns;
-    part.accumulate = p->accumulate || q > 0;
+    part.n = p->padded ? (part.n + kernels->edge - 1) & ~(kernels->edge - 1) : part.n;
+    part.accumulate = p->accumulate || right->q > 0;
     part.far = p->m * p->ldc * item >= FAR_BYTES;
-    fetch_ahead(&part, p, i, q == 0 && j + columns == p->n);
-    if (p->operand != NULL && q + k == p->k) {
+    fetch_ahead(&part, c, right, i);
+    if (p->operand != NULL && right->q + right->k == p->k) {
         part.ending = p->ending;
-        part.operand = (const char *)p->operand + (p->ending == MLP_RELU_SLOPE ? at : j) * item;
+        part.operand = (const char *)p->operand + (p->ending == MLP_RELU_SLOPE ? at : right->j) * item;
     }
     kernels->product(&part);
 }
@@ -128,20 +161,20 @@ static void look_up(cut_product *c, size_t thread, size_t products) {
 /* C's rows i..i+rows, and one panel of its columns. */
 static void multiply_panel(cut_product *c, size_t thread, size_t i, size_t rows, size_t panel) {
     const mlp_product *p = c->p;
-    size_t j = panel_at(c, panel), columns = panel_at(c, panel + 1) - j;
     for (size_t q = 0; q < p->k; q += c->depth) { /* C takes up its chains where the last part of k left them */
-        size_t k = p->k - q < c->depth ? p->k - q : c->depth, ld;
-        const void *right = right_operand(c, thread, j, columns, q, k, &ld);
+        right_part right = part_at(c, panel, q, p->k);
+        bool ends = q + right.k == p->k;
+        copy_part(c, thread, &right, ends ? panel + c->n_threads : panel, ends ? 0 : q + right.k, p->k);
         /* What follows the last part is done group by group, while the group is still in the L1 cache. */
-        bool last = p->done != NULL && q + k == p->k;
+        bool last = p->done != NULL && ends;
         size_t group = last && p->adam == NULL ? GROUP_ROWS : rows;
         for (size_t g = 0, n; g < rows; g += n) {
             n = rows - g >= 3 * group / 2 ? group : rows - g;
-            multiply_group(c, i + g, n, j, columns, q, k, right, ld);
+            multiply_group(c, i + g, n, &right);
             if (last) {
-                p->done(p->context, i + g, n, j, columns);
+                p->done(p->context, i + g, n, right.j, right.columns);
             }
-            look_up(c, thread, n * columns * k);
+            look_up(c, thread, n * right.columns * right.k);
             if (stopped(c)) {
                 return;
             }
@@ -164,10 +197,10 @@ static void run_part(void *context, size_t t, size_t thread) {
     size_t begin = t * c->part, end = p->k - begin < c->part ? p->k : begin + c->part;
     size_t awaited = 0;
     for (size_t panel = 0; panel < c->n_panels; panel++) {
-        size_t j = panel_at(c, panel), columns = panel_at(c, panel + 1) - j;
         for (size_t q = begin; q < end; q += c->depth) {
-            size_t k = end - q < c->depth ? end - q : c->depth, ld;
-            const void *right = right_operand(c, thread, j, columns, q, k, &ld);
+            right_part right = part_at(c, panel, q, end);
+            bool ends = q + right.k == end;
+            copy_part(c, thread, &right, ends ? panel + 1 : panel, ends ? begin : q + right.k, end);
             for (size_t i = 0; i < p->m; i += PASSED_ROWS) {
                 size_t n = p->m - i < PASSED_ROWS ? p->m - i : PASSED_ROWS;
                 if (t > 0 && q == begin) {
@@ -176,11 +209,11 @@ static void run_part(void *context, size_t t, size_t thread) {
                 if (stopped(c)) {
                     return;
                 }
-                multiply_group(c, i, n, j, columns, q, k, right, ld);
-                if (q + k == p->k && p->done != NULL) {
-                    p->done(p->context, i, n, j, columns);
+                multiply_group(c, i, n, &right);
+                if (end == p->k && ends && p->done != NULL) {
+                    p->done(p->context, i, n, right.j, right.columns);
                 }
-                if (q + k == end) {
+                if (ends) {
                     atomic_fetch_add_explicit(&c->parts[t].groups, 1, memory_order_release);
                 }
             }
@@ -205,7 +238,7 @@ static void multiply_together(cut_product *c) {
         bool by_panels = c->n_panels % n_threads == 0 && p->n % p->kernels->panel == 0 && !p->keeps_rows;
         if (share_depth(c)) {
             task = run_part;
-            c->depth = p->kernels->depth; /* a group that is complete early can be passed on */
+            c->depth = MLP_PANEL_DEPTH; /* a group that is complete early can be passed on */
             c->part = (p->k + n_threads - 1) / n_threads;
             c->parts = parts;
             n_tasks = (p->k + c->part - 1) / c->part;
@@ -229,14 +262,14 @@ bool mlp_multiply(const mlp_product *p, mlp_team *team) {
     size_t panel_row = kernels->panel * kernels->item;
     bool far_apart = apart >= FAR_APART * panel_row && part >= MLP_FEW_ROWS;
     bool crossing = vector < MLP_VECTOR_BYTES && apart % vector != 0;
-    bool spread = kernels->near_depth < kernels->depth && apart >= APART * panel_row && p->k * apart > L1_BYTES;
+    bool spread = kernels->near_depth < MLP_PANEL_DEPTH && apart >= APART * panel_row && p->k * apart > L1_BYTES;
     bool many = part >= MANY_ROWS, near = p->adam == NULL && (p->a.step > 1 || (spread && !many));
     cut_product c = {.p = p,
                      .team = team,
                      .n_threads = n_threads,
                      .n_panels = (p->n + kernels->panel - 1) / kernels->panel,
                      .rows = p->m,
-                     .depth = near ? kernels->near_depth : kernels->depth,
+                     .depth = near ? kernels->near_depth : MLP_PANEL_DEPTH,
                      .packs = p->b.transposed || far_apart || (many && (crossing || spread))};
     if (n_threads > 1) {
         multiply_together(&c);

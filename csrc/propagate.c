@@ -108,12 +108,15 @@ static void end_layer(void *context, size_t row, size_t n_rows, size_t column, s
                                            ld);
 }
 
-/* Where the rows after this block's lie, for the first layer to fetch them meanwhile: they are read in place, each
- * once. */
+enum { PAGE = 4096 };
+
+/* Where the rows after this block's lie, for the first layer to fetch them meanwhile: they are read in place, each once;
+ * less than a page of them the machine fetches by itself. */
 static const void *next_rows(const mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first) {
     const mlp_network *net = pass->net;
     bool in_place = order == NULL && pass->x != pass->a[0] && pass->x_ld == mlp_inputs(net);
-    return in_place && first + pass->n < x->n_rows ? mlp_at(net, pass->x, pass->n * pass->x_ld) : NULL;
+    bool many = pass->n * pass->x_ld * net->item >= PAGE;
+    return in_place && many && first + pass->n < x->n_rows ? mlp_at(net, pass->x, pass->n * pass->x_ld) : NULL;
 }
 
 /* z (block, n[l]) = A[l-1] W[l] + b[l], and through `activation`. */

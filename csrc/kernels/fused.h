@@ -109,7 +109,7 @@ ALWAYS_INLINE void fused_rows(const mlp_panel_product *product_of_rows, const ml
         p.ldc = PANEL;
         p.accumulate = p.far = false;
         p.ending = MLP_AS_IT_IS;
-        p.ahead = NULL;
+        p.ahead.lines = 0;
         product(&p);
         if (penalized) {
             penalize(&w, to->update, p.n);

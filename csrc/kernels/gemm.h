@@ -136,20 +136,52 @@ ALWAYS_INLINE void multiply_slopes(tile_sums *sum, const real *a, size_t ld, con
 /* Rows of a tile that is `vectors` wide: narrower ones are higher, so that as many chains are under way. */
 #define TILE_HEIGHT(vectors) (TILE_ROWS * TILE_VECTORS / (vectors) < 12 ? TILE_ROWS * TILE_VECTORS / (vectors) : 12)
 
-/* Where the tile at a begins to fetch, or NULL. Of columns of A that lie apart, a line of the cache serves several tiles:
- * the first of them fetches the next one. The last tiles, which are lower, fetch nothing. */
-ALWAYS_INLINE const real *ahead_of(const mlp_panel_product *p, const real *a, size_t i, const int rows,
-                                   const int most) {
-    bool served = p->a_k > 1 && (uintptr_t)a % MLP_VECTOR_BYTES >= (size_t)rows * sizeof(real);
-    return rows < most || p->ahead == NULL || served ? NULL : (const real *)p->ahead + i * p->a_row;
+#define LINE (MLP_VECTOR_BYTES / sizeof(real))
+
+/* Lines of the cache that are fetched beside a tile, none where there are 0; and how a region's others follow. */
+typedef struct {
+    const real *at;
+    size_t ld, lines;
+    size_t share, rows, row, left; /* lines: of a tile, of a column, left of this column, left in all */
+} fetcher;
+
+static NOT_INLINE void take_share(fetcher *f) {
+    size_t lines = f->share < f->row ? f->share : f->row;
+    f->lines = lines < f->left ? lines : f->left;
 }
 
-/* C's rows from row i on. Beside each step a line of the cache is fetched into L2. */
-ALWAYS_INLINE void product_tile(const mlp_panel_product *p, size_t i, size_t last, const int rows, const int vectors,
-                                const int half) {
-    const size_t a_row = p->a_row, a_k = p->a_k, ldb = p->ldb, ahead_k = p->ahead_k;
+/* A region in even shares, beside m rows in tiles of `most`. */
+static NOT_INLINE void begin_fetching(fetcher *f, const mlp_region *r, size_t m, size_t most) {
+    size_t row = r->first % r->rows, column = r->first / r->rows;
+    size_t share = r->lines * most / m + 1, shares = share < r->rows ? r->rows / share : 1;
+    f->at = (const real *)r->at + row * r->ld + column * LINE;
+    f->ld = r->ld;
+    f->share = (r->rows + shares - 1) / shares;
+    f->rows = r->rows;
+    f->row = r->rows - row;
+    f->left = r->lines;
+    take_share(f);
+}
+
+/* After a tile. */
+static NOT_INLINE void fetch_on(fetcher *f) {
+    f->at += f->lines * f->ld;
+    f->row -= f->lines;
+    f->left -= f->lines;
+    if (f->row == 0) {
+        f->row = f->rows;
+        f->at += LINE - f->rows * f->ld;
+    }
+    take_share(f);
+}
+
+/* C's rows from row i on. */
+ALWAYS_INLINE void product_tile(const mlp_panel_product *p, size_t i, size_t last, const fetcher *f, const int rows,
+                                const int vectors, const int half) {
+    const size_t a_row = p->a_row, a_k = p->a_k, ldb = p->ldb;
     const real *a = (const real *)p->a + i * a_row, *b = p->b;
-    const real *ahead = ahead_of(p, a, i, rows, TILE_HEIGHT(vectors + half));
+    const real *ahead = f->at;
+    size_t lines = rows < TILE_HEIGHT(vectors + half) ? 0 : f->lines; /* lower tiles are few: they fetch nothing */
     real *c = (real *)p->c + i * p->ldc;
     tile_sums sum;
     load_tile(&sum, c, p->ldc, last, p->accumulate, rows, vectors, half);
@@ -161,11 +193,10 @@ ALWAYS_INLINE void product_tile(const mlp_panel_product *p, size_t i, size_t las
             multiply_step(&sum, a, a_row, b, rows, vectors, half);
             UNKNOWN_STRIDE(a);
         }
-        if (ahead != NULL) {
-#pragma GCC unroll 8
-            for (size_t s = 0; s < steps; s++, ahead += ahead_k) {
-                __builtin_prefetch(ahead, 0, 2);
-            }
+        if (lines > 0) {
+            __builtin_prefetch(ahead, 0, 2);
+            ahead += f->ld;
+            lines--;
         }
     }
     for (; steps > 1 && k > 0; k--, a += a_k, b += ldb) {
@@ -187,10 +218,12 @@ static inline size_t tile_rows(size_t left, size_t most) {
     return left >= 2 * most ? most : heights[left > most ? (left + 1) / 2 : left];
 }
 
-/* The lines of the cache that rows of C lie in, before they are written there. */
-static inline void fetch_rows(const real *c, size_t ldc, size_t rows, size_t n) {
+/* The lines of the cache that rows of C lie in, before they are written there. GCC holds a call that only fetches for
+ * one without effect, and leaves it out. */
+static NOT_INLINE void fetch_rows(const real *c, size_t ldc, size_t rows, size_t n) {
+    __asm__ volatile("");
     for (; rows > 0; rows--, c += ldc) {
-        for (size_t j = 0; j < n; j += MLP_VECTOR_BYTES / sizeof(real)) {
+        for (size_t j = 0; j < n; j += LINE) {
             __builtin_prefetch(c + j, 1);
         }
     }
@@ -199,21 +232,29 @@ static inline void fetch_rows(const real *c, size_t ldc, size_t rows, size_t n) 
 /* All rows, in columns of so many vectors. */
 ALWAYS_INLINE void product_rows(const mlp_panel_product *p, const int vectors, const int half) {
     const size_t most = TILE_HEIGHT((size_t)(vectors + half)), last = p->n - (size_t)(vectors + half - 1) * LANES;
+    fetcher f;
+    f.lines = 0;
+    if (p->ahead.lines > 0) {
+        begin_fetching(&f, &p->ahead, p->m, most);
+    }
     for (size_t i = 0, rows; i < p->m; i += rows) {
         rows = tile_rows(p->m - i, most);
         if (p->far) {
             fetch_rows((const real *)p->c + (i + rows) * p->ldc, p->ldc, rows, p->n);
         }
         if (rows == most) {
-            product_tile(p, i, last, TILE_HEIGHT(vectors + half), vectors, half);
+            product_tile(p, i, last, &f, TILE_HEIGHT(vectors + half), vectors, half);
+            if (f.lines > 0) {
+                fetch_on(&f);
+            }
             continue;
         }
         switch (rows) {
-#define HEIGHT(r)                                       \
-    case r:                                             \
-        if (r < TILE_HEIGHT(vectors + half)) {          \
-            product_tile(p, i, last, r, vectors, half); \
-        }                                               \
+#define HEIGHT(r)                                           \
+    case r:                                                 \
+        if (r < TILE_HEIGHT(vectors + half)) {              \
+            product_tile(p, i, last, &f, r, vectors, half); \
+        }                                                   \
         break;
             HEIGHT(1)
             HEIGHT(2)

@@ -15,7 +15,6 @@
 #include "../kernels.h"
 
 #define PANEL (TILE_VECTORS * LANES)
-#define PANEL_DEPTH (MLP_PANEL_BYTES / (PANEL * sizeof(real)))
 /* Rows of a panel that the L1 cache holds with a line of A for each. A small tile uses what it loads so few times that
  * loading it from L2 again for every tile takes longer than C's way to memory and back. */
 #define NEAR_DEPTH ((size_t)24 * 1024 / (PANEL * sizeof(real) + MLP_VECTOR_BYTES))
@@ -43,8 +42,7 @@ const mlp_kernels TABLE = {
     .lanes = LANES,
     .edge = HALF_LANES,
     .panel = PANEL,
-    .depth = PANEL_DEPTH,
-    .near_depth = TILE_ROWS * TILE_VECTORS > 12 ? PANEL_DEPTH : NEAR_DEPTH,
+    .near_depth = TILE_ROWS * TILE_VECTORS > 12 ? MLP_PANEL_DEPTH : NEAR_DEPTH,
     .product = product,
     .product_adam = FUSED_PRODUCT,
     .pack = pack,
