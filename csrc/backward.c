@@ -459,11 +459,11 @@ static void *gradient_of(const wave *w, size_t t) {
 static void run_chunk_task(void *context, size_t t, size_t thread) {
     const wave *w = context;
     mlp_pass *pass = w->crew->members[thread].pass;
-    mlp_member *result = &w->crew->members[t];
+    mlp_outcome *outcome = &w->crew->outcomes[t];
     size_t begin = w->begin + t * w->chunk, end = w->batch->n - begin < w->chunk ? w->batch->n : begin + w->chunk;
-    result->status = run_chunk(pass, w->batch, w->wanted, begin, end, w->factor, gradient_of(w, t), &result->sums);
-    if (result->status != MLP_OK) {
-        result->complaint = *pass->team.call;
+    outcome->status = run_chunk(pass, w->batch, w->wanted, begin, end, w->factor, gradient_of(w, t), &outcome->sums);
+    if (outcome->status != MLP_OK) {
+        outcome->complaint = *pass->team.call;
         atomic_store_explicit(&w->crew->stop, true, memory_order_relaxed);
     }
 }
@@ -484,7 +484,7 @@ mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outpu
         status = mlp_crew_status(crew, n);
         for (size_t t = 0; t < n && status == MLP_OK; t++) {
             void *into = gradient_of(&w, t);
-            sums->loss += crew->members[t].sums.loss;
+            sums->loss += crew->outcomes[t].sums.loss;
             if (into != wanted->gradient) {
                 net->kernels->add(wanted->gradient, into, net->n_parameters);
             }

@@ -270,11 +270,14 @@ typedef struct {
 typedef struct {
     mlp_pass *pass;
     mlp_call call; /* of the pass, but for the first member's, which takes the caller's */
-    mlp_sums sums; /* of the chunk of this number in a wave, whoever has run it; and what became of it (predictions: of
-                    * what this thread has run) */
+} mlp_member;
+
+/* What became of the chunk of this number in a wave, whoever has run it; of a prediction, of what a thread has run. */
+typedef struct {
+    mlp_sums sums;
     mlp_status status;
     mlp_call complaint; /* its row, column and reason */
-} mlp_member;
+} mlp_outcome;
 
 /* What a small call takes from its stack in place of the heap. */
 typedef struct {
@@ -291,8 +294,9 @@ typedef struct {
     void *block; /* that has the scratch; NULL: the room has it */
     atomic_bool stop;
     size_t n;
-    size_t n_rows, chunk; /* the rows it is made for, and of their chunks */
-    mlp_member members[]; /* [n]; the first runs on the calling thread, which alone polls */
+    size_t n_rows, chunk;  /* the rows it is made for, and of their chunks */
+    mlp_outcome *outcomes; /* [n] */
+    mlp_member members[];  /* [n]; the first runs on the calling thread, which alone polls */
 } mlp_crew;
 
 typedef enum { PREDICTS, EVALUATES, DIFFERENTIATES, TRAINS } mlp_purpose; /* TRAINS: with dropout */
@@ -301,7 +305,7 @@ typedef enum { PREDICTS, EVALUATES, DIFFERENTIATES, TRAINS } mlp_purpose; /* TRA
 mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose purpose, mlp_call *call, mlp_room *room);
 void mlp_crew_destroy(mlp_crew *crew);
 void mlp_crew_evaluate_at(mlp_crew *crew, const void *parameters);
-/* What went wrong with the first n members: one's own complaint before that of those that were told to stop. */
+/* What the first n outcomes come to: a complaint of one's own before those that were told to stop. */
 mlp_status mlp_crew_status(const mlp_crew *crew, size_t n);
 
 /* ---- propagate.c, backward.c, evaluate.c */

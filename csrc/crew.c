@@ -225,12 +225,13 @@ mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose pur
     }
     size_t chunk = by_chunks ? mlp_chunk_rows(net, n_rows) : n_rows;
     size_t n = size_of_crew(net, n_rows, by_chunks ? chunk : plan.block, by_chunks, call);
-    size_t members = sizeof(mlp_crew) + n * sizeof(mlp_member);
-    mlp_crew *crew = take(room, members + n * pass_size(net));
+    size_t members = sizeof(mlp_crew) + n * sizeof(mlp_member), head = members + n * sizeof(mlp_outcome);
+    mlp_crew *crew = take(room, head + n * pass_size(net));
     if (crew == NULL) {
         return NULL;
     }
-    memset(crew, 0, members);
+    memset(crew, 0, head);
+    crew->outcomes = (mlp_outcome *)(void *)((char *)crew + members);
     crew->call = call;
     crew->room = room;
     crew->net = net;
@@ -247,7 +248,7 @@ mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose pur
         mlp_member *member = &crew->members[i];
         member->call.poll = told_to_stop;
         member->call.context = crew;
-        member->pass = (mlp_pass *)(void *)((char *)crew + members + i * pass_size(net));
+        member->pass = (mlp_pass *)(void *)((char *)crew + head + i * pass_size(net));
         begin_pass(member->pass, net, &plan, &d, i == 0 ? call : &member->call);
     }
     if (!cut_passes(crew, &d, room)) {
@@ -276,12 +277,12 @@ void mlp_crew_evaluate_at(mlp_crew *crew, const void *parameters) {
 mlp_status mlp_crew_status(const mlp_crew *crew, size_t n) {
     mlp_status status = MLP_OK;
     for (size_t t = 0; t < n; t++) {
-        const mlp_member *m = &crew->members[t];
-        if (m->status != MLP_OK && (status == MLP_OK || status == MLP_INTERRUPTED)) {
-            status = m->status;
-            crew->call->row = m->complaint.row;
-            crew->call->column = m->complaint.column;
-            memcpy(crew->call->reason, m->complaint.reason, sizeof crew->call->reason);
+        const mlp_outcome *o = &crew->outcomes[t];
+        if (o->status != MLP_OK && (status == MLP_OK || status == MLP_INTERRUPTED)) {
+            status = o->status;
+            crew->call->row = o->complaint.row;
+            crew->call->column = o->complaint.column;
+            memcpy(crew->call->reason, o->complaint.reason, sizeof crew->call->reason);
         }
     }
     return status;

@@ -21,7 +21,7 @@
 #define MLP_VECTOR_BYTES 64 /* the virtual vector, on every machine */
 #define MLP_DOTS 4          /* outputs that are dot products, at most */
 #define MLP_BLOCK_ROWS 256  /* samples that go through all layers together, at most */
-/* Rows of the right operand's panels, at most: all rows of a product use one before the next, which is fetched
+/* Rows of the right operand's panels, at most: all rows of a product use one before the next, which may be fetched
  * meanwhile, and both should stay in the L2 cache beside them. */
 #define MLP_PANEL_DEPTH ((size_t)1024)
 
@@ -64,8 +64,8 @@ typedef enum {
     MLP_RELU_SLOPE /* times the slope of relu where its output is the operand's, which lies like C */
 } mlp_ending;
 
-/* Memory that is wanted next: so many lines of the cache, from the first on, in rows that lie ld elements apart, down one
- * column of lines after the other. */
+/* Memory that is wanted next, in rows that lie ld elements apart: so many lines of the cache from number `first` on,
+ * counted down one column of lines after the other. */
 typedef struct {
     const void *at;
     size_t rows, ld, first, lines;

@@ -73,28 +73,32 @@ static right_part part_at(const cut_product *c, size_t t, size_t q, size_t end) 
                         .ld = p->b.ld};
 }
 
-/* What lies around so many elements in each of `rows` rows. */
+/* So many elements in each of `rows` rows, about: rows that do not begin with a line may end in another one. */
 static mlp_region region_of(const mlp_product *p, const void *at, size_t rows, size_t ld, size_t elements) {
     size_t line = MLP_VECTOR_BYTES / p->kernels->item;
     return (mlp_region){.at = at, .rows = rows, .ld = ld, .lines = (elements + line - 1) / line * rows};
 }
 
-/* A part as it is read, where it would be slow or out of bounds to read it in place. What the thread copies next is
- * worth fetching, except where that is transposed: there the machine itself sees what comes next in its long rows. */
-static void copy_part(const cut_product *c, size_t thread, right_part *right, size_t t, size_t q, size_t end) {
+/* Of panel t and its rows from `begin` to `end`, the part from q on, copied where it would be slow or out of bounds to
+ * read it in place. What is copied next, of this panel or the one after it, is worth fetching, except where it is
+ * transposed: there the machine itself sees what comes next in its long rows. */
+static right_part take_part(const cut_product *c, size_t thread, size_t t, size_t q, size_t begin, size_t end) {
     const mlp_kernels *kernels = c->p->kernels;
-    bool transposed = c->p->b.transposed, whole = (right->columns & (kernels->lanes - 1)) == 0;
+    right_part right = part_at(c, t, q, end);
+    bool transposed = c->p->b.transposed, whole = (right.columns & (kernels->lanes - 1)) == 0;
     if (!c->packs && (whole || c->p->b.padded)) {
-        return;
+        return right;
     }
     void *panel = (char *)c->team->panels + thread * c->team->panel_bytes;
-    (transposed ? kernels->pack_transposed : kernels->pack)(panel, right->at, right->ld, right->k, right->columns);
-    right->at = panel;
-    right->ld = kernels->panel;
-    if (c->packs && !transposed && t < c->n_panels) {
-        right_part next = part_at(c, t, q, end);
-        right->next = region_of(c->p, next.at, next.k, next.ld, next.columns);
+    (transposed ? kernels->pack_transposed : kernels->pack)(panel, right.at, right.ld, right.k, right.columns);
+    right.at = panel;
+    right.ld = kernels->panel;
+    bool ends = q + right.k == end;
+    if (c->packs && !transposed && t + ends < c->n_panels) {
+        right_part next = part_at(c, t + ends, ends ? begin : q + right.k, end);
+        right.next = region_of(c->p, next.at, next.k, next.ld, next.columns);
     }
+    return right;
 }
 
 /* What is fetched beside C's rows i..i+n: the lines after those that are read now of a large A whose columns lie apart;
@@ -104,7 +108,7 @@ static void fetch_ahead(mlp_panel_product *part, const cut_product *c, const rig
     size_t item = p->kernels->item, line = MLP_VECTOR_BYTES / item, n = part->m;
     if (p->a.step > 1 && p->k * p->a.step * item >= FAR_BYTES) {
         part->ahead = region_of(p, (const char *)part->a + MLP_VECTOR_BYTES, part->k, p->a.step, n);
-    } else if (p->next != NULL && right->q == 0 && right->j + right->columns == p->n) {
+    } else if (p->next != NULL && right->q + right->k == p->k && right->j + right->columns == p->n) {
         const char *at = (const char *)p->next + i * p->a.row * item;
         part->ahead = region_of(p, at, n * p->a.row / line, line, line);
     } else if (right->next.lines > 0) {
@@ -162,11 +166,9 @@ static void look_up(cut_product *c, size_t thread, size_t products) {
 static void multiply_panel(cut_product *c, size_t thread, size_t i, size_t rows, size_t panel) {
     const mlp_product *p = c->p;
     for (size_t q = 0; q < p->k; q += c->depth) { /* C takes up its chains where the last part of k left them */
-        right_part right = part_at(c, panel, q, p->k);
-        bool ends = q + right.k == p->k;
-        copy_part(c, thread, &right, ends ? panel + c->n_threads : panel, ends ? 0 : q + right.k, p->k);
+        right_part right = take_part(c, thread, panel, q, 0, p->k);
         /* What follows the last part is done group by group, while the group is still in the L1 cache. */
-        bool last = p->done != NULL && ends;
+        bool last = p->done != NULL && q + right.k == p->k;
         size_t group = last && p->adam == NULL ? GROUP_ROWS : rows;
         for (size_t g = 0, n; g < rows; g += n) {
             n = rows - g >= 3 * group / 2 ? group : rows - g;
@@ -198,9 +200,8 @@ static void run_part(void *context, size_t t, size_t thread) {
     size_t awaited = 0;
     for (size_t panel = 0; panel < c->n_panels; panel++) {
         for (size_t q = begin; q < end; q += c->depth) {
-            right_part right = part_at(c, panel, q, end);
+            right_part right = take_part(c, thread, panel, q, begin, end);
             bool ends = q + right.k == end;
-            copy_part(c, thread, &right, ends ? panel + 1 : panel, ends ? begin : q + right.k, end);
             for (size_t i = 0; i < p->m; i += PASSED_ROWS) {
                 size_t n = p->m - i < PASSED_ROWS ? p->m - i : PASSED_ROWS;
                 if (t > 0 && q == begin) {

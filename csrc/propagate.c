@@ -279,14 +279,14 @@ static mlp_status predict_block(mlp_pass *pass, void *const *activations, const 
 
 static void predict_task(void *context, size_t t, size_t thread) {
     const predicting *p = context;
-    mlp_member *member = &p->crew->members[thread];
-    mlp_pass *pass = member->pass;
+    mlp_pass *pass = p->crew->members[thread].pass;
+    mlp_outcome *outcome = &p->crew->outcomes[thread];
     if (atomic_load_explicit(&p->crew->stop, memory_order_relaxed)) {
         return;
     }
-    member->status = predict_block(pass, p->activations, p->x, t * pass->plan.block);
-    if (member->status != MLP_OK) {
-        member->complaint = *pass->team.call;
+    outcome->status = predict_block(pass, p->activations, p->x, t * pass->plan.block);
+    if (outcome->status != MLP_OK) {
+        outcome->complaint = *pass->team.call;
         atomic_store(&p->crew->stop, true);
     }
 }

@@ -142,37 +142,34 @@ ALWAYS_INLINE void multiply_slopes(tile_sums *sum, const real *a, size_t ld, con
 typedef struct {
     const real *at;
     size_t ld, lines;
-    size_t share, rows, row, left; /* lines: of a tile, of a column, left of this column, left in all */
+    const real *column;            /* of lines */
+    size_t rows, row, left, share; /* lines of a column, before `at` in it, left in all, of a tile */
 } fetcher;
 
-static NOT_INLINE void take_share(fetcher *f) {
-    size_t lines = f->share < f->row ? f->share : f->row;
+/* From a tile to the next. */
+static NOT_INLINE void fetch_on(fetcher *f) {
+    f->row += f->lines;
+    f->left -= f->lines;
+    if (f->row == f->rows) {
+        f->row = 0;
+        f->column += LINE;
+    }
+    size_t lines = f->share < f->rows - f->row ? f->share : f->rows - f->row;
     f->lines = lines < f->left ? lines : f->left;
+    f->at = f->column + f->row * f->ld;
 }
 
 /* A region in even shares, beside m rows in tiles of `most`. */
 static NOT_INLINE void begin_fetching(fetcher *f, const mlp_region *r, size_t m, size_t most) {
-    size_t row = r->first % r->rows, column = r->first / r->rows;
     size_t share = r->lines * most / m + 1, shares = share < r->rows ? r->rows / share : 1;
-    f->at = (const real *)r->at + row * r->ld + column * LINE;
+    f->lines = 0;
     f->ld = r->ld;
-    f->share = (r->rows + shares - 1) / shares;
+    f->column = (const real *)r->at + r->first / r->rows * LINE;
     f->rows = r->rows;
-    f->row = r->rows - row;
+    f->row = r->first % r->rows;
     f->left = r->lines;
-    take_share(f);
-}
-
-/* After a tile. */
-static NOT_INLINE void fetch_on(fetcher *f) {
-    f->at += f->lines * f->ld;
-    f->row -= f->lines;
-    f->left -= f->lines;
-    if (f->row == 0) {
-        f->row = f->rows;
-        f->at += LINE - f->rows * f->ld;
-    }
-    take_share(f);
+    f->share = (r->rows + shares - 1) / shares;
+    fetch_on(f);
 }
 
 /* C's rows from row i on. */
@@ -181,7 +178,7 @@ ALWAYS_INLINE void product_tile(const mlp_panel_product *p, size_t i, size_t las
     const size_t a_row = p->a_row, a_k = p->a_k, ldb = p->ldb;
     const real *a = (const real *)p->a + i * a_row, *b = p->b;
     const real *ahead = f->at;
-    size_t lines = rows < TILE_HEIGHT(vectors + half) ? 0 : f->lines; /* lower tiles are few: they fetch nothing */
+    size_t lines = rows < TILE_HEIGHT(vectors + half) ? 0 : f->lines; /* the last tiles are lower, and fetch nothing */
     real *c = (real *)p->c + i * p->ldc;
     tile_sums sum;
     load_tile(&sum, c, p->ldc, last, p->accumulate, rows, vectors, half);
@@ -202,6 +199,9 @@ ALWAYS_INLINE void product_tile(const mlp_panel_product *p, size_t i, size_t las
     for (; steps > 1 && k > 0; k--, a += a_k, b += ldb) {
         multiply_step(&sum, a, a_row, b, rows, vectors, half);
         UNKNOWN_STRIDE(a);
+    }
+    for (; lines > 0; lines--, ahead += f->ld) { /* more than k has turns */
+        __builtin_prefetch(ahead, 0, 2);
     }
     if (p->ending == MLP_RELU_SLOPE) {
         multiply_slopes(&sum, (const real *)p->operand + i * p->ldc, p->ldc, rows, vectors, half);
@@ -232,8 +232,7 @@ static NOT_INLINE void fetch_rows(const real *c, size_t ldc, size_t rows, size_t
 /* All rows, in columns of so many vectors. */
 ALWAYS_INLINE void product_rows(const mlp_panel_product *p, const int vectors, const int half) {
     const size_t most = TILE_HEIGHT((size_t)(vectors + half)), last = p->n - (size_t)(vectors + half - 1) * LANES;
-    fetcher f;
-    f.lines = 0;
+    fetcher f = {.lines = 0};
     if (p->ahead.lines > 0) {
         begin_fetching(&f, &p->ahead, p->m, most);
     }
