@@ -13,6 +13,9 @@ enum { FAR_APART = 8 };
  * time. */
 enum { MANY_ROWS = 64, APART = 2, L1_BYTES = 32 * 1024 };
 
+/* Adam's step within a product is made once an element: a block's samples are one part of the depth. */
+_Static_assert(MLP_BLOCK_ROWS <= MLP_PANEL_DEPTH, "a block is deeper than a panel");
+
 /* A matrix of this size lies beyond the L2 cache: each store of a tile of C would wait for its line, and each column of
  * A where these lie apart. */
 enum { FAR_BYTES = 512 * 1024 };
