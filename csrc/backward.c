@@ -480,7 +480,7 @@ mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outpu
               .factor = net->sum ? 1.0 : mlp_per_weight(sums->weight)};
     for (; w.begin < batch->n && status == MLP_OK; w.begin += crew->n * w.chunk) {
         size_t left = (batch->n - w.begin + w.chunk - 1) / w.chunk, n = left < crew->n ? left : crew->n;
-        mlp_parallel(crew->call->pool, crew->n, n, run_chunk_task, &w);
+        mlp_share(crew->call, crew->n, mlp_work(net, n * w.chunk, true), n, run_chunk_task, &w);
         status = mlp_crew_status(crew, n);
         for (size_t t = 0; t < n && status == MLP_OK; t++) {
             void *into = gradient_of(&w, t);

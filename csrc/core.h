@@ -71,6 +71,15 @@ typedef struct {
     void *state;                 /* real [n_state] of the optimizer's */
 } mlp_spare;
 
+/* Sharing a step pays while the other cores are free and near, which may change at any time. So, now and then, steps
+ * are made the other way for a moment, and the faster way is kept, from call to call. The bits are the same. */
+typedef struct {
+    size_t n_threads, batch;     /* what a call has that makes such steps */
+    bool shares, tries;          /* the way that is kept; whether the other one is being tried */
+    double left;                 /* seconds until a trial begins or ends */
+    double steps[2], seconds[2]; /* kept, and tried */
+} mlp_pace;
+
 /* A block of scratch that calls leave for each other: one at a time has it, the others take their own. See crew.c. */
 typedef struct {
     _Atomic(void *) block;
@@ -102,6 +111,7 @@ struct mlp_network {
     mlp_history history;
     size_t history_capacity;
     mlp_spare spare;
+    mlp_pace pace;
     mlp_shelf *shelf;
 };
 
@@ -169,7 +179,9 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows);
 size_t mlp_even_block(const mlp_network *net, size_t n_rows, size_t most, const mlp_call *call);
 /* Of n samples so many at a time: their gradients are one chain of sums; those of chunks are added in order. */
 size_t mlp_chunk_rows(const mlp_network *net, size_t n);
-size_t mlp_threads_for(const mlp_call *call, double work);  /* the threads to share a region of so many operations */
+size_t mlp_threads_for(const mlp_call *call, double work); /* the threads to share a region of so many operations */
+/* The tasks of a region of so many operations, on up to n_threads. */
+void mlp_share(mlp_call *call, size_t n_threads, double work, size_t n_tasks, mlp_task task, void *context);
 size_t mlp_padded(const mlp_network *net, size_t n);        /* elements between the rows of a tile of n columns */
 size_t mlp_whole_vectors(const mlp_network *net, size_t n); /* n rounded up to whole virtual vectors */
 
@@ -352,7 +364,7 @@ mlp_update mlp_make_update(const mlp_network *net, double rate);
 /* Parameters from `first` on, as a product's target whose rows lie ld apart. */
 mlp_adam mlp_adam_at(const mlp_network *net, size_t first, size_t ld, const mlp_update *update);
 /* fused: the weights are done, biases are left. */
-void mlp_step(mlp_network *net, const void *gradient, const mlp_update *update, bool fused, const mlp_call *call);
+void mlp_step(mlp_network *net, const void *gradient, const mlp_update *update, bool fused, mlp_call *call);
 
 typedef struct mlp_search mlp_search;
 typedef mlp_status (*mlp_objective)(void *context, double *value, void *gradient); /* at the network's parameters */

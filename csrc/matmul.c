@@ -195,6 +195,14 @@ static void run_panel(void *context, size_t t, size_t thread) {
     }
 }
 
+/* Part t of the rows, all of it: a task that another thread took would take these rows along. */
+static void run_rows(void *context, size_t t, size_t thread) {
+    cut_product *c = context;
+    for (size_t panel = 0; panel < c->n_panels; panel++) {
+        run_panel(c, t * c->n_panels + panel, thread);
+    }
+}
+
 /* Part t of the depth, for all of C. The parts before it are other threads' business, or done by this one. */
 static void run_part(void *context, size_t t, size_t thread) {
     cut_product *c = context;
@@ -251,10 +259,12 @@ static void multiply_together(cut_product *c) {
             }
         } else if (!by_panels) {
             c->rows = (p->m + n_threads - 1) / n_threads;
-            n_tasks = c->n_panels * ((p->m + c->rows - 1) / c->rows);
+            size_t n_parts = (p->m + c->rows - 1) / c->rows;
+            task = p->keeps_rows ? run_rows : run_panel;
+            n_tasks = p->keeps_rows ? n_parts : c->n_panels * n_parts;
         }
     }
-    mlp_parallel(c->team->call->pool, n_threads, n_tasks, task, c);
+    mlp_share(c->team->call, n_threads, 2.0 * (double)p->m * (double)p->n * (double)p->k, n_tasks, task, c);
 }
 
 bool mlp_multiply(const mlp_product *p, mlp_team *team) {

@@ -94,6 +94,7 @@ typedef struct {
     bool validation;    /* out: it is in the validation data */
     char reason[112];   /* out: what it should have been ("a whole number from 0 to 9") */
     double work;        /* the core's own: arithmetic since the last poll; start with 0 */
+    double shared;      /* and that threads were to share; start with 0 */
 } mlp_call;
 
 /* ---- Results of reading. */

@@ -116,7 +116,7 @@ mlp_update mlp_make_update(const mlp_network *net, double rate) {
     return u;
 }
 
-void mlp_step(mlp_network *net, const void *gradient, const mlp_update *update, bool fused, const mlp_call *call) {
+void mlp_step(mlp_network *net, const void *gradient, const mlp_update *update, bool fused, mlp_call *call) {
     if (fused) {
         for (size_t l = 1; l <= net->n_layers && net->bias; l++) {
             const mlp_layer *layer = &net->layers[l];
@@ -129,7 +129,8 @@ void mlp_step(mlp_network *net, const void *gradient, const mlp_update *update, 
     }
     step s = {.net = net, .gradient = gradient, .update = *update};
     size_t n_tasks = (net->n_parameters + RANGE - 1) / RANGE;
-    mlp_parallel(call->pool, mlp_threads_for(call, UPDATE_WORK * (double)net->n_parameters), n_tasks, update_range, &s);
+    double work = UPDATE_WORK * (double)net->n_parameters;
+    mlp_share(call, mlp_threads_for(call, work), work, n_tasks, update_range, &s);
 }
 
 /* ---- Settings. */

@@ -29,8 +29,9 @@ enum { MANY_OUTPUTS = 16 };
 /* A step of more samples takes long enough for the cores to pass the weights around. */
 enum { FEW_SAMPLES = 128 };
 
-/* A region of less work is faster on one thread. */
-static const double shared_work = 1e6;
+/* A region of less work is faster on one thread. Waking a worker takes 10 us, and as long again until it comes: a call
+ * that has had less to share does with those that are awake. */
+static const double shared_work = 5e5, waking_work = 2e7;
 
 size_t mlp_whole_vectors(const mlp_network *net, size_t n) {
     size_t vector = MLP_VECTOR_BYTES / net->item; /* a power of 2 */
@@ -48,6 +49,12 @@ size_t mlp_threads_for(const mlp_call *call, double work) {
         return 1;
     }
     return call->n_threads < MLP_MOST_THREADS ? call->n_threads : MLP_MOST_THREADS;
+}
+
+void mlp_share(mlp_call *call, size_t n_threads, double work, size_t n_tasks, mlp_task task, void *context) {
+    n_threads = n_threads < call->n_threads ? n_threads : call->n_threads;
+    call->shared += n_threads > 1 ? work : 0;
+    mlp_parallel(call->pool, n_threads, call->shared >= waking_work, n_tasks, task, context);
 }
 
 mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows) {

@@ -1,7 +1,11 @@
 /* pool.c: worker threads that share the tasks of one region at a time; but for memory.c the only file of the core that
  * asks the operating system for anything. Which thread runs a task changes nothing: tasks are cut by shape and write to
  * places of their own. */
+#ifdef __linux__
+#define _GNU_SOURCE /* which processors a thread may run on */
+#else
 #define _POSIX_C_SOURCE 200809L
+#endif
 #include "pool.h"
 
 #include <pthread.h>
@@ -32,6 +36,10 @@ typedef struct {
     pthread_t thread;
     atomic_bool asleep;
     pthread_cond_t wake; /* its own: a region wakes those alone that it has a place for */
+#ifdef __linux__
+    bool displaced; /* it wakes on processors other than its own, which are these */
+    cpu_set_t processors;
+#endif
 } worker;
 
 /* A thread's own tasks of a region, in a row: what it read and wrote in the last regions is near it. When it has none
@@ -111,6 +119,37 @@ static bool join(const worker *w, uint32_t *seen) {
     return false;
 }
 
+/* Linux takes processors that have just been busy, as ours have, for unfit to be woken on: it may put a worker on that of
+ * the thread which wakes it, and leave it there for ten milliseconds, waiting for its turn. So a sleeper loses that
+ * processor until it wakes. */
+static void displace(worker *w) {
+#ifdef __linux__
+    int here = sched_getcpu();
+    bool known = w->displaced || pthread_getaffinity_np(w->thread, sizeof w->processors, &w->processors) == 0;
+    if (here < 0 || here >= CPU_SETSIZE || !known) {
+        return;
+    }
+    cpu_set_t others = w->processors;
+    CPU_CLR((size_t)here, &others);
+    if (CPU_COUNT(&others) > 0 && pthread_setaffinity_np(w->thread, sizeof others, &others) == 0) {
+        w->displaced = true;
+    }
+#else
+    (void)w;
+#endif
+}
+
+static void settle(worker *w) {
+#ifdef __linux__
+    if (w->displaced) {
+        pthread_setaffinity_np(w->thread, sizeof w->processors, &w->processors);
+        w->displaced = false;
+    }
+#else
+    (void)w;
+#endif
+}
+
 static void fall_asleep(worker *w, uint32_t seen) {
     mlp_pool *pool = w->pool;
     pthread_mutex_lock(&pool->mutex);
@@ -124,13 +163,17 @@ static void fall_asleep(worker *w, uint32_t seen) {
     }
     atomic_store(&w->asleep, false);
     pthread_mutex_unlock(&pool->mutex);
+    settle(w);
 }
 
 static void wake(mlp_pool *pool, size_t n) {
     for (worker *w = pool->workers; w < pool->workers + n; w++) {
         if (atomic_load(&w->asleep)) {
             pthread_mutex_lock(&pool->mutex);
-            pthread_cond_signal(&w->wake);
+            if (atomic_load(&w->asleep)) {
+                displace(w);
+                pthread_cond_signal(&w->wake);
+            }
             pthread_mutex_unlock(&pool->mutex);
         }
     }
@@ -222,7 +265,7 @@ static size_t fair_share(mlp_pool *pool, size_t n_threads) {
     return share < n_threads ? share : n_threads;
 }
 
-void mlp_parallel(mlp_pool *pool, size_t n_threads, size_t n_tasks, mlp_task task, void *context) {
+void mlp_parallel(mlp_pool *pool, size_t n_threads, bool wakes, size_t n_tasks, mlp_task task, void *context) {
     n_threads = pool != NULL && n_tasks > 1 && n_threads > 1 ? fair_share(pool, n_threads) : 1;
     n_threads = n_threads < n_tasks ? n_threads : n_tasks;
     if (n_threads <= 1 || pool->process != getpid() ||
@@ -235,7 +278,7 @@ void mlp_parallel(mlp_pool *pool, size_t n_threads, size_t n_tasks, mlp_task tas
     pool->task = task;
     pool->context = context;
     pool->n_tasks = n_tasks;
-    size_t places = hire(pool, n_threads - 1);
+    size_t places = hire(pool, wakes ? n_threads - 1 : pool->n_workers < n_threads ? pool->n_workers : n_threads - 1);
     pool->n_threads = places + 1;
     for (size_t i = 0; i <= places; i++) {
         atomic_store_explicit(&pool->queues[i].next, first_task(i, places + 1, n_tasks), memory_order_relaxed);
@@ -243,7 +286,9 @@ void mlp_parallel(mlp_pool *pool, size_t n_threads, size_t n_tasks, mlp_task tas
     uint32_t number = number_of(atomic_load_explicit(&pool->region, memory_order_relaxed)) + 1;
     number += number == 0; /* what workers have seen before their first region */
     atomic_store(&pool->region, REGION(number, places, 0));
-    wake(pool, places);
+    if (wakes) {
+        wake(pool, places);
+    }
     run_tasks(pool, 0);
     uint64_t region = atomic_load_explicit(&pool->region, memory_order_acquire);
     while (places_of(region) > 0 &&

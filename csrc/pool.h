@@ -12,8 +12,9 @@ enum { MLP_MOST_THREADS = 1024 }; /* of a region */
 typedef void (*mlp_task)(void *context, size_t t, size_t thread);
 
 /* Runs tasks 0..n_tasks-1, each once, on this thread and up to n_threads - 1 workers; returns when all are done.
- * Without a pool, or while another region has its workers, this thread runs them all. */
-void mlp_parallel(mlp_pool *pool, size_t n_threads, size_t n_tasks, mlp_task task, void *context);
+ * Without a pool, or while another region has its workers, this thread runs them all; unless it wakes the others, with
+ * those workers alone that are awake. */
+void mlp_parallel(mlp_pool *pool, size_t n_threads, bool wakes, size_t n_tasks, mlp_task task, void *context);
 
 /* Waits until the value is so large, or stop is set. Who waits must know that another thread is at it. */
 void mlp_await(const atomic_size_t *value, size_t least, const atomic_bool *stop);

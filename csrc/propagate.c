@@ -300,7 +300,8 @@ mlp_status mlp_forward(const mlp_network *network, void *const *activations, con
     }
     predicting p = {.crew = crew, .activations = activations, .x = x};
     size_t block = crew->members[0].pass->plan.block;
-    mlp_parallel(call->pool, crew->n, (x->n_rows + block - 1) / block, predict_task, &p);
+    double work = mlp_work(network, x->n_rows, false);
+    mlp_share(call, crew->n, work, (x->n_rows + block - 1) / block, predict_task, &p);
     mlp_status status = mlp_crew_status(crew, crew->n);
     mlp_crew_destroy(crew);
     return status;

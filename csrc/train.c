@@ -11,16 +11,6 @@ typedef struct {
     bool taken;
 } snapshot;
 
-/* Sharing a step pays while the other cores are free and near, which may change at any time. So, now and then, steps
- * are made the other way for a moment, and the faster way is kept. The bits are the same. */
-static const double kept_seconds = 1.0, tried_seconds = 0.01;
-typedef struct {
-    size_t n_threads;            /* of the call; 0 where there is nothing to choose */
-    bool shares, tries;          /* the way that is kept; whether the other one is being tried */
-    double last, left;           /* when the last step ended; seconds until a trial begins or ends */
-    double steps[2], seconds[2]; /* kept, and tried */
-} pace;
-
 typedef struct {
     mlp_network *net;
     const mlp_fit_settings *settings;
@@ -30,13 +20,13 @@ typedef struct {
     void *settled[6];
     size_t batch; /* rows of a step */
     mlp_crew *crew, *validation_crew;
-    void *gradient; /* real [N] */
-    int64_t *order; /* [n] where epochs are shuffled */
-    bool online;    /* the steps are online.c's */
-    bool fused;     /* a weight goes through its update as soon as its gradient is known */
-    bool ordered;   /* it holds the order of an epoch of this call */
-    bool stays;     /* every step sees the same block of rows */
-    pace pace;
+    void *gradient;     /* real [N] */
+    int64_t *order;     /* [n] where epochs are shuffled */
+    bool online;        /* the steps are online.c's */
+    bool fused;         /* a weight goes through its update as soon as its gradient is known */
+    bool ordered;       /* it holds the order of an epoch of this call */
+    bool stays;         /* every step sees the same block of rows */
+    bool paced;         /* there are two ways to make a step, and net->pace says which is taken */
     mlp_search *search; /* lbfgs */
     snapshot epoch_start, best;
     double best_value;
@@ -98,8 +88,8 @@ static bool copy(void *to, const void *from, size_t bytes, mlp_call *call) {
             continue;
         }
         copying c = {.to = (char *)to + at, .from = (const char *)from + at, .bytes = slice};
-        mlp_parallel(call->pool, mlp_threads_for(call, copy_work * (double)slice),
-                     (slice + PIECE_BYTES - 1) / PIECE_BYTES, copy_piece, &c);
+        double work = copy_work * (double)slice;
+        mlp_share(call, mlp_threads_for(call, work), work, (slice + PIECE_BYTES - 1) / PIECE_BYTES, copy_piece, &c);
         if (mlp_pause(call, (double)slice)) {
             return false;
         }
@@ -172,8 +162,13 @@ static mlp_status full_objective(void *context, double *value, void *gradient) {
     return status;
 }
 
-/* Steps of more operations are not fused: their caller would wait. */
-static const double longest_step = 3e8;
+/* Steps of more operations for each lane of a vector are not fused, which cannot be interrupted, nor tried both ways:
+ * their caller would wait, by 20 ms about. */
+static const double longest_step = 1e8;
+
+static bool is_short(const training *t) {
+    return mlp_work(t->net, t->batch, true) <= longest_step * (double)t->net->kernels->lanes;
+}
 
 static bool fuses(const training *t) {
     const mlp_network *net = t->net;
@@ -181,13 +176,21 @@ static bool fuses(const training *t) {
     bool weighted = t->data.weight.data != NULL || t->data.class_weight != NULL;
     bool plain = net->optimizer.clip_norm == 0 && net->l1 == 0 && !(net->l2 > 0 && weighted);
     return net->rule->fuses && net->kernels->product_adam != NULL && plain && !plan->lanes && is_one_block(t) &&
-           mlp_work(net, t->batch, true) <= longest_step;
+           is_short(t);
 }
 
-/* A trial of longer steps would cost too much. */
 static bool is_paced(const training *t) {
-    const mlp_pass *pass = t->crew->members[0].pass;
-    return t->crew->n == 1 && pass->team.n_threads > 1 && mlp_work(t->net, t->batch, true) <= longest_step;
+    return (t->crew->n > 1 || t->crew->members[0].pass->team.n_threads > 1) && is_short(t);
+}
+
+static const double kept_seconds = 1.0, tried_seconds = 0.01;
+
+/* As the last call has left it, where that had the same to choose. */
+static void take_pace(const training *t) {
+    mlp_pace *p = &t->net->pace;
+    if (p->n_threads != t->call->n_threads || p->batch != t->batch) {
+        *p = (mlp_pace){.n_threads = t->call->n_threads, .batch = t->batch, .shares = true, .left = kept_seconds / 10};
+    }
 }
 
 static bool prepare(training *t) {
@@ -217,8 +220,9 @@ static bool prepare(training *t) {
         }
     }
     t->fused = fuses(t);
-    if (is_paced(t)) {
-        t->pace = (pace){.n_threads = t->call->n_threads, .shares = true, .left = kept_seconds / 10};
+    t->paced = is_paced(t);
+    if (t->paced) {
+        take_pace(t);
     }
     t->online = mlp_is_online(net, &t->data, t->settings, t->batch);
     const mlp_stopping *stopping = &t->settings->stopping;
@@ -226,9 +230,6 @@ static bool prepare(training *t) {
 }
 
 static void clean_up(training *t) {
-    if (t->pace.n_threads > 0) {
-        t->call->n_threads = t->pace.n_threads;
-    }
     mlp_search_destroy(t->search);
     mlp_crew_destroy(t->validation_crew);
     mlp_crew_destroy(t->crew); /* the last to go leaves its scratch for the next call */
@@ -309,14 +310,15 @@ static double multiplier_at(const training *t, double hooked, double part, doubl
     return mlp_multiplier(schedule, (double)t->net->progress.epoch + part, step);
 }
 
-/* Whether the next step is shared: in a trial the other way is taken. */
-static bool shares_next(const pace *p) { return p->tries ? !p->shares : p->shares; }
+/* The next step is shared or not: in a trial the other way is taken. */
+static void set_threads(training *t) {
+    const mlp_pace *p = &t->net->pace;
+    t->call->n_threads = p->shares != p->tries ? p->n_threads : 1;
+}
 
-/* After a step: how the next one is made. */
-static void keep_pace(training *t) {
-    pace *p = &t->pace;
-    double now = mlp_seconds(), took = now - p->last;
-    p->last = now;
+/* After a step that took so long: how the next one is made. */
+static void keep_pace(training *t, double took) {
+    mlp_pace *p = &t->net->pace;
     p->left -= took;
     p->steps[p->tries] += 1;
     p->seconds[p->tries] += took;
@@ -325,13 +327,15 @@ static void keep_pace(training *t) {
     }
     if (p->tries) {
         bool faster = p->seconds[true] * p->steps[false] < p->seconds[false] * p->steps[true];
-        *p = (pace){
-            .n_threads = p->n_threads, .shares = faster ? !p->shares : p->shares, .last = now, .left = kept_seconds};
+        *p = (mlp_pace){.n_threads = p->n_threads,
+                        .batch = p->batch,
+                        .shares = faster ? !p->shares : p->shares,
+                        .left = kept_seconds};
     } else {
         p->tries = true;
         p->left = tried_seconds;
     }
-    t->call->n_threads = shares_next(p) ? p->n_threads : 1;
+    set_threads(t);
 }
 
 /* The same where every sample is a step of plain gradient descent. */
@@ -350,12 +354,11 @@ static mlp_status run_samples(training *t, double hooked, epoch_report *report) 
     return status;
 }
 
-static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
+static mlp_status make_steps(training *t, double hooked, epoch_report *report) {
     mlp_network *net = t->net;
     size_t n = t->data.x.n_rows, n_steps = (n + t->batch - 1) / t->batch;
     double loss = 0, weight = 0, penalties = 0, fraction = 1.0 / (double)n_steps;
-    bool paced = t->pace.n_threads > 0;
-    t->pace.last = paced ? mlp_seconds() : 0;
+    double last = t->paced ? mlp_seconds() : 0;
     for (size_t s = 0; s < n_steps; s++) {
         size_t first = s * t->batch, rows = n - first < t->batch ? n - first : t->batch;
         mlp_sums sums;
@@ -393,12 +396,24 @@ static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
         if (mlp_pause(t->call, PASS_WORK * (double)net->n_parameters)) {
             return MLP_INTERRUPTED;
         }
-        if (paced && rows == t->batch) {
-            keep_pace(t);
+        if (t->paced && rows == t->batch) {
+            double now = mlp_seconds();
+            keep_pace(t, now - last);
+            last = now;
         }
     }
     report->loss = net->sum ? loss + penalties * fraction : loss / weight;
     return MLP_OK;
+}
+
+static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
+    size_t n_threads = t->call->n_threads;
+    if (t->paced) {
+        set_threads(t);
+    }
+    mlp_status status = make_steps(t, hooked, report);
+    t->call->n_threads = n_threads;
+    return status;
 }
 
 static mlp_status run_iteration(training *t, epoch_report *report) {

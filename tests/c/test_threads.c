@@ -1,11 +1,18 @@
 /* test_threads.c: one pool of workers: the same bits for any number of threads, networks trained at once, interruption.
  * Run also under ThreadSanitizer. */
+#ifdef __linux__
+#define _GNU_SOURCE /* which processors a thread may run on */
+#else
+#define _POSIX_C_SOURCE 200809L
+#endif
 #include "mlp.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "check.h"
 #include "network.h"
@@ -96,7 +103,8 @@ static problem make_problem(const run *r) {
 static char *results_of(const run *r, mlp_pool *pool, size_t n_threads, size_t *n) {
     problem p = make_problem(r);
     mlp_network *net = make_network(r);
-    mlp_call call = {.pool = pool, .n_threads = n_threads};
+    mlp_call call = {
+        .pool = pool, .n_threads = n_threads, .shared = 1e9}; /* as if after much else: workers are woken */
     mlp_fit_result result;
     mlp_fit_settings settings = {.epochs = 3, .batch_size = r->batch, .validation = &p.data};
     CHECK(mlp_fit(net, &p.data, &settings, &result, &call) == MLP_OK, "fit %zu", n_threads);
@@ -219,6 +227,11 @@ static void test_trying(mlp_pool *pool) {
     mlp_fit_result result;
     CHECK(mlp_fit(net, &p.data, &(mlp_fit_settings){.epochs = 100000}, &result, &call) == MLP_INTERRUPTED, "tries");
     CHECK(call.n_threads == 2, "%zu threads", call.n_threads);
+    mlp_status status = MLP_OK; /* short calls take up where the last one was */
+    for (size_t calls = 0; calls < 100000 && status == MLP_OK; calls++) {
+        status = mlp_fit(net, &p.data, &(mlp_fit_settings){.epochs = 1}, &result, &call);
+    }
+    CHECK(status == MLP_INTERRUPTED, "short calls try");
     free(p.x);
     free(p.y);
     mlp_destroy(net);
@@ -237,7 +250,7 @@ static void test_sharing(mlp_pool *pool) {
     const unsigned allowed[] = {16, 16, 2, 1, 1, 1}; /* by callers; of 4 processors, which one caller may exceed */
     for (unsigned callers = 0; callers < 6; callers++) {
         atomic_uint threads = 0;
-        mlp_parallel(pool, 16, 64, note_thread, &threads);
+        mlp_parallel(pool, 16, true, 64, note_thread, &threads);
         CHECK(threads >> allowed[callers] == 0, "%u callers: threads %x", callers, threads);
         CHECK(callers > 1 || threads > 1, "%u callers: one thread", callers);
         mlp_pool_enter(pool);
@@ -246,9 +259,57 @@ static void test_sharing(mlp_pool *pool) {
         mlp_pool_leave(pool);
     }
     atomic_uint threads = 0;
-    mlp_parallel(pool, 16, 64, note_thread, &threads);
+    mlp_parallel(pool, 16, true, 64, note_thread, &threads);
     CHECK(threads > 1, "threads %x after all have left", threads);
 }
+
+/* Threads that take part in a region of few or many tasks. */
+static unsigned threads_of(mlp_pool *pool, bool wakes, size_t n_tasks) {
+    atomic_uint threads = 0;
+    mlp_parallel(pool, 4, wakes, n_tasks, note_thread, &threads);
+    return threads;
+}
+
+static void test_sleepers(void) {
+    mlp_pool *pool = mlp_pool_create(4);
+    CHECK(threads_of(pool, false, 8) == 1, "threads are started for a region that wakes none");
+    CHECK(threads_of(pool, true, 64) > 1, "none is started");
+    unsigned threads = 0;
+    for (size_t i = 0; i < 100 && threads != 1; i++) { /* they fall asleep some time */
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        threads = threads_of(pool, false, 8);
+    }
+    CHECK(threads == 1, "threads %x have been woken", threads);
+    CHECK(threads_of(pool, true, 64) > 1, "none is woken");
+    mlp_pool_destroy(pool);
+}
+
+#ifdef __linux__
+/* Counts the tasks of threads that may not run where the process may. */
+typedef struct {
+    cpu_set_t processors;
+    atomic_uint displaced;
+} places;
+
+static void note_place(void *context, size_t task, size_t thread) {
+    places *p = context;
+    cpu_set_t own;
+    atomic_uint threads = 0;
+    note_thread(&threads, task, thread); /* long enough for the workers to come */
+    bool same = sched_getaffinity(0, sizeof own, &own) == 0 && CPU_EQUAL(&own, &p->processors);
+    p->displaced += !same;
+}
+
+static void test_places(mlp_pool *pool) {
+    places p = {.displaced = 0};
+    CHECK(sched_getaffinity(0, sizeof p.processors, &p.processors) == 0, "affinity");
+    for (size_t i = 0; i < 3; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+        mlp_parallel(pool, 4, true, 16, note_place, &p);
+    }
+    CHECK(p.displaced == 0, "%u tasks of displaced threads", p.displaced);
+}
+#endif
 
 int main(void) {
     mlp_pool *pool = mlp_pool_create(4);
@@ -258,6 +319,10 @@ int main(void) {
     test_interrupting(pool);
     test_trying(pool);
     test_sharing(pool);
+#ifdef __linux__
+    test_places(pool);
+#endif
+    test_sleepers();
     mlp_pool_destroy(pool);
     mlp_pool_destroy(NULL);
     return check_summary();
