@@ -61,9 +61,11 @@ ALWAYS_INLINE void online_backward(online_row *da, const online_row *dz, const r
     }
 }
 
-/* p -= rate factor x. A gradient is a sum that begins at 0. */
-ALWAYS_INLINE void descend(real *p, vec factor, vec x, vec rate) {
-    v_store(p, v_nfma(rate, v_fma(factor, x, v_zero()), v_load(p)));
+/* p -= rate factor x, and what that comes to. A gradient is a sum that begins at 0. */
+ALWAYS_INLINE vec descend(real *p, vec factor, vec x, vec rate) {
+    vec after = v_nfma(rate, v_fma(factor, x, v_zero()), v_load(p));
+    v_store(p, after);
+    return after;
 }
 
 /* W -= rate a^T dz, b -= rate dz */
@@ -86,7 +88,21 @@ ALWAYS_INLINE void online_update(const mlp_online_layer *layer, const real *a, c
     }
 }
 
-/* ---- Activations by their number: g(z), and g' stored, which is not waited for. */
+/* The same of the first layer, whose inputs are no row, and its z of the next sample, from weights that have not been
+ * through memory. */
+ALWAYS_INLINE void online_turn(online_row *z, const mlp_online_layer *layer, const real *x, const real *next,
+                               const online_row *dz, vec rate, const row_width width) {
+    real *w = layer->w, *b = layer->b;
+    for EACH_PART(v, layer->n_out) {
+        vec delta = dz->part[v], sum = v_zero();
+        for (size_t i = 0; i < layer->n_in; i++) {
+            sum = v_fma(v_set1(next[i]), descend(w + i * ROW + v * LANES, v_set1(x[i]), delta, rate), sum);
+        }
+        z->part[v] = b == NULL ? sum : v_add(sum, descend(b + v * LANES, v_set1(1), delta, rate));
+    }
+}
+
+/* ---- Activations by their number: g(z), and g' stored, which is not waited for; and a slope times g', which is. */
 #define FROM_OUTPUT(z, a) (a)
 #define FROM_INPUT(z, a) (z)
 #define ENTRY(name, from)                      \
@@ -99,8 +115,22 @@ MLP_ACTIVATIONS(ENTRY)
 #undef ENTRY
 #undef FROM_OUTPUT
 #undef FROM_INPUT
-static vec (*const online_activations[])(vec z, real *d) = {
-#define ENTRY(name, from) [MLP_ACT_##name] = online_##name,
+#define FROM_OUTPUT(name, a, d) d_##name(a)
+#define FROM_INPUT(name, a, d) v_load(d)
+#define ENTRY(name, from)                                             \
+    static vec online_slope_##name(vec slope, vec a, const real *d) { \
+        (void)a;                                                      \
+        (void)d;                                                      \
+        return v_mul(slope, from(name, a, d));                        \
+    }
+MLP_ACTIVATIONS(ENTRY)
+#undef ENTRY
+#undef FROM_OUTPUT
+#undef FROM_INPUT
+static const struct {
+    vec (*forward)(vec z, real *d), (*backward)(vec slope, vec a, const real *d);
+} online_activations[] = {
+#define ENTRY(name, from) [MLP_ACT_##name] = {online_##name, online_slope_##name},
     MLP_ACTIVATIONS(ENTRY)
 #undef ENTRY
 };
@@ -147,9 +177,9 @@ static const online_loss online_losses[] = {
 ALWAYS_INLINE double loss_of_one(const mlp_online *net, vec *dz, vec z, const real *y) {
     real d[LANES];
     vec p = v_set1((real)net->loss_parameters[0]), loss;
-    vec a = net->of_output ? online_activations[net->output](z, d) : z;
+    vec a = net->of_output ? online_activations[net->output].forward(z, d) : z;
     vec slope = online_losses[net->loss].one(a, v_set1(y[0]), p, &loss);
-    *dz = net->of_output ? v_mul(slope, v_load(d)) : slope;
+    *dz = net->of_output ? online_activations[net->output].backward(slope, a, d) : slope;
     double losses[LANES];
     v_to_double(loss, losses);
     return losses[0];
@@ -163,7 +193,8 @@ static double loss_of_several(const mlp_online *net, real *dz, const real *z, co
     for (size_t k = 0; k < outputs; k++) {
         vec input = v_set1(z[k]);
         v_store(wide_y + k * WIDE, v_set1(y[k]));
-        v_store(wide_z + k * WIDE, net->of_output ? online_activations[net->output](input, wide_d + k * WIDE) : input);
+        v_store(wide_z + k * WIDE,
+                net->of_output ? online_activations[net->output].forward(input, wide_d + k * WIDE) : input);
     }
     const mlp_targets targets = {.n_outputs = outputs,
                                  .n = 1,
@@ -188,15 +219,15 @@ ALWAYS_INLINE size_t online_steps(const mlp_online *net, double *loss, const rea
     size_t last = net->n_layers - 1, outputs = net->layers[last].n_out;
     bool one = outputs == 1 && online_losses[net->loss].one != NULL;
     real *stored = net->dz;
+    online_row row;
+    online_forward(&row, NULL, samples, &net->layers[0], width);
     for (size_t s = 0; s < n; s++) {
         const real *x = samples + s * ldx, *y = targets + s * ldy;
-        online_row row;
-        online_forward(&row, NULL, x, &net->layers[0], width);
         for (size_t l = 0; l < last; l++) {
             const mlp_online_layer *layer = &net->layers[l];
             online_row a;
             for EACH_PART(v, layer->n_out) {
-                a.part[v] = online_activations[layer->activation](row.part[v], (real *)layer->d + v * LANES);
+                a.part[v] = online_activations[layer->activation].forward(row.part[v], (real *)layer->d + v * LANES);
             }
             store_row(layer->a, &a, layer->n_out, width);
             online_forward(&row, &a, layer->a, layer + 1, width);
@@ -227,7 +258,7 @@ ALWAYS_INLINE size_t online_steps(const mlp_online *net, double *loss, const rea
             row = delta;
             store_row(stored, &row, layer->n_in, width);
         }
-        online_update(&net->layers[0], x, &row, stored, rate, width);
+        online_turn(&row, &net->layers[0], x, s + 1 < n ? x + ldx : x, &row, rate, width);
     }
     return n;
 }
