@@ -40,6 +40,8 @@ KERNELS = {
     "_neon.c": (ARM, []),
     "_generic.c": (True, ["-O2"]),
 }
+# Of the other files these have loops over numbers, which want vectors, or are called for every tile of a product.
+HOT = ["check.c", "matmul.c", "random.c", "rows.c"]
 
 
 def flags(source):
@@ -47,7 +49,7 @@ def flags(source):
     for ending, (supported, own) in KERNELS.items():
         if source.endswith(ending):
             return [*FLAGS, *own, "-fno-asynchronous-unwind-tables"] if supported else None  # nobody unwinds from them
-    return [*FLAGS, "-O2"] if Path(source).parent.name == "python" else FLAGS  # the wrapper has no loops to vectorise
+    return FLAGS if Path(source).name in HOT else [*FLAGS, "-O2"]
 
 
 class BuildExtension(build_ext):

@@ -115,25 +115,25 @@ MLP_ACTIVATIONS(ENTRY)
 #undef ENTRY
 #undef FROM_OUTPUT
 #undef FROM_INPUT
-#define FROM_OUTPUT(name, a, d) d_##name(a)
-#define FROM_INPUT(name, a, d) v_load(d)
-#define ENTRY(name, from)                                             \
-    static vec online_slope_##name(vec slope, vec a, const real *d) { \
-        (void)a;                                                      \
-        (void)d;                                                      \
-        return v_mul(slope, from(name, a, d));                        \
-    }
-MLP_ACTIVATIONS(ENTRY)
-#undef ENTRY
-#undef FROM_OUTPUT
-#undef FROM_INPUT
-static const struct {
-    vec (*forward)(vec z, real *d), (*backward)(vec slope, vec a, const real *d);
-} online_activations[] = {
-#define ENTRY(name, from) [MLP_ACT_##name] = {online_##name, online_slope_##name},
+static vec (*const online_activations[])(vec z, real *d) = {
+#define ENTRY(name, from) [MLP_ACT_##name] = online_##name,
     MLP_ACTIVATIONS(ENTRY)
 #undef ENTRY
 };
+
+static NOT_INLINE vec online_slope(size_t activation, vec slope, vec a, const real *d) {
+    switch (activation) {
+#define FROM_OUTPUT(name) \
+    case MLP_ACT_##name: return v_mul(slope, d_##name(a));
+#define FROM_INPUT(name)
+#define ENTRY(name, from) from(name)
+        MLP_ACTIVATIONS(ENTRY)
+#undef ENTRY
+#undef FROM_OUTPUT
+#undef FROM_INPUT
+    default: return v_mul(slope, v_load(d));
+    }
+}
 
 /* ---- Losses by their number: of one output by itself, whose slope is waited for and returned, and of several in lanes
  * layout. */
@@ -177,9 +177,9 @@ static const online_loss online_losses[] = {
 ALWAYS_INLINE double loss_of_one(const mlp_online *net, vec *dz, vec z, const real *y) {
     real d[LANES];
     vec p = v_set1((real)net->loss_parameters[0]), loss;
-    vec a = net->of_output ? online_activations[net->output].forward(z, d) : z;
+    vec a = net->of_output ? online_activations[net->output](z, d) : z;
     vec slope = online_losses[net->loss].one(a, v_set1(y[0]), p, &loss);
-    *dz = net->of_output ? online_activations[net->output].backward(slope, a, d) : slope;
+    *dz = net->of_output ? online_slope(net->output, slope, a, d) : slope;
     double losses[LANES];
     v_to_double(loss, losses);
     return losses[0];
@@ -193,8 +193,7 @@ static double loss_of_several(const mlp_online *net, real *dz, const real *z, co
     for (size_t k = 0; k < outputs; k++) {
         vec input = v_set1(z[k]);
         v_store(wide_y + k * WIDE, v_set1(y[k]));
-        v_store(wide_z + k * WIDE,
-                net->of_output ? online_activations[net->output].forward(input, wide_d + k * WIDE) : input);
+        v_store(wide_z + k * WIDE, net->of_output ? online_activations[net->output](input, wide_d + k * WIDE) : input);
     }
     const mlp_targets targets = {.n_outputs = outputs,
                                  .n = 1,
@@ -227,7 +226,7 @@ ALWAYS_INLINE size_t online_steps(const mlp_online *net, double *loss, const rea
             const mlp_online_layer *layer = &net->layers[l];
             online_row a;
             for EACH_PART(v, layer->n_out) {
-                a.part[v] = online_activations[layer->activation].forward(row.part[v], (real *)layer->d + v * LANES);
+                a.part[v] = online_activations[layer->activation](row.part[v], (real *)layer->d + v * LANES);
             }
             store_row(layer->a, &a, layer->n_out, width);
             online_forward(&row, &a, layer->a, layer + 1, width);
