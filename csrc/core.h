@@ -76,7 +76,7 @@ typedef struct {
 typedef struct {
     size_t n_threads, batch;     /* what a call has that makes such steps */
     bool shares, tries;          /* the way that is kept; whether the other one is being tried */
-    double left;                 /* seconds until a trial begins or ends */
+    double kept, left;           /* seconds from a trial to the next; until one begins or ends */
     double steps[2], seconds[2]; /* kept, and tried */
 } mlp_pace;
 

@@ -183,13 +183,18 @@ static bool is_paced(const training *t) {
     return (t->crew->n > 1 || t->crew->members[0].pass->team.n_threads > 1) && is_short(t);
 }
 
-static const double kept_seconds = 1.0, tried_seconds = 0.01;
+/* From trial to trial twice as long while they find the same; a moment's disturbance is not to last. */
+static const double first_seconds = 0.1, most_seconds = 1.0, tried_seconds = 0.01;
 
 /* As the last call has left it, where that had the same to choose. */
 static void take_pace(const training *t) {
     mlp_pace *p = &t->net->pace;
     if (p->n_threads != t->call->n_threads || p->batch != t->batch) {
-        *p = (mlp_pace){.n_threads = t->call->n_threads, .batch = t->batch, .shares = true, .left = kept_seconds / 10};
+        *p = (mlp_pace){.n_threads = t->call->n_threads,
+                        .batch = t->batch,
+                        .shares = true,
+                        .kept = first_seconds,
+                        .left = first_seconds};
     }
 }
 
@@ -327,10 +332,12 @@ static void keep_pace(training *t, double took) {
     }
     if (p->tries) {
         bool faster = p->seconds[true] * p->steps[false] < p->seconds[false] * p->steps[true];
+        double kept = faster ? first_seconds : 2.0 * p->kept < most_seconds ? 2.0 * p->kept : most_seconds;
         *p = (mlp_pace){.n_threads = p->n_threads,
                         .batch = p->batch,
                         .shares = faster ? !p->shares : p->shares,
-                        .left = kept_seconds};
+                        .kept = kept,
+                        .left = kept};
     } else {
         p->tries = true;
         p->left = tried_seconds;
