@@ -461,6 +461,10 @@ static void run_chunk_task(void *context, size_t t, size_t thread) {
     mlp_pass *pass = w->crew->members[thread].pass;
     mlp_outcome *outcome = &w->crew->outcomes[t];
     size_t begin = w->begin + t * w->chunk, end = w->batch->n - begin < w->chunk ? w->batch->n : begin + w->chunk;
+    if (atomic_load_explicit(&w->crew->stop, memory_order_relaxed)) {
+        outcome->status = MLP_INTERRUPTED;
+        return;
+    }
     outcome->status = run_chunk(pass, w->batch, w->wanted, begin, end, w->factor, gradient_of(w, t), &outcome->sums);
     if (outcome->status != MLP_OK) {
         outcome->complaint = *pass->team.call;

@@ -39,8 +39,8 @@ typedef struct {
     const mlp_product *p;
     mlp_team *team;
     size_t n_threads;
-    size_t n_panels; /* tasks that share a part of the rows */
-    size_t rows;     /* of such a part */
+    size_t n_panels; /* of columns */
+    size_t rows;     /* of a task */
     size_t depth;    /* that is taken at a time */
     size_t part;     /* of the depth, where threads share it */
     bool packs;      /* the right operand; else only where it could not be read to a whole vector */
@@ -195,7 +195,7 @@ static void run_panel(void *context, size_t t, size_t thread) {
     }
 }
 
-/* Part t of the rows, all of it: a task that another thread took would take these rows along. */
+/* Part t of the rows, all of it: panel by panel, a thread that took one over would draw these rows to its own core. */
 static void run_rows(void *context, size_t t, size_t thread) {
     cut_product *c = context;
     for (size_t panel = 0; panel < c->n_panels; panel++) {

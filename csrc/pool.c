@@ -27,7 +27,7 @@ static uint32_t inside_of(uint64_t region) { return (uint32_t)region & 0xffff; }
 
 /* A worker that finds nothing to do looks around this often, about 100 us, before it sleeps: the regions of a step
  * follow each other within a few. Now and then who looks makes way: the thread it waits for may be waiting for this
- * processor, where a worker that wakes is often put beside its caller. */
+ * processor. */
 enum { LOOKS = 4000, LOOKS_A_YIELD = 64 };
 
 typedef struct {
@@ -37,8 +37,8 @@ typedef struct {
     atomic_bool asleep;
     pthread_cond_t wake; /* its own: a region wakes those alone that it has a place for */
 #ifdef __linux__
-    bool displaced; /* it wakes on processors other than its own, which are these */
-    cpu_set_t processors;
+    bool displaced;       /* it is to wake on another processor than its caller's */
+    cpu_set_t processors; /* its own, while it is displaced */
 #endif
 } worker;
 
@@ -142,8 +142,7 @@ static void displace(worker *w) {
 static void settle(worker *w) {
 #ifdef __linux__
     if (w->displaced) {
-        pthread_setaffinity_np(w->thread, sizeof w->processors, &w->processors);
-        w->displaced = false;
+        w->displaced = pthread_setaffinity_np(w->thread, sizeof w->processors, &w->processors) != 0;
     }
 #else
     (void)w;
@@ -160,10 +159,10 @@ static void fall_asleep(worker *w, uint32_t seen) {
             break;
         }
         pthread_cond_wait(&w->wake, &pool->mutex);
+        settle(w);
     }
     atomic_store(&w->asleep, false);
     pthread_mutex_unlock(&pool->mutex);
-    settle(w);
 }
 
 static void wake(mlp_pool *pool, size_t n) {

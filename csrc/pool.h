@@ -12,8 +12,8 @@ enum { MLP_MOST_THREADS = 1024 }; /* of a region */
 typedef void (*mlp_task)(void *context, size_t t, size_t thread);
 
 /* Runs tasks 0..n_tasks-1, each once, on this thread and up to n_threads - 1 workers; returns when all are done.
- * Without a pool, or while another region has its workers, this thread runs them all; unless it wakes the others, with
- * those workers alone that are awake. */
+ * Without a pool, or while another region has its workers, this thread runs them all. Workers that sleep take part, and
+ * those that do not exist yet are started, where it wakes them. */
 void mlp_parallel(mlp_pool *pool, size_t n_threads, bool wakes, size_t n_tasks, mlp_task task, void *context);
 
 /* Waits until the value is so large, or stop is set. Who waits must know that another thread is at it. */

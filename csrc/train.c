@@ -162,12 +162,16 @@ static mlp_status full_objective(void *context, double *value, void *gradient) {
     return status;
 }
 
-/* Steps of more operations for each lane of a vector are not fused, which cannot be interrupted, nor tried both ways:
- * their caller would wait, by 20 ms about. */
+/* What a pass over the parameters takes for each, in operations of a product. */
+#define PASS_WORK 10.0
+
+/* Steps of more operations for each lane of a vector, 20 ms about, are not fused, which cannot be interrupted, nor tried
+ * both ways: their caller would wait. */
 static const double longest_step = 1e8;
 
 static bool is_short(const training *t) {
-    return mlp_work(t->net, t->batch, true) <= longest_step * (double)t->net->kernels->lanes;
+    double work = mlp_work(t->net, t->batch, true) + PASS_WORK * (double)t->net->n_parameters;
+    return work <= longest_step * (double)t->net->kernels->lanes;
 }
 
 static bool fuses(const training *t) {
@@ -180,7 +184,7 @@ static bool fuses(const training *t) {
 }
 
 static bool is_paced(const training *t) {
-    return (t->crew->n > 1 || t->crew->members[0].pass->team.n_threads > 1) && is_short(t);
+    return t->search == NULL && (t->crew->n > 1 || t->crew->members[0].pass->team.n_threads > 1) && is_short(t);
 }
 
 /* From trial to trial twice as long while they find the same; a moment's disturbance is not to last. */
@@ -249,9 +253,6 @@ static void clean_up(training *t) {
 }
 
 /* ---- Steps. */
-
-/* What a pass over the parameters takes for each, in operations of a product. */
-#define PASS_WORK 10.0
 
 /* The sums of a batch, its penalty, and the gradient of both in t->gradient. */
 static mlp_status look_at_batch(training *t, size_t first, size_t n, mlp_sums *sums, double *penalty) {
@@ -361,7 +362,7 @@ static mlp_status run_samples(training *t, double hooked, epoch_report *report) 
     return status;
 }
 
-static mlp_status make_steps(training *t, double hooked, epoch_report *report) {
+static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
     mlp_network *net = t->net;
     size_t n = t->data.x.n_rows, n_steps = (n + t->batch - 1) / t->batch;
     double loss = 0, weight = 0, penalties = 0, fraction = 1.0 / (double)n_steps;
@@ -413,16 +414,6 @@ static mlp_status make_steps(training *t, double hooked, epoch_report *report) {
     return MLP_OK;
 }
 
-static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
-    size_t n_threads = t->call->n_threads;
-    if (t->paced) {
-        set_threads(t);
-    }
-    mlp_status status = make_steps(t, hooked, report);
-    t->call->n_threads = n_threads;
-    return status;
-}
-
 static mlp_status run_iteration(training *t, epoch_report *report) {
     report->learning_rate = 1.0;
     report->step = 1;
@@ -448,6 +439,21 @@ static void use_plateau_value(mlp_progress *progress, const mlp_schedule *schedu
     }
 }
 
+/* What an epoch can be taken back to, and the order of its rows. */
+static mlp_status begin_epoch(training *t) {
+    if (!take_snapshot(&t->epoch_start, t->net, t->call)) {
+        return MLP_INTERRUPTED;
+    }
+    if (t->order != NULL) {
+        bool anew = !t->settings->as_sklearn || !t->ordered;
+        if (!mlp_permute(t->order, t->data.x.n_rows, anew, t->settings->shuffle, t->call)) {
+            return MLP_INTERRUPTED;
+        }
+        t->ordered = true;
+    }
+    return MLP_OK;
+}
+
 static mlp_status run_epoch(training *t, epoch_report *report) {
     mlp_network *net = t->net;
     double hooked = 1.0;
@@ -459,19 +465,17 @@ static mlp_status run_epoch(training *t, epoch_report *report) {
         }
     }
     use_plateau_value(&net->progress, schedule);
-    if (!take_snapshot(&t->epoch_start, net, t->call)) {
-        return MLP_INTERRUPTED;
+    size_t n_threads = t->call->n_threads;
+    if (t->paced) {
+        set_threads(t);
     }
-    if (t->order != NULL) {
-        bool anew = !t->settings->as_sklearn || !t->ordered;
-        if (!mlp_permute(t->order, t->data.x.n_rows, anew, t->settings->shuffle, t->call)) {
-            return MLP_INTERRUPTED;
-        }
-        t->ordered = true;
+    mlp_status status = begin_epoch(t);
+    if (status == MLP_OK) {
+        status = t->search != NULL ? run_iteration(t, report)
+                 : t->online       ? run_samples(t, hooked, report)
+                                   : run_steps(t, hooked, report);
     }
-    mlp_status status = t->search != NULL ? run_iteration(t, report)
-                        : t->online       ? run_samples(t, hooked, report)
-                                          : run_steps(t, hooked, report);
+    t->call->n_threads = n_threads;
     if (status == MLP_OK && !net->kernels->all_finite(net->parameters, net->n_parameters)) {
         report->diverged = true;
     }

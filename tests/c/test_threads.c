@@ -197,7 +197,8 @@ static void test_interrupting(mlp_pool *pool) {
             problem p = make_problem(&r);
             mlp_network *net = make_network(&r), *twin = make_network(&r);
             int left = stop_at;
-            mlp_call call = {.pool = pool, .n_threads = 2, .poll = poll_once, .context = &left}, quiet = {0};
+            mlp_call call = {.pool = pool, .n_threads = 2, .poll = poll_once, .context = &left, .shared = 1e9};
+            mlp_call quiet = {0};
             mlp_fit_result result;
             mlp_status status = mlp_fit(net, &p.data, &(mlp_fit_settings){.epochs = EPOCHS}, &result, &call);
             CHECK(status == MLP_INTERRUPTED, "run %zu: %d", i, status);
@@ -227,6 +228,8 @@ static void test_trying(mlp_pool *pool) {
     mlp_fit_result result;
     CHECK(mlp_fit(net, &p.data, &(mlp_fit_settings){.epochs = 100000}, &result, &call) == MLP_INTERRUPTED, "tries");
     CHECK(call.n_threads == 2, "%zu threads", call.n_threads);
+    mlp_destroy(net);
+    net = make_network(&r);
     mlp_status status = MLP_OK; /* short calls take up where the last one was */
     for (size_t calls = 0; calls < 100000 && status == MLP_OK; calls++) {
         status = mlp_fit(net, &p.data, &(mlp_fit_settings){.epochs = 1}, &result, &call);
@@ -273,10 +276,20 @@ static unsigned threads_of(mlp_pool *pool, bool wakes, size_t n_tasks) {
 static void test_sleepers(void) {
     mlp_pool *pool = mlp_pool_create(4);
     CHECK(threads_of(pool, false, 8) == 1, "threads are started for a region that wakes none");
+    mlp_network *net = make_network(&runs[3]);
+    problem p = make_problem(&runs[3]);
+    mlp_call call = {.pool = pool, .n_threads = 4};
+    double objective;
+    CHECK(mlp_evaluate(net, &(mlp_wanted){.objective = &objective}, NULL, &p.data, &call) == MLP_OK, "evaluate");
+    CHECK(call.shared > 0 && threads_of(pool, false, 8) == 1, "threads are started to share %g operations",
+          call.shared);
+    free(p.x);
+    free(p.y);
+    mlp_destroy(net);
     CHECK(threads_of(pool, true, 64) > 1, "none is started");
     unsigned threads = 0;
     for (size_t i = 0; i < 100 && threads != 1; i++) { /* they fall asleep some time */
-        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = (long)(i + 1) * 9000000}, NULL);
         threads = threads_of(pool, false, 8);
     }
     CHECK(threads == 1, "threads %x have been woken", threads);
@@ -288,14 +301,13 @@ static void test_sleepers(void) {
 /* Counts the tasks of threads that may not run where the process may. */
 typedef struct {
     cpu_set_t processors;
-    atomic_uint displaced;
+    atomic_uint threads, displaced;
 } places;
 
 static void note_place(void *context, size_t task, size_t thread) {
     places *p = context;
     cpu_set_t own;
-    atomic_uint threads = 0;
-    note_thread(&threads, task, thread); /* long enough for the workers to come */
+    note_thread(&p->threads, task, thread); /* long enough for the workers to come */
     bool same = sched_getaffinity(0, sizeof own, &own) == 0 && CPU_EQUAL(&own, &p->processors);
     p->displaced += !same;
 }
@@ -307,7 +319,7 @@ static void test_places(mlp_pool *pool) {
         nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
         mlp_parallel(pool, 4, true, 16, note_place, &p);
     }
-    CHECK(p.displaced == 0, "%u tasks of displaced threads", p.displaced);
+    CHECK(p.threads > 1 && p.displaced == 0, "threads %x, %u tasks of displaced ones", p.threads, p.displaced);
 }
 #endif
 
