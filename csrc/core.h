@@ -15,6 +15,9 @@
 /* A block on a boundary of 64 bytes, freed by free(), and one of zeros; NULL: no memory, or a size that overflows. */
 void *mlp_reserve(size_t n, size_t item);
 void *mlp_allocate(size_t n, size_t item);
+/* A block that the last call has left, or a new one; and left for the next. */
+void *mlp_take_spare(void **spare, size_t n, size_t item);
+void mlp_leave_spare(void **spare, void *block);
 
 /* A block of so many bytes cut into aligned pieces. More is used than there is where it does not reach, and pieces are
  * NULL: then it is cut anew, from a block that does; until then nothing is written to a piece. Sums of sizes do not wrap:
@@ -348,6 +351,24 @@ double mlp_data_term(const mlp_network *net, const mlp_sums *sums);
 double mlp_penalty_factor(const mlp_network *net, const mlp_sums *sums); /* of both penalties, for a batch */
 double mlp_penalty(const mlp_network *net, const mlp_sums *sums, const void *parameters);
 void mlp_add_penalty_gradient(const mlp_network *net, const mlp_sums *sums, const void *parameters, void *gradient);
+
+/* ---- snapshot.c */
+typedef struct {
+    void *parameters, *state;
+    mlp_progress progress;
+    bool taken;
+} mlp_snapshot;
+bool mlp_snapshot_reserve(mlp_snapshot *s, const mlp_network *net, mlp_spare *spare); /* its blocks; false: no memory */
+void mlp_snapshot_leave(mlp_snapshot *s, mlp_spare *spare);                           /* them, for the next call */
+void mlp_snapshot_free(mlp_snapshot *s);
+bool mlp_snapshot_take(mlp_snapshot *s, const mlp_network *net, mlp_call *call); /* false: the call is to end */
+void mlp_snapshot_restore(const mlp_snapshot *s, mlp_network *net);
+
+/* ---- pace.c */
+/* Goes on where a call has the same to choose as the last one, else begins anew. */
+void mlp_pace_begin(mlp_pace *p, size_t n_threads, size_t batch);
+size_t mlp_pace_threads(const mlp_pace *p);      /* of the next step: in a trial the other way is taken */
+void mlp_pace_step(mlp_pace *p, double seconds); /* after a step of the size that is paced */
 
 /* ---- optimizers.c, lbfgs.c */
 struct mlp_rule {

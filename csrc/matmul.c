@@ -241,7 +241,7 @@ static bool share_depth(const cut_product *c) {
     return c->p->keeps_depth && c->p->k >= 8 * c->p->m && c->n_threads <= MOST_PARTS && n_groups >= 2 * c->n_threads;
 }
 
-static void multiply_together(cut_product *c) {
+static void multiply_together(cut_product *c, double work) {
     const mlp_product *p = c->p;
     size_t n_threads = c->n_threads, n_tasks = c->n_panels;
     part_done parts[MOST_PARTS];
@@ -264,7 +264,7 @@ static void multiply_together(cut_product *c) {
             n_tasks = p->keeps_rows ? n_parts : c->n_panels * n_parts;
         }
     }
-    mlp_share(c->team->call, n_threads, 2.0 * (double)p->m * (double)p->n * (double)p->k, n_tasks, task, c);
+    mlp_share(c->team->call, n_threads, work, n_tasks, task, c);
 }
 
 bool mlp_multiply(const mlp_product *p, mlp_team *team) {
@@ -286,7 +286,7 @@ bool mlp_multiply(const mlp_product *p, mlp_team *team) {
                      .depth = near ? kernels->near_depth : MLP_PANEL_DEPTH,
                      .packs = p->b.transposed || far_apart || (many && (crossing || spread))};
     if (n_threads > 1) {
-        multiply_together(&c);
+        multiply_together(&c, work);
     } else {
         for (size_t panel = 0; panel < c.n_panels && !stopped(&c); panel++) {
             multiply_panel(&c, 0, 0, p->m, panel);

@@ -42,3 +42,15 @@ void *mlp_allocate(size_t n, size_t item) {
     }
     return block;
 }
+
+void *mlp_take_spare(void **spare, size_t n, size_t item) {
+    void *block = *spare != NULL ? *spare : mlp_reserve(n, item);
+    *spare = NULL;
+    return block;
+}
+
+void mlp_leave_spare(void **spare, void *block) {
+    if (block != NULL) { /* else it has not been taken */
+        *spare = block;
+    }
+}

@@ -277,7 +277,7 @@ void mlp_parallel(mlp_pool *pool, size_t n_threads, bool wakes, size_t n_tasks, 
     pool->task = task;
     pool->context = context;
     pool->n_tasks = n_tasks;
-    size_t places = hire(pool, wakes ? n_threads - 1 : pool->n_workers < n_threads ? pool->n_workers : n_threads - 1);
+    size_t places = wakes || pool->n_workers >= n_threads ? hire(pool, n_threads - 1) : pool->n_workers;
     pool->n_threads = places + 1;
     for (size_t i = 0; i <= places; i++) {
         atomic_store_explicit(&pool->queues[i].next, first_task(i, places + 1, n_tasks), memory_order_relaxed);

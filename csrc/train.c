@@ -4,13 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* All that a step changes, so that it can be taken back. */
-typedef struct {
-    void *parameters, *state;
-    mlp_progress progress;
-    bool taken;
-} snapshot;
-
 typedef struct {
     mlp_network *net;
     const mlp_fit_settings *settings;
@@ -28,7 +21,7 @@ typedef struct {
     bool stays;         /* every step sees the same block of rows */
     bool paced;         /* there are two ways to make a step, and net->pace says which is taken */
     mlp_search *search; /* lbfgs */
-    snapshot epoch_start, best;
+    mlp_snapshot epoch_start, best;
     double best_value;
     uint64_t waited; /* epochs since the best one */
 } training;
@@ -39,85 +32,6 @@ typedef struct {
     bool diverged, converged, untouched; /* untouched: converged before its first step */
     uint64_t step;                       /* within the epoch, from 1 */
 } epoch_report;
-
-/* ---- Snapshots. */
-enum { SLICE_BYTES = 1 << 24 };
-
-/* A block that the last call has left, or a new one. */
-static void *take_spare(void **spare, size_t n, size_t item) {
-    void *block = *spare != NULL ? *spare : mlp_reserve(n, item);
-    *spare = NULL;
-    return block;
-}
-
-static void leave_spare(void **spare, void *block) {
-    if (block != NULL) { /* else it has not been taken */
-        *spare = block;
-    }
-}
-
-static bool make_snapshot(snapshot *s, const mlp_network *net, mlp_spare *spare) {
-    s->parameters = take_spare(&spare->parameters, net->n_parameters, net->item);
-    s->state = take_spare(&spare->state, net->n_state, net->item);
-    return s->parameters != NULL && s->state != NULL;
-}
-
-/* Pieces of a copy: threads have about the weights they have updated. */
-enum { PIECE_BYTES = 1 << 15 };
-static const double copy_work = 4.0; /* for a byte */
-
-typedef struct {
-    char *to;
-    const char *from;
-    size_t bytes;
-} copying;
-
-static void copy_piece(void *context, size_t t, size_t thread) {
-    const copying *c = context;
-    size_t at = t * PIECE_BYTES, bytes = c->bytes - at < PIECE_BYTES ? c->bytes - at : PIECE_BYTES;
-    (void)thread;
-    memcpy(c->to + at, c->from + at, bytes);
-}
-
-/* A wide network's parameters take longer to copy than the caller should wait. False: the call is to end. */
-static bool copy(void *to, const void *from, size_t bytes, mlp_call *call) {
-    for (size_t at = 0, slice; at < bytes; at += slice) {
-        slice = bytes - at < SLICE_BYTES ? bytes - at : SLICE_BYTES;
-        if (slice <= PIECE_BYTES) { /* a small network's step is no longer than a region of threads takes to begin */
-            memcpy((char *)to + at, (const char *)from + at, slice);
-            continue;
-        }
-        copying c = {.to = (char *)to + at, .from = (const char *)from + at, .bytes = slice};
-        double work = copy_work * (double)slice;
-        mlp_share(call, mlp_threads_for(call, work), work, (slice + PIECE_BYTES - 1) / PIECE_BYTES, copy_piece, &c);
-        if (mlp_pause(call, (double)slice)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool take_snapshot(snapshot *s, const mlp_network *net, mlp_call *call) {
-    s->taken = copy(s->parameters, net->parameters, net->n_parameters * net->item, call) &&
-               copy(s->state, net->state, net->n_state * net->item, call);
-    s->progress = net->progress;
-    return s->taken;
-}
-
-static void restore_blocks(const snapshot *s, mlp_network *net) {
-    memcpy(net->parameters, s->parameters, net->n_parameters * net->item);
-    if (net->n_state > 0) {
-        memcpy(net->state, s->state, net->n_state * net->item);
-    }
-    net->progress.optimizer_step = s->progress.optimizer_step;
-    net->progress.pairs = s->progress.pairs;
-    net->progress.newest_pair = s->progress.newest_pair;
-}
-
-static void free_snapshot(snapshot *s) {
-    free(s->parameters);
-    free(s->state);
-}
 
 /* ---- Beginning and end. */
 static bool settle(training *t, mlp_data *data, bool ordered, bool always, void **settled) {
@@ -187,21 +101,6 @@ static bool is_paced(const training *t) {
     return t->search == NULL && (t->crew->n > 1 || t->crew->members[0].pass->team.n_threads > 1) && is_short(t);
 }
 
-/* From trial to trial twice as long while they find the same; a moment's disturbance is not to last. */
-static const double first_seconds = 0.1, most_seconds = 1.0, tried_seconds = 0.01;
-
-/* As the last call has left it, where that had the same to choose. */
-static void take_pace(const training *t) {
-    mlp_pace *p = &t->net->pace;
-    if (p->n_threads != t->call->n_threads || p->batch != t->batch) {
-        *p = (mlp_pace){.n_threads = t->call->n_threads,
-                        .batch = t->batch,
-                        .shares = true,
-                        .kept = first_seconds,
-                        .left = first_seconds};
-    }
-}
-
 static bool prepare(training *t) {
     mlp_network *net = t->net;
     size_t n = t->data.x.n_rows, batch = t->settings->batch_size;
@@ -211,9 +110,9 @@ static bool prepare(training *t) {
         t->order = mlp_reserve(n, sizeof *t->order);
     }
     t->crew = mlp_crew_create(net, t->batch, TRAINS, t->call, NULL);
-    t->gradient = take_spare(&net->spare.gradient, net->n_parameters, net->item);
+    t->gradient = mlp_take_spare(&net->spare.gradient, net->n_parameters, net->item);
     if ((shuffled && t->order == NULL) || t->crew == NULL || t->gradient == NULL ||
-        !make_snapshot(&t->epoch_start, net, &net->spare) || !settle_rows(t)) {
+        !mlp_snapshot_reserve(&t->epoch_start, net, &net->spare) || !settle_rows(t)) {
         return false;
     }
     if (net->rule->update == NULL) {
@@ -231,21 +130,20 @@ static bool prepare(training *t) {
     t->fused = fuses(t);
     t->paced = is_paced(t);
     if (t->paced) {
-        take_pace(t);
+        mlp_pace_begin(&net->pace, t->call->n_threads, t->batch);
     }
     t->online = mlp_is_online(net, &t->data, t->settings, t->batch);
     const mlp_stopping *stopping = &t->settings->stopping;
-    return stopping->patience == 0 || !stopping->restore_best || make_snapshot(&t->best, net, &(mlp_spare){0});
+    return stopping->patience == 0 || !stopping->restore_best || mlp_snapshot_reserve(&t->best, net, &(mlp_spare){0});
 }
 
 static void clean_up(training *t) {
     mlp_search_destroy(t->search);
     mlp_crew_destroy(t->validation_crew);
     mlp_crew_destroy(t->crew); /* the last to go leaves its scratch for the next call */
-    leave_spare(&t->net->spare.gradient, t->gradient);
-    leave_spare(&t->net->spare.parameters, t->epoch_start.parameters);
-    leave_spare(&t->net->spare.state, t->epoch_start.state);
-    free_snapshot(&t->best);
+    mlp_leave_spare(&t->net->spare.gradient, t->gradient);
+    mlp_snapshot_leave(&t->epoch_start, &t->net->spare);
+    mlp_snapshot_free(&t->best);
     for (size_t i = 0; i < sizeof t->settled / sizeof *t->settled; i++) {
         free(t->settled[i]);
     }
@@ -316,36 +214,6 @@ static double multiplier_at(const training *t, double hooked, double part, doubl
     return mlp_multiplier(schedule, (double)t->net->progress.epoch + part, step);
 }
 
-/* The next step is shared or not: in a trial the other way is taken. */
-static void set_threads(training *t) {
-    const mlp_pace *p = &t->net->pace;
-    t->call->n_threads = p->shares != p->tries ? p->n_threads : 1;
-}
-
-/* After a step that took so long: how the next one is made. */
-static void keep_pace(training *t, double took) {
-    mlp_pace *p = &t->net->pace;
-    p->left -= took;
-    p->steps[p->tries] += 1;
-    p->seconds[p->tries] += took;
-    if (p->left > 0) {
-        return;
-    }
-    if (p->tries) {
-        bool faster = p->seconds[true] * p->steps[false] < p->seconds[false] * p->steps[true];
-        double kept = faster ? first_seconds : 2.0 * p->kept < most_seconds ? 2.0 * p->kept : most_seconds;
-        *p = (mlp_pace){.n_threads = p->n_threads,
-                        .batch = p->batch,
-                        .shares = faster ? !p->shares : p->shares,
-                        .kept = kept,
-                        .left = kept};
-    } else {
-        p->tries = true;
-        p->left = tried_seconds;
-    }
-    set_threads(t);
-}
-
 /* The same where every sample is a step of plain gradient descent. */
 static mlp_status run_samples(training *t, double hooked, epoch_report *report) {
     mlp_network *net = t->net;
@@ -406,7 +274,8 @@ static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
         }
         if (t->paced && rows == t->batch) {
             double now = mlp_seconds();
-            keep_pace(t, now - last);
+            mlp_pace_step(&net->pace, now - last);
+            t->call->n_threads = mlp_pace_threads(&net->pace);
             last = now;
         }
     }
@@ -441,7 +310,7 @@ static void use_plateau_value(mlp_progress *progress, const mlp_schedule *schedu
 
 /* What an epoch can be taken back to, and the order of its rows. */
 static mlp_status begin_epoch(training *t) {
-    if (!take_snapshot(&t->epoch_start, t->net, t->call)) {
+    if (!mlp_snapshot_take(&t->epoch_start, t->net, t->call)) {
         return MLP_INTERRUPTED;
     }
     if (t->order != NULL) {
@@ -467,7 +336,7 @@ static mlp_status run_epoch(training *t, epoch_report *report) {
     use_plateau_value(&net->progress, schedule);
     size_t n_threads = t->call->n_threads;
     if (t->paced) {
-        set_threads(t);
+        t->call->n_threads = mlp_pace_threads(&net->pace);
     }
     mlp_status status = begin_epoch(t);
     if (status == MLP_OK) {
@@ -504,7 +373,7 @@ static mlp_status keep_watch(training *t, double value, bool *out) {
         t->result->best_epoch = t->net->progress.epoch;
         t->waited = 0;
         /* Half of a new best would be no best at all; but a fit that is interrupted does not go back to it. */
-        return stopping->restore_best && !take_snapshot(&t->best, t->net, t->call) ? MLP_INTERRUPTED : MLP_OK;
+        return stopping->restore_best && !mlp_snapshot_take(&t->best, t->net, t->call) ? MLP_INTERRUPTED : MLP_OK;
     }
     *out = ++t->waited >= stopping->patience;
     return MLP_OK;
@@ -557,7 +426,7 @@ static mlp_status end_epoch(training *t, const epoch_report *report, bool *stop)
 }
 
 static void take_back(training *t, const epoch_report *report) {
-    restore_blocks(&t->epoch_start, t->net);
+    mlp_snapshot_restore(&t->epoch_start, t->net);
     t->net->progress.step = t->epoch_start.progress.step;
     t->result->reason = MLP_DIVERGED;
     t->result->diverged_epoch = t->net->progress.epoch + 1;
@@ -588,7 +457,7 @@ static mlp_status run_epochs(training *t) {
         }
     }
     if (t->best.taken) {
-        restore_blocks(&t->best, t->net);
+        mlp_snapshot_restore(&t->best, t->net);
     }
     return MLP_OK;
 }

@@ -1,0 +1,36 @@
+/* pace.c: whether steps are shared or made on one thread, found out by doing both. */
+#include "core.h"
+
+/* From trial to trial twice as long while they find the same; a moment's disturbance is not to last. */
+static const double first_seconds = 0.1, most_seconds = 1.0, tried_seconds = 0.01;
+
+static void keep(mlp_pace *p, bool shares, double seconds) {
+    *p = (mlp_pace){.n_threads = p->n_threads, .batch = p->batch, .shares = shares, .kept = seconds, .left = seconds};
+}
+
+void mlp_pace_begin(mlp_pace *p, size_t n_threads, size_t batch) {
+    if (p->n_threads != n_threads || p->batch != batch) {
+        p->n_threads = n_threads;
+        p->batch = batch;
+        keep(p, true, first_seconds);
+    }
+}
+
+size_t mlp_pace_threads(const mlp_pace *p) { return p->shares != p->tries ? p->n_threads : 1; }
+
+void mlp_pace_step(mlp_pace *p, double seconds) {
+    p->left -= seconds;
+    p->steps[p->tries] += 1;
+    p->seconds[p->tries] += seconds;
+    if (p->left > 0) {
+        return;
+    }
+    if (!p->tries) {
+        p->tries = true;
+        p->left = tried_seconds;
+        return;
+    }
+    bool faster = p->seconds[true] * p->steps[false] < p->seconds[false] * p->steps[true];
+    double longer = 2.0 * p->kept < most_seconds ? 2.0 * p->kept : most_seconds;
+    keep(p, faster ? !p->shares : p->shares, faster ? first_seconds : longer);
+}
