@@ -142,7 +142,8 @@ typedef struct {
                       size_t columns);
 
     /* ---- Elementwise over a tile of rows by n columns, whole vectors. */
-    /* a = g(a + bias) in place; d = g'(z) where d is not NULL. bias: [n] padded, or NULL. */
+    /* a = g(a + bias) in place; d = g'(z) where it does not follow from the output, unless NULL. bias: [n] padded, or
+     * NULL. */
     void (*forward[MLP_N_ACTIVATIONS])(void *a, void *d, const void *bias, size_t rows, size_t n, size_t ld);
     /* dz = dz * g'(.), from a where g' follows from the output; from d = g' itself where it does not. Where they are
      * not NULL, column (rows,) times row (n,), padded, is there in place of the dz that is multiplied. */

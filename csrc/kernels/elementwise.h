@@ -1,6 +1,6 @@
 /* elementwise.h: loops over the elements of tiles: activations and their derivatives, dropout, sums of columns. */
 
-/* a = g(a + bias), d = g'(a + bias); the callers below fix g, dg and which of d and bias there are. */
+/* a = g(a + bias), d = dg(a + bias); the callers below fix g, dg and which of d and bias there are. */
 ALWAYS_INLINE void map_forward(real *a, real *d, const real *bias, size_t rows, size_t n, size_t ld, vec (*g)(vec),
                                vec (*dg)(vec)) {
     for (size_t i = 0; i < rows; i++, a += ld) {
@@ -35,8 +35,11 @@ static inline vec unchanged(vec d) { return d; }
  * follows from the input, the forward pass leaves g' in d and d comes to the backward pass. */
 #define FROM_OUTPUT(name) d_##name
 #define FROM_INPUT(name) unchanged
+#define ASKED_FROM_OUTPUT(d) ((void)(d), NULL)
+#define ASKED_FROM_INPUT(d) (d)
 #define ACTIVATION(name, from)                                                                                  \
-    static void forward_##name(void *a, void *d, const void *bias, size_t rows, size_t n, size_t ld) {          \
+    static void forward_##name(void *a, void *slopes, const void *bias, size_t rows, size_t n, size_t ld) {     \
+        real *d = ASKED_##from(slopes);                                                                         \
         if (bias == NULL) {                                                                                     \
             map_forward(a, d, NULL, rows, n, ld, g_##name, d_##name);                                           \
         } else if (d == NULL) {                                                                                 \
@@ -57,6 +60,8 @@ MLP_ACTIVATIONS(ACTIVATION)
 #undef ACTIVATION
 #undef FROM_OUTPUT
 #undef FROM_INPUT
+#undef ASKED_FROM_OUTPUT
+#undef ASKED_FROM_INPUT
 
 /* The output activation of the Poisson loss; its derivative is never asked for. */
 static void exponential(void *a, size_t rows, size_t n, size_t ld) {
