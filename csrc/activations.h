@@ -78,7 +78,8 @@ static inline vec decay_of(vec z, vec *n, vec *e, vec *a) {
     vec x = v_neg(*a);
     *n = exp_exponent(x);
     vec m = expm1_of_rest(exp_rest(x, *n));
-    *e = v_scale_down_sum(m, *n);
+    vec power = v_power_down(*n);
+    *e = v_fma(m, power, power);
     return m;
 }
 

@@ -47,8 +47,8 @@ static inline vec slope_half_squared_error(vec d, vec p) {
 
 /* -y log a - (1 - y) log(1 - a) with a = sigmoid(z): softplus(z) - y z, written so that neither part overflows. */
 static inline vec loss_binary_cross_entropy(vec z, vec y, vec *derivative) {
-    vec e = f_decay(z);
-    *derivative = v_sub(sigmoid_from(z, e), y);
+    vec sum, e = decay_and_sum(z, &sum);
+    *derivative = v_sub(sigmoid_from(z, e, sum), y);
     return v_add(v_nfma(y, z, v_max(z, v_zero())), log1p_unit(e));
 }
 

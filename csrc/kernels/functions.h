@@ -156,9 +156,17 @@ static inline vec f_exp(vec x) { /* 1.25 ulp */
     return v_scale(exp_of_rest(exp_rest(within, n)), n);
 }
 
-static inline vec f_decay(vec x) { /* exp(-|x|), as f_exp */
+/* e = exp(-|x|), as f_exp, and 1 + e, which does not wait for it and is rounded once. */
+static inline vec decay_and_sum(vec x, vec *sum) {
     vec within = v_max(v_set1(-DECAY_HIGHEST), v_minus_abs(x)), n = exp_exponent(within);
-    return v_scale_down_sum(expm1_of_rest(exp_rest(within, n)), n);
+    vec m = expm1_of_rest(exp_rest(within, n)), power = v_power_down(n);
+    *sum = v_fma(m, power, v_add(v_set1(1), power));
+    return v_fma(m, power, power);
+}
+
+static inline vec f_decay(vec x) {
+    vec sum;
+    return decay_and_sum(x, &sum);
 }
 
 static inline vec f_expm1(vec x) { /* 1.5 ulp; r as high - low, because the 1 cancels */
@@ -191,19 +199,22 @@ static inline vec log1p_unit(vec e) { /* log(1 + e) for e from 0 to 1, 1.5 ulp *
 
 /* ---- Built on them. */
 
-/* 1 / (1 + e) or e / (1 + e), e = exp(-|x|), as a (1 - e / (1 + e)): the smaller e, the less the roundings of sum and
- * quotient count. */
-static inline vec sigmoid_from(vec x, vec e) {
-    vec one = v_set1(1), rest = v_div(e, v_add(one, e)), a = v_by_sign(x, e, one);
-    return v_nfma(a, rest, a);
+/* 1 / (1 + e) or e / (1 + e), e = exp(-|x|), as a (1 - e / (1 + e)): the smaller e, the less the roundings of 1 + e,
+ * the sum, and of the quotient count. */
+static inline vec sigmoid_from(vec x, vec e, vec sum) {
+    vec a = v_by_sign(x, e, v_set1(1));
+    return v_nfma(a, v_div(e, sum), a);
 }
 
-static inline vec f_sigmoid(vec x) { return sigmoid_from(x, f_decay(x)); } /* 2 ulp */
+static inline vec f_sigmoid(vec x) { /* 2 ulp */
+    vec sum, e = decay_and_sum(x, &sum);
+    return sigmoid_from(x, e, sum);
+}
 
 static inline vec f_tanh(vec x) { /* 2 ulp */
-    vec a = v_abs(x), a2 = v_mul(a, a), one = v_set1(1), e = f_decay(v_add(a, a));
+    vec sum, a = v_abs(x), a2 = v_mul(a, a), e = decay_and_sum(v_add(a, a), &sum);
     vec near_zero = v_fma(v_mul(a2, a), POLYNOMIAL(a2, tanh_coefficients), a);
-    vec elsewhere = v_nfma(v_set1(2), v_div(e, v_add(one, e)), one); /* from 1/2 on: below, an ulp is half as large */
+    vec elsewhere = v_nfma(v_set1(2), v_div(e, sum), v_set1(1)); /* from 1/2 on: below, an ulp is half as large */
     return v_copysign(v_select(v_lt(a, v_set1((real)0.54935)), near_zero, elsewhere), x);
 }
 

@@ -157,10 +157,7 @@ static inline vec v_power_up(vec n) {
     return V_FROM_BITS(VI(slli)(V_BITS(V(add)(n, shifter)), MANTISSA_BITS));
 }
 static inline vec v_scale_down(vec x, vec n) { return V(mul)(V(mul)(x, v_power_up(n)), V(set1)(SCALED_BACK)); }
-static inline vec v_scale_down_sum(vec x, vec n) {
-    vec power = v_power_up(n);
-    return V(mul)(V(fmadd)(x, power, power), V(set1)(SCALED_BACK));
-}
+static inline vec v_power_down(vec n) { return V(mul)(v_power_up(n), V(set1)(SCALED_BACK)); }
 static inline void v_split(vec x, vec *m, vec *e) {
     mask subnormal = v_lt(x, V(set1)(SMALLEST_NORMAL));
     __m256i bits = V_BITS(v_select(subnormal, V(mul)(x, V(set1)(TWO_TO_MANTISSA)), x));

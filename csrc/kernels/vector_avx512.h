@@ -118,7 +118,7 @@ static inline vec v_round(vec a) { return V(roundscale)(a, _MM_FROUND_TO_NEAREST
 static inline vec v_pow2(vec n) { return V(scalef)(V(set1)(1), n); }
 static inline vec v_scale(vec x, vec n) { return V(scalef)(x, n); }
 static inline vec v_scale_down(vec x, vec n) { return V(scalef)(x, n); }
-static inline vec v_scale_down_sum(vec x, vec n) { return V(scalef)(v_add(V(set1)(1), x), n); }
+static inline vec v_power_down(vec n) { return V(scalef)(V(set1)(1), n); }
 static inline void v_split(vec x, vec *m, vec *e) {
     vec from_1_to_2 = V(getmant)(x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src), exponent = V(getexp)(x);
     mask large = v_ge(from_1_to_2, V(set1)(TWICE_SQRT_HALF));

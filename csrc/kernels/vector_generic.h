@@ -137,11 +137,8 @@ static inline vec v_power_up(vec n) {
     return v_from_bits(v_bits(n + shifter) << MANTISSA_BITS);
 }
 static inline vec v_scale_down(vec x, vec n) { return x * v_power_up(n) * SCALED_BACK; }
-/* The same of 1 + x: where there is no better way, the sum is that of a power of 2 and its product. */
-static inline vec v_scale_down_sum(vec x, vec n) {
-    vec power = v_power_up(n);
-    return v_fma(x, power, power) * SCALED_BACK;
-}
+/* 2^n for such n: subnormal or 0 where it must be. */
+static inline vec v_power_down(vec n) { return v_power_up(n) * SCALED_BACK; }
 /* x = m 2^e with m from sqrt(1/2) to sqrt(2), for positive finite x, subnormal ones included. */
 static inline void v_split(vec x, vec *m, vec *e) {
     bool subnormal = x < SMALLEST_NORMAL;

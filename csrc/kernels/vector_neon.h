@@ -140,10 +140,7 @@ static inline vec v_power_up(vec n) {
     return V_FROM_BITS(VI(shlq_n)(V_BITS(v_add(n, shifter)), MANTISSA_BITS));
 }
 static inline vec v_scale_down(vec x, vec n) { return v_mul(v_mul(x, v_power_up(n)), v_set1(SCALED_BACK)); }
-static inline vec v_scale_down_sum(vec x, vec n) {
-    vec power = v_power_up(n);
-    return v_mul(v_fma(x, power, power), v_set1(SCALED_BACK));
-}
+static inline vec v_power_down(vec n) { return v_mul(v_power_up(n), v_set1(SCALED_BACK)); }
 static inline void v_split(vec x, vec *m, vec *e) {
     mask subnormal = v_lt(x, v_set1(SMALLEST_NORMAL));
     vec normal = v_select(subnormal, v_mul(x, v_set1(TWO_TO_MANTISSA)), x);
