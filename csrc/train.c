@@ -34,9 +34,9 @@ typedef struct {
 } epoch_report;
 
 /* ---- Beginning and end. */
-static bool settle(training *t, mlp_data *data, bool ordered, bool always, void **settled) {
+static bool settle(training *t, mlp_data *data, bool by_rows, bool always, void **settled) {
     mlp_dtype dtype = t->net->dtype;
-    bool by_columns = t->crew->members[0].pass->plan.lanes && !ordered;
+    bool by_columns = t->crew->members[0].pass->plan.lanes && !by_rows;
     return mlp_settle_rows(&data->x, dtype, by_columns, always, &settled[0]) &&
            mlp_settle_rows(&data->y, data->labels ? MLP_F64 : dtype, false, always, &settled[1]) &&
            mlp_settle_rows(&data->weight, MLP_F64, false, always, &settled[2]);
@@ -53,7 +53,7 @@ static bool settle_rows(training *t) {
     const mlp_data *data = &t->data;
     const mlp_plan *plan = &t->crew->members[0].pass->plan;
     bool same = plan->lanes && t->order == NULL && t->batch == data->x.n_rows && is_one_block(t);
-    if (!settle(t, &t->data, t->order != NULL, same, t->settled)) {
+    if (!settle(t, &t->data, t->order != NULL || t->online, same, t->settled)) {
         return false;
     }
     bool weighted = data->weight.data != NULL;
@@ -105,6 +105,7 @@ static bool prepare(training *t) {
     mlp_network *net = t->net;
     size_t n = t->data.x.n_rows, batch = t->settings->batch_size;
     t->batch = batch == 0 || batch > n || net->rule->full_batch ? n : batch;
+    t->online = mlp_is_online(net, &t->data, t->settings, t->batch);
     bool shuffled = t->settings->shuffle != NULL && (t->batch < n || t->settings->as_sklearn);
     if (shuffled) {
         t->order = mlp_reserve(n, sizeof *t->order);
@@ -132,7 +133,6 @@ static bool prepare(training *t) {
     if (t->paced) {
         mlp_pace_begin(&net->pace, t->call->n_threads, t->batch);
     }
-    t->online = mlp_is_online(net, &t->data, t->settings, t->batch);
     const mlp_stopping *stopping = &t->settings->stopping;
     return stopping->patience == 0 || !stopping->restore_best || mlp_snapshot_reserve(&t->best, net, &(mlp_spare){0});
 }

@@ -102,7 +102,7 @@ ALWAYS_INLINE void online_turn(online_row *z, const mlp_online_layer *layer, con
     }
 }
 
-/* ---- Activations by their number: g(z), and g' stored, which is not waited for; and a slope times g', which is. */
+/* ---- Activations by their number: g(z), and g' stored, which is not waited for. */
 #define FROM_OUTPUT(z, a) (a)
 #define FROM_INPUT(z, a) (z)
 #define ENTRY(name, from)                      \
@@ -121,8 +121,28 @@ static vec (*const online_activations[])(vec z, real *d) = {
 #undef ENTRY
 };
 
-static NOT_INLINE vec online_slope(size_t activation, vec slope, vec a, const real *d) {
-    switch (activation) {
+/* ---- Losses by their number: of one output by itself, from a (or z), and its dz. All in one function: what lives
+ * across a call goes through memory, and this is waited for. d: g' where it does not follow from a. */
+static NOT_INLINE vec online_loss(const mlp_online *net, vec a, vec y, const real *d, vec *loss) {
+    vec p = v_set1((real)net->loss_parameters[0]), difference = v_sub(a, y), slope;
+    switch (net->loss) {
+#define OF_DIFFERENCE(name)                  \
+    case MLP_LOSS_##name:                    \
+        *loss = loss_##name(difference, p);  \
+        slope = slope_##name(difference, p); \
+        break;
+#define OF_LOGIT(name) \
+    case MLP_LOSS_##name: *loss = loss_##name(a, y, &slope); return slope;
+#define OF_LOGITS(name)
+#define ENTRY(name, activation, kind, parameter, lowest, highest) kind(name)
+        MLP_LOSSES(ENTRY)
+#undef ENTRY
+#undef OF_DIFFERENCE
+#undef OF_LOGIT
+#undef OF_LOGITS
+    default: *loss = slope = v_zero(); /* a softmax: not here */
+    }
+    switch (net->output) {
 #define FROM_OUTPUT(name) \
     case MLP_ACT_##name: return v_mul(slope, d_##name(a));
 #define FROM_INPUT(name)
@@ -135,51 +155,18 @@ static NOT_INLINE vec online_slope(size_t activation, vec slope, vec a, const re
     }
 }
 
-/* ---- Losses by their number: of one output by itself, whose slope is waited for and returned, and of several in lanes
- * layout. */
-#define OF_DIFFERENCE(name)                                         \
-    static vec online_loss_##name(vec a, vec y, vec p, vec *loss) { \
-        vec d = v_sub(a, y);                                        \
-        *loss = loss_##name(d, p);                                  \
-        return slope_##name(d, p);                                  \
-    }
-#define OF_LOGIT(name)                                              \
-    static vec online_loss_##name(vec z, vec y, vec p, vec *loss) { \
-        (void)p;                                                    \
-        vec slope;                                                  \
-        *loss = loss_##name(z, y, &slope);                          \
-        return slope;                                               \
-    }
-#define OF_LOGITS(name)
-#define ENTRY(name, activation, kind, parameter, lowest, highest) kind(name)
-MLP_LOSSES(ENTRY)
-#undef ENTRY
-#undef OF_DIFFERENCE
-#undef OF_LOGIT
-#undef OF_LOGITS
-typedef struct {
-    vec (*one)(vec a_or_z, vec y, vec p, vec *loss); /* NULL where there are several always */
-    void (*several)(double *losses, void *dz, const void *a_or_z, const mlp_targets *targets);
-} online_loss;
-static const online_loss online_losses[] = {
-#define OF_DIFFERENCE(name) online_loss_##name
-#define OF_LOGIT(name) online_loss_##name
-#define OF_LOGITS(name) NULL
-#define ENTRY(name, activation, kind, parameter, lowest, highest) [MLP_LOSS_##name] = {kind(name), block_##name},
+/* Of several outputs, in lanes layout. */
+static void (*const online_losses[])(double *losses, void *dz, const void *a_or_z, const mlp_targets *targets) = {
+#define ENTRY(name, activation, kind, parameter, lowest, highest) [MLP_LOSS_##name] = block_##name,
     MLP_LOSSES(ENTRY)
 #undef ENTRY
-#undef OF_DIFFERENCE
-#undef OF_LOGIT
-#undef OF_LOGITS
 };
 
 /* The loss of a sample of one output and its dz, by its z. */
 ALWAYS_INLINE double loss_of_one(const mlp_online *net, vec *dz, vec z, const real *y) {
     real d[LANES];
-    vec p = v_set1((real)net->loss_parameters[0]), loss;
-    vec a = net->of_output ? online_activations[net->output](z, d) : z;
-    vec slope = online_losses[net->loss].one(a, v_set1(y[0]), p, &loss);
-    *dz = net->of_output ? online_slope(net->output, slope, a, d) : slope;
+    vec loss, a = net->of_output ? online_activations[net->output](z, d) : z;
+    *dz = online_loss(net, a, v_set1(y[0]), d, &loss);
     double losses[LANES];
     v_to_double(loss, losses);
     return losses[0];
@@ -201,7 +188,7 @@ static double loss_of_several(const mlp_online *net, real *dz, const real *z, co
                                  .y = wide_y,
                                  .scale = net->scale,
                                  .parameters = net->loss_parameters};
-    online_losses[net->loss].several(losses, wide_dz, wide_z, &targets);
+    online_losses[net->loss](losses, wide_dz, wide_z, &targets);
     for (size_t k = 0; k < outputs; k++) {
         vec slope = v_load(wide_dz + k * WIDE);
         real lanes[LANES];
@@ -216,7 +203,7 @@ ALWAYS_INLINE size_t online_steps(const mlp_online *net, double *loss, const rea
                                   const real *targets, size_t ldy, size_t n, const row_width width) {
     vec rate = v_set1((real)net->rate);
     size_t last = net->n_layers - 1, outputs = net->layers[last].n_out;
-    bool one = outputs == 1 && online_losses[net->loss].one != NULL;
+    bool one = outputs == 1 && net->loss != MLP_LOSS_categorical_cross_entropy; /* a softmax is one of several */
     real *stored = net->dz;
     online_row row;
     online_forward(&row, NULL, samples, &net->layers[0], width);
