@@ -5,6 +5,7 @@ MLPC_WERROR=1 makes every compiler warning an error.
 
 import os
 import platform
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -42,6 +43,9 @@ KERNELS = {
 }
 # Of the other files these have loops over numbers, which want vectors, or are called for every tile of a product.
 HOT = ["check.c", "matmul.c", "random.c", "rows.c"]
+# Of GCC for x86, which else fills and copies structures with string instructions: starting one takes longer than a
+# small call's arithmetic.
+BY_VECTORS = [f"-m{name}-strategy=vector_loop:512:noalign,libcall:-1:noalign" for name in ("memset", "memcpy")]
 
 
 def flags(source):
@@ -55,8 +59,15 @@ def flags(source):
 class BuildExtension(build_ext):
     """Compiles the files beside each other, each with its flags; links as setuptools does."""
 
+    def knows(self, options):
+        """Whether the compiler has these options."""
+        command = [*self.compiler.compiler, *options, "-E", "-x", "c", os.devnull]
+        return subprocess.run(command, capture_output=True).returncode == 0
+
     def build_extension(self, ext):
         """Build the extension."""
+        if X86 and self.knows(BY_VECTORS):
+            FLAGS.extend(BY_VECTORS)
 
         def compiled(source):
             return self.compiler.compile(
