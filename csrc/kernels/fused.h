@@ -27,7 +27,7 @@ ALWAYS_INLINE void step_vector(const waiting_tile *w, const adam_factors *f, siz
 
 ALWAYS_INLINE void step_rows(const waiting_tile *w, const adam_factors *f, size_t first, int vectors, size_t last) {
     for (size_t i = first; i < w->rows; i++) {
-#pragma GCC unroll 4
+        UNROLL(4)
         for (int j = 0; j < vectors; j++) {
             step_vector(w, f, i, j, vectors, last);
         }
@@ -66,7 +66,7 @@ ALWAYS_INLINE void fused_tile(waiting_tile *w, const adam_factors *f, const mlp_
     const int pieces = vectors + half;
     size_t p = 0, beside = 0;
     for (; beside < w->rows && p + (size_t)pieces <= k; beside++, p += (size_t)pieces) {
-#pragma GCC unroll 4
+        UNROLL(4)
         for (int j = 0; j < pieces; j++, a += a_k, b += ldb) {
             multiply_step(&sum, a, a_row, b, rows, vectors, half);
             UNKNOWN_STRIDE(a);

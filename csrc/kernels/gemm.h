@@ -7,6 +7,14 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define NOT_INLINE __attribute__((noinline))
 
+/* Before a loop over a tile: all of its rounds, n at most, one after the other, or its accumulators are no registers. */
+#ifdef __clang__
+#define UNROLL(n) _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL(n) AS_PRAGMA(GCC unroll n)
+#define AS_PRAGMA(words) _Pragma(#words)
+#endif
+
 /* Hides from the compiler how a pointer moves through a loop. GCC else compiles a loop twice, for columns of A that are
  * contiguous and for others, and loads each element of the others once a vector: 8 % of a gradient's product. */
 #define UNKNOWN_STRIDE(p) __asm__("" : "+r"(p))
@@ -38,25 +46,25 @@ ALWAYS_INLINE void multiply_step(tile_sums *sum, const real *a, size_t a_row, co
                                  const int vectors, const int half) {
     vec left[12], right[TILE_VECTORS];
     half_vec edge = half ? h_load(b + vectors * LANES) : h_zero();
-#pragma GCC unroll 16
+    UNROLL(16)
     for (int i = 0; i < rows && rows <= vectors; i++) { /* the shorter side is held, the other comes one by one */
         left[i] = v_set1(a[(size_t)i * a_row]);
     }
-#pragma GCC unroll 16
+    UNROLL(16)
     for (int j = 0; j < vectors; j++) {
         right[j] = v_load(b + (size_t)j * LANES);
-#pragma GCC unroll 16
+        UNROLL(16)
         for (int i = 0; i < rows && rows <= vectors; i++) {
             sum->whole[i][j] = rows == 1 ? v_fma(left[i], right[j], sum->whole[i][j]) /* right[j] need not be loaded */
                                          : v_accumulate(sum->whole[i][j], left[i], right[j]);
         }
     }
-#pragma GCC unroll 16
+    UNROLL(16)
     for (int i = 0; i < rows; i++) {
         if (rows > vectors && vectors > 0) {
             left[i] = v_set1(a[(size_t)i * a_row]);
         }
-#pragma GCC unroll 16
+        UNROLL(16)
         for (int j = 0; j < vectors && rows > vectors; j++) {
             sum->whole[i][j] = v_accumulate(sum->whole[i][j], left[i], right[j]);
         }
@@ -69,9 +77,9 @@ ALWAYS_INLINE void multiply_step(tile_sums *sum, const real *a, size_t a_row, co
 /* C's part of the tile, of which `last` columns are in the last vector. */
 ALWAYS_INLINE void load_tile(tile_sums *sum, const real *c, size_t ldc, size_t last, bool accumulate, const int rows,
                              const int vectors, const int half) {
-#pragma GCC unroll 16
+    UNROLL(16)
     for (int i = 0; i < rows; i++, c += ldc) {
-#pragma GCC unroll 16
+        UNROLL(16)
         for (int j = 0; j < vectors; j++) {
             bool whole = j + 1 < vectors + half;
             sum->whole[i][j] = !accumulate ? v_zero() : whole ? v_load(c + j * LANES) : v_load_n(c + j * LANES, last);
@@ -82,9 +90,9 @@ ALWAYS_INLINE void load_tile(tile_sums *sum, const real *c, size_t ldc, size_t l
 
 ALWAYS_INLINE void store_tile(const tile_sums *sum, real *c, size_t ldc, size_t last, const int rows, const int vectors,
                               const int half) {
-#pragma GCC unroll 16
+    UNROLL(16)
     for (int i = 0; i < rows; i++, c += ldc) {
-#pragma GCC unroll 16
+        UNROLL(16)
         for (int j = 0; j < vectors; j++) {
             if (j + 1 < vectors + half) {
                 v_store(c + j * LANES, sum->whole[i][j]);
@@ -104,10 +112,10 @@ ALWAYS_INLINE vec biased(vec sum, vec bias, vec least) { return v_max(least, v_a
 ALWAYS_INLINE void add_biases(tile_sums *sum, const real *biases, bool relu, const int rows, const int vectors,
                               const int half) {
     vec least = v_set1(relu ? 0 : (real)-INFINITY);
-#pragma GCC unroll 16
+    UNROLL(16)
     for (int j = 0; j < vectors + half; j++) {
         vec bias = v_load(biases + j * LANES);
-#pragma GCC unroll 16
+        UNROLL(16)
         for (int i = 0; i < rows; i++) {
             if (j < vectors) {
                 sum->whole[i][j] = biased(sum->whole[i][j], bias, least);
@@ -121,9 +129,9 @@ ALWAYS_INLINE void add_biases(tile_sums *sum, const real *biases, bool relu, con
 /* Times the slope of relu where its output is a (rows, ld). */
 ALWAYS_INLINE void multiply_slopes(tile_sums *sum, const real *a, size_t ld, const int rows, const int vectors,
                                    const int half) {
-#pragma GCC unroll 16
+    UNROLL(16)
     for (int i = 0; i < rows; i++, a += ld) {
-#pragma GCC unroll 16
+        UNROLL(16)
         for (int j = 0; j < vectors; j++) {
             sum->whole[i][j] = v_mul(sum->whole[i][j], d_relu(v_load(a + j * LANES)));
         }
@@ -185,7 +193,7 @@ ALWAYS_INLINE void product_tile(const mlp_panel_product *p, size_t i, size_t las
     const size_t steps = vectors > 2 ? TILE_STEPS : 1; /* narrow tiles are for edges, and need not take as much code */
     size_t k = p->k;
     for (; k >= steps; k -= steps) {
-#pragma GCC unroll 8
+        UNROLL(8)
         for (size_t s = 0; s < steps; s++, a += a_k, b += ldb) {
             multiply_step(&sum, a, a_row, b, rows, vectors, half);
             UNKNOWN_STRIDE(a);

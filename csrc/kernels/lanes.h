@@ -122,9 +122,9 @@ static inline void add_up_rows(real *out, const real *wide) {
         for (size_t lane = 0; lane < WIDE; lane++) {
             tree[lane] = v_load(columns + lane * WIDE + v);
         }
-#pragma GCC unroll 4
+        UNROLL(4)
         for (size_t half = WIDE / 2; half > 0; half /= 2) {
-#pragma GCC unroll 8
+            UNROLL(8)
             for (size_t lane = 0; lane < half; lane++) {
                 tree[lane] = v_add(tree[lane], tree[lane + half]);
             }

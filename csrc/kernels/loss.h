@@ -62,12 +62,12 @@ ALWAYS_INLINE void logit_vectors(double *losses, real *dz, const real *z, const 
     const real *y = t->y, *scale = t->scale;
     for (size_t k = 0; k < t->n_outputs; k++) {
         vec value[4], derivative[4];
-#pragma GCC unroll 4
+        UNROLL(4)
         for (int v = 0; v < count; v++) { /* nothing is stored meanwhile, so that the chains are free of each other */
             size_t at = k * t->stride + s + (size_t)v * LANES;
             value[v] = loss(v_load(z + at), v_load(y + at), &derivative[v]);
         }
-#pragma GCC unroll 4
+        UNROLL(4)
         for (int v = 0; v < count; v++) {
             size_t sample = s + (size_t)v * LANES;
             add_losses(losses + sample, k, value[v]);

@@ -43,7 +43,7 @@ ALWAYS_INLINE void dot_wide(real *wide, const real *a, size_t ld, const real *w,
 
 /* The sum of a virtual vector by the tree of add_up_rows; the vector is used up. */
 static inline real add_up(real *wide) {
-#pragma GCC unroll 4
+    UNROLL(4)
     for (size_t half = WIDE / 2; half > 0; half /= 2) {
         for (size_t lane = 0; lane < half; lane++) {
             wide[lane] += wide[lane + half];
@@ -115,7 +115,7 @@ ALWAYS_INLINE void gradient_columns(real *dw, const real *a, size_t ld, const re
     }
     for (size_t i = 0; i < rows; i++, a += ld) {
         vec delta = v_set1(dz[i]);
-#pragma GCC unroll 4
+        UNROLL(4)
         for (int j = 0; j + 1 < vectors; j++) {
             sum[j] = v_fma(v_load(a + (size_t)j * LANES), delta, sum[j]);
         }

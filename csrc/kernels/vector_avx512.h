@@ -93,7 +93,13 @@ static inline vec v_mul(vec a, vec b) { return V(mul)(a, b); }
 static inline vec v_div(vec a, vec b) { return V(div)(a, b); }
 static inline vec v_sqrt(vec a) { return V(sqrt)(a); }
 static inline vec v_fma(vec a, vec b, vec c) { return V(fmadd)(a, b, c); }
-static inline vec v_accumulate(vec sum, vec a, vec b) { return v_fma(a, b, sum); }
+static inline vec v_accumulate(vec sum, vec a, vec b) {
+    sum = v_fma(a, b, sum);
+#ifdef __clang__ /* else it loads a whole step's numbers first, more than there are registers for */
+    __asm__ volatile("" : "+v"(sum) : : "memory");
+#endif
+    return sum;
+}
 static inline vec v_nfma(vec a, vec b, vec c) { return V(fnmadd)(a, b, c); }
 static inline vec v_neg(vec a) { return V(xor)(a, V(set1)((real)-0.0)); }
 static inline vec v_abs(vec a) { return V(andnot)(V(set1)((real)-0.0), a); }
