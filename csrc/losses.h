@@ -45,10 +45,11 @@ static inline vec slope_half_squared_error(vec d, vec p) {
     return d;
 }
 
-/* -y log a - (1 - y) log(1 - a) with a = sigmoid(z): softplus(z) - y z, written so that neither part overflows. */
+/* -y log a - (1 - y) log(1 - a) with a = sigmoid(z): softplus(z) - y z, written so that neither part overflows; and
+ * a - y as f_sigmoid has a, so that a rounded to 1 leaves no 0. */
 static inline vec loss_binary_cross_entropy(vec z, vec y, vec *derivative) {
-    vec sum, e = decay_and_sum(z, &sum);
-    *derivative = v_sub(sigmoid_from(z, e, sum), y);
+    vec sum, e = decay_and_sum(z, &sum), a = v_by_sign(z, e, v_set1(1));
+    *derivative = v_nfma(a, v_div(e, sum), v_sub(a, y));
     return v_add(v_nfma(y, z, v_max(z, v_zero())), log1p_unit(e));
 }
 

@@ -13,6 +13,8 @@ from mlpc.losses import Huber
 from mlpc.network import check_network
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
     from mlpc.network import Network
@@ -22,7 +24,9 @@ __all__ = ["GradientCheck", "check_gradient"]
 # The function or its slope: a central difference across a kink of the slope is off by a part of the step.
 _KINKED_AT_ZERO = ("relu", "leaky_relu", "elu", "selu", "softsign")
 _KINKED_LOSSES = ("absolute_error", "quantile")
+_EPS = float(np.finfo(np.float64).eps)
 _TOLERANCE = 1e-6
+_HALVINGS = 12  # of a step that is too long, at most
 _ROUNDINGS = 64  # of the objective's last place: what its values may be off by, within the default tolerance
 
 
@@ -104,7 +108,8 @@ def check_gradient(
     sample_weight : array-like of shape (n_samples,), optional
         Weights of the samples.
     step : float, optional
-        Step h of the differences; ``eps^(1/3) max(1, |w|)`` for each parameter w unless given.
+        Step h of the differences; ``eps^(1/3) max(1, |w|)`` for each parameter w unless given, and smaller ones where
+        that is too long.
     tolerance : float, optional
         Largest relative error that passes; 1e-6 unless given.
 
@@ -122,7 +127,13 @@ def check_gradient(
     -----
     The relative error of gradient a and difference ``d = (f(w + h) - f(w - h)) / 2h`` is
     ``|a - d| / max(|a|, |d|, r)`` with ``r = 1e6 · 64 eps |f| / 2h``: what rounding of f alone explains is an error
-    within the default tolerance.
+    within the default tolerance. Where it is larger than that and no step is given, as where f is sharply curved, d is
+    what ever smaller steps tend to: Ridders' extrapolation [1]_, which does not look at a.
+
+    References
+    ----------
+    .. [1] C. J. F. Ridders (1982), "Accurate computation of F'(x) and F'(x) F''(x)". Advances in Engineering Software
+       4, 75-76.
 
     Examples
     --------
@@ -141,23 +152,28 @@ def check_gradient(
     gradient = probe.gradient(rows, targets, sample_weight=sample_weight)  # checks all three
     sides = _Sides(probe, rows, targets)
     parameters, start = probe.parameters, probe.parameters.copy()
-    differences = np.full(start.shape, np.nan)  # NaN: skipped
-    rounding = np.zeros(start.shape)
-    for i, w in enumerate(start):
-        h = np.cbrt(np.finfo(np.float64).eps) * max(1.0, abs(w)) if step is None else step
-        values = []
-        smooth = True
-        for shifted in (w + h, w - h):
+
+    def difference(i: int, h: float) -> tuple[float, float]:
+        """Return the difference by parameter i, NaN across a kink, and the least size that its error is relative to."""
+        values, smooth = [], True
+        for shifted in (start[i] + h, start[i] - h):
             parameters[i] = shifted
             values.append(probe.objective(rows, targets, sample_weight=sample_weight))
             smooth = smooth and sides.unchanged()
-        parameters[i] = w
-        if smooth:
-            width = (w + h) - (w - h)  # as rounded
-            differences[i] = (values[0] - values[1]) / width
-            rounding[i] = _ROUNDINGS * np.finfo(np.float64).eps * max(map(abs, values)) / width
-    scale = np.maximum(np.maximum(abs(gradient), abs(differences)), np.maximum(rounding / _TOLERANCE, 1e-300))
-    errors = abs(gradient - differences) / scale
+        parameters[i] = start[i]
+        width = (start[i] + h) - (start[i] - h)  # as rounded
+        rounding = _ROUNDINGS * _EPS * max(map(abs, values)) / width
+        return (values[0] - values[1]) / width if smooth else np.nan, max(rounding / _TOLERANCE, 1e-300)
+
+    differences, errors = np.zeros((2, start.size))
+    for i, a in enumerate(gradient):
+        h = np.cbrt(_EPS) * max(1.0, abs(start[i])) if step is None else step
+        d, least = difference(i, h)
+        error = abs(a - d) / max(abs(a), abs(d), least)
+        if step is None and error > _TOLERANCE:
+            d = _extrapolated(lambda h, i=i: difference(i, h)[0], d, h)
+            error = abs(a - d) / max(abs(a), abs(d), least)
+        differences[i], errors[i] = d, error
     checked = ~np.isnan(differences)
     if not checked.any():
         return GradientCheck(True, 0.0, None, 0, start.size, step, tolerance, np.nan, np.nan)
@@ -174,6 +190,22 @@ def check_gradient(
         gradient=float(gradient[at]),
         difference=float(differences[at]),
     )
+
+
+def _extrapolated(difference: Callable[[float], float], first: float, h: float) -> float:
+    """Return what central differences of halved steps tend to, as far as rounding shows it; `first` is that of h."""
+    row, best, settled = [first], first, np.inf
+    for _ in range(_HALVINGS):
+        h /= 2
+        above, row = row, [difference(h)]
+        for power, left in enumerate(above, 1):  # Neville's scheme in h^2
+            row.append(row[-1] + (row[-1] - left) / (4.0**power - 1))
+            change = max(abs(row[-1] - row[-2]), abs(row[-1] - left))
+            if change <= settled:
+                best, settled = row[-1], change
+        if abs(row[-1] - above[-1]) >= 2 * settled:
+            break
+    return best
 
 
 class _Sides:

@@ -597,6 +597,25 @@ def test_a_wrong_gradient_is_found():
     assert mlpc.check_gradient(net, X, y, tolerance=0.02)
 
 
+@pytest.mark.parametrize(
+    ("loss", "activation"),
+    [
+        ("squared_error", "tanh"),
+        ("poisson", "softplus"),
+        ("binary_cross_entropy", "tanh"),
+        ("binary_cross_entropy", "sigmoid"),
+    ],
+)
+def test_gradients_of_trained_networks_pass(loss, activation):
+    """Their weights are large and their objectives sharply curved."""
+    X = np.random.default_rng(2).normal(size=(50, 3))
+    y = (X[:, 0] * X[:, 1] > 0) * 1.0 if loss == "binary_cross_entropy" else abs(X[:, 0] * X[:, 1])
+    net = mlpc.Network([3, 6, 1], loss=loss, hidden_activation=activation, optimizer="lbfgs", seed=2)
+    net.fit(X, y, epochs=100, batch_size=None)
+    assert mlpc.check_gradient(net, X, y)
+    assert not mlpc.check_gradient(net, X, y, step=1e-4)
+
+
 def test_the_error_does_not_depend_on_the_tolerance():
     X, y = CIRCLES
     net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", hidden_activation="tanh", seed=0)

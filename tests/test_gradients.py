@@ -381,6 +381,17 @@ def test_check_gradient(hidden):
     assert result.worst[0] in ("weights", "biases")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("target", [0.0, 1.0])
+def test_a_certain_output_still_has_a_gradient(dtype, target):
+    """Of a sigmoid that rounds to 1, as of one near 0: its distance from the target."""
+    net = mlpc.Network([1, 1], loss="binary_cross_entropy", bias=False, dtype=dtype)
+    net.weights[0][...] = 1.0
+    z = 45.0 if target else -45.0
+    expected = (-1 if target else 1) * np.exp(-45.0) * z
+    assert net.gradient([[z]], [target])[0] == pytest.approx(expected, rel=4e-7 if dtype == "float32" else 1e-14, abs=0)
+
+
 KERNELS = """
 import json, sys
 import numpy as np

@@ -199,16 +199,11 @@ static inline vec log1p_unit(vec e) { /* log(1 + e) for e from 0 to 1, 1.5 ulp *
 
 /* ---- Built on them. */
 
-/* 1 / (1 + e) or e / (1 + e), e = exp(-|x|), as a (1 - e / (1 + e)): the smaller e, the less the roundings of 1 + e,
- * the sum, and of the quotient count. */
-static inline vec sigmoid_from(vec x, vec e, vec sum) {
-    vec a = v_by_sign(x, e, v_set1(1));
-    return v_nfma(a, v_div(e, sum), a);
-}
-
+/* 1 / (1 + e) or e / (1 + e), e = exp(-|x|), as a (1 - e / (1 + e)): the smaller e, the less the roundings of sum and
+ * quotient count. */
 static inline vec f_sigmoid(vec x) { /* 2 ulp */
-    vec sum, e = decay_and_sum(x, &sum);
-    return sigmoid_from(x, e, sum);
+    vec sum, e = decay_and_sum(x, &sum), a = v_by_sign(x, e, v_set1(1));
+    return v_nfma(a, v_div(e, sum), a);
 }
 
 static inline vec f_tanh(vec x) { /* 2 ulp */
