@@ -159,8 +159,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         diverged = False
         with as_before_on_failure(self, first=first, incremental=incremental):
             X, y, class_weight = self._encode(X, y, incremental=incremental, reset=first, classes=classes)
-            if sample_weight is not None:
-                sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+            sample_weight = _checked_weights("sample_weight", sample_weight, X)
             validation = self._check_validation(*validation, n_columns=y.shape[1])
 
             random_state = check_random_state(self.random_state)
@@ -194,10 +193,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             y = self._encode_validation(y)
         if y.shape[0] != X.shape[0]:
             raise ValueError(f"X_val and y_val must have as many rows, got {X.shape[0]} and {y.shape[0]}")
-        if sample_weight is not None:
-            with _named("sample_weight_val"):
-                sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        return X, y, sample_weight
+        return X, y, _checked_weights("sample_weight_val", sample_weight, X)
 
     # ---- The network.
 
@@ -531,6 +527,24 @@ def _named(argument: str) -> Iterator[None]:
         raise (TypeError if isinstance(error, TypeError) else ValueError)(
             text if argument in text else f"{argument}: {text}"
         ) from error
+
+
+def refuse_negative(name: str, values: Any) -> None:
+    """Raise for a negative number in the argument `name` by its place there: the network may see a part of the rows."""
+    if (values < 0).any():
+        place = tuple(int(i) for i in np.argwhere(values < 0)[0])
+        raise ValueError(
+            f"{name}[{', '.join(map(str, place))}] is {float(values[place])}: it must be finite and not negative"
+        )
+
+
+def _checked_weights(name: str, weights: Any, X: Any) -> Any:
+    """Return the weights of X's rows in float64; None as it is."""
+    if weights is not None:
+        with _named(name):
+            weights = _check_sample_weight(weights, X, dtype=np.float64)
+        refuse_negative(name, weights)
+    return weights
 
 
 def _product(sample_weight: Any, class_weight: Any) -> Any:

@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from mlpc._estimators_base import BaseMLP
+from mlpc._estimators_base import BaseMLP, refuse_negative
 from mlpc.losses import Loss
 
 if TYPE_CHECKING:
@@ -293,11 +293,17 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        self._check_targets("y", y)
         return X, y.reshape(len(y), -1), None
 
     def _encode_validation(self, y: Any) -> Any:
         y = check_array(y, dtype=_FLOATS, ensure_2d=False, input_name="y_val")
+        self._check_targets("y_val", y)
         return y.reshape(len(y), -1)
+
+    def _check_targets(self, name: str, y: Any) -> None:
+        if self.loss == "poisson":
+            refuse_negative(name, y)
 
     def _outputs(self, y: Any) -> tuple[int, str | Loss]:
         if isinstance(self.loss, Loss):

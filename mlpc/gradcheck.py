@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -171,7 +172,7 @@ def check_gradient(
         d, least = difference(i, h)
         error = abs(a - d) / max(abs(a), abs(d), least)
         if step is None and error > _TOLERANCE:
-            d = _extrapolated(lambda h, i=i: difference(i, h)[0], d, h)
+            d = _extrapolated(partial(difference, i), d, h)
             error = abs(a - d) / max(abs(a), abs(d), least)
         differences[i], errors[i] = d, error
     checked = ~np.isnan(differences)
@@ -192,12 +193,12 @@ def check_gradient(
     )
 
 
-def _extrapolated(difference: Callable[[float], float], first: float, h: float) -> float:
+def _extrapolated(difference: Callable[[float], tuple[float, float]], first: float, h: float) -> float:
     """Return what central differences of halved steps tend to, as far as rounding shows it; `first` is that of h."""
     row, best, settled = [first], first, np.inf
     for _ in range(_HALVINGS):
         h /= 2
-        above, row = row, [difference(h)]
+        above, row = row, [difference(h)[0]]
         for power, left in enumerate(above, 1):  # Neville's scheme in h^2
             row.append(row[-1] + (row[-1] - left) / (4.0**power - 1))
             change = max(abs(row[-1] - row[-2]), abs(row[-1] - left))

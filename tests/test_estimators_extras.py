@@ -375,6 +375,20 @@ def test_validation_arguments_are_named(name, wrong):
         MLPClassifier((4,)).fit(X, Y, **({"X_val": X, "y_val": Y} | wrong))
 
 
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("name", ["sample_weight", "sample_weight_val", "y", "y_val"])
+def test_negative_numbers_are_named_by_their_place(name, early_stopping):
+    """Also where the network is given a part of the rows."""
+    arguments = {"y": np.abs(X[:, 0]), "sample_weight": np.ones(len(X))}
+    if name.endswith("_val"):
+        arguments |= {"X_val": X, "y_val": np.abs(X[:, 0]), "sample_weight_val": np.ones(len(X))}
+    arguments[name][7] = -1.5
+    model = MLPRegressor("poisson", (4,), early_stopping=early_stopping, random_state=0)
+    with pytest.raises(ValueError, match=rf"^{name}\[7\] is -1.5: it must be finite and not negative$"):
+        model.fit(X, **arguments)
+    assert not hasattr(model, "network_")
+
+
 def test_another_kind_of_targets():
     model = MLPClassifier((4,)).partial_fit(X, Y > 0, classes=[False, True])
     with pytest.raises(ValueError, match=r"^y must be as in the first call, binary, got shape \(150, 2\)"):
