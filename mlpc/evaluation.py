@@ -294,17 +294,17 @@ class Evaluation(_core.Network):
         Parameters
         ----------
         vector : ndarray of shape (n_parameters,)
-            Parameters, a gradient, a direction.
+            Parameters, a gradient, a direction; of any dtype, contiguous or not.
 
         Returns
         -------
         weights, biases : tuple of ndarray
-            Views, shaped like `net.weights` and `net.biases`.
+            Views of it, shaped like `net.weights` and `net.biases`.
 
         Raises
         ------
         TypeError, ValueError
-            If `vector` is not such an array.
+            If `vector` is no array, or not of this shape.
 
         Examples
         --------

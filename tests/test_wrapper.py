@@ -163,9 +163,28 @@ def test_unpack():
     assert vector[-1] == -1
     vector.flags.writeable = False
     assert not net._unpack(vector)[0][0].flags.writeable
-    for bad in (vector[:-1], vector.astype("f"), vector.astype(">f8"), vector[::-1], vector.tolist(), vector[None]):
-        with pytest.raises(ValueError, match="vector must be a contiguous array of float64"):
+    with pytest.raises(TypeError, match=r"vector must be an array of shape \(13,\), got list"):
+        net._unpack(vector.tolist())
+    for bad in (vector[:-1], vector[None]):
+        with pytest.raises(ValueError, match=r"vector must be of shape \(13,\), got \("):
             net._unpack(bad)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", ">f8", "i8", "O"])
+@pytest.mark.parametrize("step", [1, 3, -1])
+def test_unpack_takes_any_vector(dtype, step):
+    net = make()
+    whole = np.arange(3 * net.n_parameters).astype(dtype)
+    vector = whole[:: 3 if step == 3 else 1][: net.n_parameters][:: -1 if step < 0 else 1]
+    weights, biases = net._unpack(vector)
+    flat = [part.ravel() for pair in zip(weights, biases, strict=True) for part in pair]
+    assert np.array_equal(np.concatenate(flat), vector)
+    for part in (*weights, *biases):
+        assert part.dtype == vector.dtype
+        assert np.shares_memory(part, whole)
+    assert weights[0].flags.c_contiguous == (step == 1)
+    biases[1][0] = 0
+    assert vector[-1] == 0
 
 
 # ---- State

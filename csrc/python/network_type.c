@@ -176,26 +176,39 @@ done:
 
 /* ---- Views */
 
-/* A view of memory that belongs to owner: the network, or an array, which then says whether it is writable. */
-static PyObject *view_of(PyObject *owner, int n_dimensions, const npy_intp *shape, int typenum, void *data) {
-    PyObject *view = PyArray_SimpleNewFromData(n_dimensions, (npy_intp *)shape, typenum, data);
-    if (view == NULL) return NULL;
-    if (PyArray_Check(owner) && !PyArray_ISWRITEABLE((PyArrayObject *)owner)) {
-        PyArray_CLEARFLAGS((PyArrayObject *)view, NPY_ARRAY_WRITEABLE);
-    }
-    if (PyArray_SetBaseObject((PyArrayObject *)view, Py_NewRef(owner)) < 0) Py_CLEAR(view);
+/* Numbers in a row, `step` bytes apart, and whose memory that is: the network's, or an array's. */
+typedef struct {
+    PyObject *owner;
+    PyArray_Descr *dtype;
+    char *data;
+    npy_intp step;
+    bool writeable;
+} vector_of;
+
+static vector_of parameters_of(network_object *self) {
+    return (vector_of){.owner = (PyObject *)self,
+                       .dtype = PyArray_DescrFromType(self->typenum),
+                       .data = mlp_parameters(self->net),
+                       .step = self->typenum == NPY_FLOAT ? sizeof(float) : sizeof(double),
+                       .writeable = true};
+}
+
+static PyObject *view_of(const vector_of *v, size_t at, int n_dimensions, const npy_intp *shape) {
+    const npy_intp strides[2] = {n_dimensions == 2 ? shape[1] * v->step : v->step, v->step};
+    PyObject *view =
+        PyArray_NewFromDescr(&PyArray_Type, (PyArray_Descr *)Py_NewRef(v->dtype), n_dimensions, shape, strides,
+                             v->data + (npy_intp)at * v->step, v->writeable ? NPY_ARRAY_WRITEABLE : 0, NULL);
+    if (view != NULL && PyArray_SetBaseObject((PyArrayObject *)view, Py_NewRef(v->owner)) < 0) Py_CLEAR(view);
     return view;
 }
 
-/* The W[l] or b[l] of a block of parameters, for every l. */
-static PyObject *layers_of(const network_object *self, PyObject *owner, char *block, bool weights) {
+/* The W[l] or b[l] of a vector laid out like the parameters, for every l. */
+static PyObject *layers_of(const network_object *self, const vector_of *v, bool weights) {
     PyObject *tuple = PyTuple_New(weights || self->bias ? (Py_ssize_t)self->n_layers : 0);
-    size_t item_size = self->typenum == NPY_FLOAT ? sizeof(float) : sizeof(double);
     for (size_t l = 1; tuple != NULL && l <= (size_t)PyTuple_GET_SIZE(tuple); l++) {
-        npy_intp shape[2] = {(npy_intp)self->layer_sizes[l - 1], (npy_intp)self->layer_sizes[l]};
-        size_t at = weights ? mlp_weights_at(self->net, l) : mlp_biases_at(self->net, l);
-        PyObject *view =
-            view_of(owner, weights ? 2 : 1, weights ? shape : shape + 1, self->typenum, block + at * item_size);
+        const npy_intp shape[2] = {(npy_intp)self->layer_sizes[l - 1], (npy_intp)self->layer_sizes[l]};
+        PyObject *view = weights ? view_of(v, mlp_weights_at(self->net, l), 2, shape)
+                                 : view_of(v, mlp_biases_at(self->net, l), 1, shape + 1);
         if (view != NULL) {
             PyTuple_SET_ITEM(tuple, (Py_ssize_t)l - 1, view);
         } else {
@@ -205,44 +218,39 @@ static PyObject *layers_of(const network_object *self, PyObject *owner, char *bl
     return tuple;
 }
 
-static PyObject *get_weights(network_object *self, void *Py_UNUSED(closure)) {
-    return ready(self) ? layers_of(self, (PyObject *)self, mlp_parameters(self->net), true) : NULL;
+static PyObject *own_layers(network_object *self, bool weights) {
+    if (!ready(self)) return NULL;
+    vector_of v = parameters_of(self);
+    PyObject *layers = layers_of(self, &v, weights);
+    Py_DECREF(v.dtype);
+    return layers;
 }
 
-static PyObject *get_biases(network_object *self, void *Py_UNUSED(closure)) {
-    return ready(self) ? layers_of(self, (PyObject *)self, mlp_parameters(self->net), false) : NULL;
-}
+static PyObject *get_weights(network_object *self, void *Py_UNUSED(closure)) { return own_layers(self, true); }
 
-static void raise_vector(const network_object *self, PyObject *vector) {
-    PyObject *dtype = (PyObject *)PyArray_DescrFromType(self->typenum), *shape = NULL, *strides = NULL;
-    size_t n = mlp_n_parameters(self->net);
-    if (!PyArray_Check(vector)) {
-        PyErr_Format(PyExc_ValueError, "vector must be a contiguous array of %S of shape (%zu,), got %s", dtype, n,
-                     Py_TYPE(vector)->tp_name);
-    } else if ((shape = PyObject_GetAttrString(vector, "shape")) != NULL &&
-               (strides = PyObject_GetAttrString(vector, "strides")) != NULL) {
-        PyErr_Format(PyExc_ValueError,
-                     "vector must be a contiguous array of %S of shape (%zu,), got one of %S, shape %S and strides %S",
-                     dtype, n, PyArray_DESCR((PyArrayObject *)vector), shape, strides);
-    }
-    Py_XDECREF(strides);
-    Py_XDECREF(shape);
-    Py_XDECREF(dtype);
-}
+static PyObject *get_biases(network_object *self, void *Py_UNUSED(closure)) { return own_layers(self, false); }
 
 static PyObject *unpack(network_object *self, PyObject *vector) {
     if (!ready(self)) return NULL;
-    PyArrayObject *array = (PyArrayObject *)vector;
-    PyObject *weights = NULL, *biases = NULL, *both = NULL;
-    if (!PyArray_Check(vector) || PyArray_TYPE(array) != self->typenum || PyArray_NDIM(array) != 1 ||
-        (size_t)PyArray_DIM(array, 0) != mlp_n_parameters(self->net) || !PyArray_ISCARRAY_RO(array)) {
-        raise_vector(self, vector);
-        goto done;
+    size_t n = mlp_n_parameters(self->net);
+    if (!PyArray_Check(vector)) {
+        PyErr_Format(PyExc_TypeError, "vector must be an array of shape (%zu,), got %s", n, Py_TYPE(vector)->tp_name);
+        return NULL;
     }
-    weights = layers_of(self, vector, PyArray_DATA(array), true);
-    biases = weights == NULL ? NULL : layers_of(self, vector, PyArray_DATA(array), false);
-    both = biases == NULL ? NULL : PyTuple_Pack(2, weights, biases);
-done:
+    PyArrayObject *array = (PyArrayObject *)vector;
+    if (PyArray_NDIM(array) != 1 || (size_t)PyArray_DIM(array, 0) != n) {
+        PyObject *shape = PyObject_GetAttrString(vector, "shape");
+        if (shape != NULL) PyErr_Format(PyExc_ValueError, "vector must be of shape (%zu,), got %S", n, shape);
+        Py_XDECREF(shape);
+        return NULL;
+    }
+    vector_of v = {.owner = vector,
+                   .dtype = PyArray_DESCR(array),
+                   .data = PyArray_BYTES(array),
+                   .step = PyArray_STRIDE(array, 0),
+                   .writeable = PyArray_ISWRITEABLE(array)};
+    PyObject *weights = layers_of(self, &v, true), *biases = weights == NULL ? NULL : layers_of(self, &v, false);
+    PyObject *both = biases == NULL ? NULL : PyTuple_Pack(2, weights, biases);
     Py_XDECREF(biases);
     Py_XDECREF(weights);
     return both;
@@ -250,8 +258,10 @@ done:
 
 static PyObject *get_parameters(network_object *self, void *Py_UNUSED(closure)) {
     if (!ready(self)) return NULL;
-    npy_intp n = (npy_intp)mlp_n_parameters(self->net);
-    return view_of((PyObject *)self, 1, &n, self->typenum, mlp_parameters(self->net));
+    vector_of v = parameters_of(self);
+    PyObject *view = view_of(&v, 0, 1, &(npy_intp){(npy_intp)mlp_n_parameters(self->net)});
+    Py_DECREF(v.dtype);
+    return view;
 }
 
 static int set_parameters(network_object *self, PyObject *value, void *Py_UNUSED(closure)) {
