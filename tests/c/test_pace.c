@@ -1,0 +1,67 @@
+/* test_pace.c: the choice between shared steps and steps on one thread, from how long they are said to have taken. */
+#include "check.h"
+#include "core.h"
+
+enum { THREADS = 2 };
+
+/* Steps of so many seconds, shared or alone, for `seconds` in all; how many of them were shared. */
+static size_t make_steps(mlp_pace *p, double seconds, double shared, double alone) {
+    size_t n_shared = 0;
+    for (double left = seconds; left > 0;) {
+        bool shares = mlp_pace_threads(p) == THREADS;
+        double took = shares ? shared : alone;
+        mlp_pace_step(p, took);
+        n_shared += shares;
+        left -= took;
+    }
+    return n_shared;
+}
+
+static void test_the_faster_way(double shared, double alone) {
+    mlp_pace p = {0};
+    mlp_pace_begin(&p, THREADS, 32);
+    CHECK(mlp_pace_threads(&p) == THREADS, "the first step is shared");
+    make_steps(&p, 0.25, shared, alone);
+    bool shares = shared < alone;
+    double seconds = 20, within = seconds / (shares ? shared : alone);
+    size_t n = make_steps(&p, seconds, shared, alone);
+    double others = shares ? within - (double)n : (double)n;
+    CHECK(others > 0, "the other way is never tried");
+    CHECK(others * (shares ? alone : shared) < 0.06 * seconds, "%g s and %g s: %zu of %g are shared", shared, alone, n,
+          within);
+}
+
+/* What disturbed the first steps is over when they are compared with others. */
+static void test_a_bad_beginning(void) {
+    mlp_pace p = {0};
+    mlp_pace_begin(&p, THREADS, 32);
+    make_steps(&p, 0.085, 350e-6, 300e-6);
+    size_t n = make_steps(&p, 0.15, 200e-6, 300e-6);
+    CHECK((double)n * 200e-6 > 0.15 - 0.013, "%zu steps are shared", n);
+}
+
+/* The machine changes, and the choice with it; it is kept for calls alike, and made anew for others. */
+static void test_changes(void) {
+    mlp_pace p = {0};
+    mlp_pace_begin(&p, THREADS, 32);
+    make_steps(&p, 5, 200e-6, 300e-6);
+    make_steps(&p, 1.3, 400e-6, 300e-6);
+    CHECK(mlp_pace_threads(&p) == 1, "steps that have become slower go on");
+    mlp_pace_begin(&p, THREADS, 32);
+    CHECK(mlp_pace_threads(&p) == 1, "the next call begins anew");
+    make_steps(&p, 1.3, 200e-6, 300e-6);
+    CHECK(mlp_pace_threads(&p) == THREADS, "steps that have become faster are not taken up");
+    make_steps(&p, 0.3, 400e-6, 300e-6);
+    mlp_pace_begin(&p, THREADS, 64);
+    CHECK(mlp_pace_threads(&p) == THREADS, "another batch goes on like the one before");
+}
+
+int main(void) {
+    test_the_faster_way(200e-6, 300e-6);
+    test_the_faster_way(300e-6, 200e-6);
+    test_the_faster_way(0.02, 0.03);
+    test_the_faster_way(0.02, 0.015);
+    test_a_bad_beginning();
+    test_changes();
+    return check_summary();
+}
