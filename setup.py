@@ -60,14 +60,16 @@ class BuildExtension(build_ext):
     """Compiles the files beside each other, each with its flags; links as setuptools does."""
 
     def knows(self, options):
-        """Whether the compiler has these options."""
-        command = [*self.compiler.compiler, *options, "-E", "-x", "c", os.devnull]
-        return subprocess.run(command, capture_output=True).returncode == 0
+        """Whether the compiler has these options; false where there is no compiler, as compiling will say."""
+        command = [*self.compiler.compiler, *options, "-Werror", "-E", "-x", "c", os.devnull]
+        try:
+            return subprocess.run(command, capture_output=True).returncode == 0
+        except OSError:
+            return False
 
     def build_extension(self, ext):
         """Build the extension."""
-        if X86 and self.knows(BY_VECTORS):
-            FLAGS.extend(BY_VECTORS)
+        by_vectors = BY_VECTORS if X86 and self.knows(BY_VECTORS) else []
 
         def compiled(source):
             return self.compiler.compile(
@@ -75,7 +77,7 @@ class BuildExtension(build_ext):
                 self.build_temp,
                 include_dirs=ext.include_dirs,
                 depends=ext.depends,
-                extra_postargs=flags(source),
+                extra_postargs=[*flags(source), *by_vectors],
             )
 
         sources = [source for source in ext.sources if flags(source) is not None]

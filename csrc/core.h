@@ -80,7 +80,7 @@ typedef struct {
     size_t n_threads, batch;     /* what a call has that makes such steps */
     bool shares, tries;          /* the way that is kept; whether the other one is being tried */
     double kept, left;           /* seconds from a trial to the next; until one begins or ends */
-    double steps[2], seconds[2]; /* kept, and tried */
+    double steps[2], seconds[2]; /* the last ones kept, and those tried */
 } mlp_pace;
 
 /* A block of scratch that calls leave for each other: one at a time has it, the others take their own. See crew.c. */

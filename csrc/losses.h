@@ -5,7 +5,7 @@
  * kind OF_DIFFERENCE: a function of d = a - y, under any of the elementwise output activations; loss_NAME(d, p) and its
  *     slope slope_NAME(d, p), p the parameter of the output (delta, q);
  * kind OF_LOGIT: a function of the logit z under its own output activation, with derivative a - y by z:
- *     loss_NAME(z, y, &derivative), which has a to compute for both;
+ *     loss_NAME(z, y, &derivative), which computes for both at once;
  * kind OF_LOGITS: the same over all outputs of a sample together: the softmax with its cross-entropy, in loss.h.
  * lowest, highest: what a target may be.
  *

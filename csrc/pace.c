@@ -1,10 +1,10 @@
 /* pace.c: whether steps are shared or made on one thread, found out by doing both. */
 #include "core.h"
 
-/* From trial to trial twice as long while they find the same; a moment's disturbance is not to last. A trial is compared
- * with as long a time before it: at first workers may share their processors with those of another library, which look
- * for work for some 40 ms after a product of matrices. */
-static const double first_seconds = 0.1, most_seconds = 1.0, tried_seconds = 0.01;
+/* From trial to trial twice as long while they find the same; a moment's disturbance is not to last. A trial, of some
+ * steps at least, is compared with as long a time before it: at first workers may share their processors with those of
+ * another library, which look for work for some 40 ms after a product of matrices. */
+static const double first_seconds = 0.1, most_seconds = 1.0, tried_seconds = 0.01, least_steps = 3;
 
 static void keep(mlp_pace *p, bool shares, double seconds) {
     *p = (mlp_pace){.n_threads = p->n_threads, .batch = p->batch, .shares = shares, .kept = seconds, .left = seconds};
@@ -22,11 +22,11 @@ size_t mlp_pace_threads(const mlp_pace *p) { return p->shares != p->tries ? p->n
 
 void mlp_pace_step(mlp_pace *p, double seconds) {
     p->left -= seconds;
-    if (p->tries || p->left < tried_seconds) {
+    if (p->tries || p->left < tried_seconds || p->left < least_steps * seconds) {
         p->steps[p->tries] += 1;
         p->seconds[p->tries] += seconds;
     }
-    if (p->left > 0) {
+    if (p->left > 0 || (p->tries && p->steps[true] < least_steps)) {
         return;
     }
     if (!p->tries) {

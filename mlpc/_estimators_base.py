@@ -530,9 +530,15 @@ def _named(argument: str) -> Iterator[None]:
 
 
 def refuse_negative(name: str, values: Any) -> None:
-    """Raise for a negative number in the argument `name` by its place there: the network may see a part of the rows."""
-    if (values < 0).any():
-        place = tuple(int(i) for i in np.argwhere(values < 0)[0])
+    """Raise for a negative number in the argument `name` by its place there: the network may see a part of the rows.
+
+    What is no array of numbers is left to the network.
+    """
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "if":
+        return
+    places = np.argwhere(values < 0)
+    if len(places):
+        place = tuple(map(int, places[0]))
         raise ValueError(
             f"{name}[{', '.join(map(str, place))}] is {float(values[place])}: it must be finite and not negative"
         )

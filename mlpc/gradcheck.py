@@ -50,7 +50,7 @@ class GradientCheck:
     tolerance : float
         The largest relative error that passes.
     gradient, difference : float
-        The two values at the worst place.
+        The two values at the worst place, the second as extrapolated where it was.
 
     Examples
     --------
@@ -169,12 +169,10 @@ def check_gradient(
     differences, errors = np.zeros((2, start.size))
     for i, a in enumerate(gradient):
         h = np.cbrt(_EPS) * max(1.0, abs(start[i])) if step is None else step
-        d, least = difference(i, h)
-        error = abs(a - d) / max(abs(a), abs(d), least)
-        if step is None and error > _TOLERANCE:
-            d = _extrapolated(partial(difference, i), d, h)
-            error = abs(a - d) / max(abs(a), abs(d), least)
-        differences[i], errors[i] = d, error
+        found = difference(i, h)
+        if step is None and _error(a, *found) > _TOLERANCE:
+            found = _extrapolated(partial(difference, i), found, h)
+        differences[i], errors[i] = found[0], _error(a, *found)
     checked = ~np.isnan(differences)
     if not checked.any():
         return GradientCheck(True, 0.0, None, 0, start.size, step, tolerance, np.nan, np.nan)
@@ -193,17 +191,29 @@ def check_gradient(
     )
 
 
-def _extrapolated(difference: Callable[[float], tuple[float, float]], first: float, h: float) -> float:
-    """Return what central differences of halved steps tend to, as far as rounding shows it; `first` is that of h."""
-    row, best, settled = [first], first, np.inf
+def _error(gradient: float, difference: float, least: float) -> float:
+    """Return the relative error; `least`: what it is relative to where both are smaller."""
+    return abs(gradient - difference) / max(abs(gradient), abs(difference), least)
+
+
+def _extrapolated(
+    difference: Callable[[float], tuple[float, float]], first: tuple[float, float], h: float
+) -> tuple[float, float]:
+    """Return what central differences of halved steps tend to, as far as rounding shows it.
+
+    `difference` and `first`, which is that of h, are the difference and the least size its error is relative to; so is
+    what is returned.
+    """
+    row, best, settled = [first[0]], first, np.inf
     for _ in range(_HALVINGS):
         h /= 2
-        above, row = row, [difference(h)[0]]
+        above, (d, least) = row, difference(h)
+        row = [d]
         for power, left in enumerate(above, 1):  # Neville's scheme in h^2
             row.append(row[-1] + (row[-1] - left) / (4.0**power - 1))
             change = max(abs(row[-1] - row[-2]), abs(row[-1] - left))
             if change <= settled:
-                best, settled = row[-1], change
+                best, settled = (row[-1], least), change
         if abs(row[-1] - above[-1]) >= 2 * settled:
             break
     return best

@@ -13,6 +13,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 import sklearn
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -387,6 +388,12 @@ def test_negative_numbers_are_named_by_their_place(name, early_stopping):
     with pytest.raises(ValueError, match=rf"^{name}\[7\] is -1.5: it must be finite and not negative$"):
         model.fit(X, **arguments)
     assert not hasattr(model, "network_")
+
+
+@pytest.mark.parametrize("y", [["1"] * len(X), scipy.sparse.csr_matrix(np.ones((len(X), 2)))])
+def test_targets_that_are_no_array_of_numbers(y):
+    with pytest.raises((TypeError, ValueError), match="y"):
+        MLPRegressor("poisson", (4,)).fit(X, y)
 
 
 def test_another_kind_of_targets():

@@ -11,7 +11,7 @@ import pytest
 from conftest import circles, fingerprint, make_data
 
 import mlpc
-from mlpc import _progress
+from mlpc import _progress, gradcheck
 
 SETTINGS = [
     mlpc.SGD(),
@@ -614,6 +614,21 @@ def test_gradients_of_trained_networks_pass(loss, activation):
     net.fit(X, y, epochs=100, batch_size=None)
     assert mlpc.check_gradient(net, X, y)
     assert not mlpc.check_gradient(net, X, y, step=1e-4)
+
+
+def test_differences_are_extrapolated():
+    """Of a function that a step of 6e-6 is too long for, to what no single step reaches."""
+
+    def difference(h):
+        return (np.exp(1e5 * h) - np.exp(-1e5 * h)) / (2 * h), h
+
+    first = difference(6e-6)
+    assert abs(first[0] / 1e5 - 1) > 0.05
+    best, least = gradcheck._extrapolated(difference, first, 6e-6)
+    assert best == pytest.approx(1e5, rel=1e-12)
+    assert 6e-6 / 2**12 < least < 6e-6
+    nowhere = gradcheck._extrapolated(lambda h: (np.nan, h), (np.nan, 1.0), 1.0)
+    assert np.isnan(nowhere[0])
 
 
 def test_the_error_does_not_depend_on_the_tolerance():

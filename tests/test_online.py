@@ -20,6 +20,12 @@ LOSSES = [
     ("poisson", 2, None),
     ("huber", 1, None),
     ("quantile", 2, "tanh"),
+    ("squared_error", 1, "gelu"),
+    ("half_squared_error", 1, "mish"),
+    ("absolute_error", 1, "elu"),
+    ("log_cosh", 1, "tanh"),
+    ("quantile", 1, "silu"),
+    ("poisson", 1, None),
 ]
 
 
@@ -34,6 +40,15 @@ def assert_same(left, right):
     np.testing.assert_array_equal(left.history.loss, right.history.loss)
     np.testing.assert_array_equal(left.history.learning_rate, right.history.learning_rate)
     assert (left.step, left.epoch, left.history.stop_reason) == (right.step, right.epoch, right.history.stop_reason)
+
+
+def test_a_softmax_of_one_output():
+    X = np.random.default_rng(0).normal(size=(9, 3))
+    net = mlpc.Network([3, 4, 1], loss="categorical_cross_entropy", optimizer=mlpc.SGD(0.1), seed=0)
+    before = net.parameters.copy()
+    net.fit(X, np.zeros(9, int), epochs=2, batch_size=1)
+    assert net.history.loss.tolist() == [0, 0]
+    np.testing.assert_array_equal(net.parameters, before)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -183,8 +183,8 @@ def test_unpack_takes_any_vector(dtype, step):
         assert part.dtype == vector.dtype
         assert np.shares_memory(part, whole)
     assert weights[0].flags.c_contiguous == (step == 1)
-    biases[1][0] = 0
-    assert vector[-1] == 0
+    biases[1][0] = 99
+    assert vector[-1] == 99
 
 
 # ---- State

@@ -156,7 +156,7 @@ static inline vec f_exp(vec x) { /* 1.25 ulp */
     return v_scale(exp_of_rest(exp_rest(within, n)), n);
 }
 
-/* e = exp(-|x|), as f_exp, and 1 + e, which does not wait for it and is rounded once. */
+/* e = exp(-|x|), as f_exp, and 1 + e, which does not wait for it. */
 static inline vec decay_and_sum(vec x, vec *sum) {
     vec within = v_max(v_set1(-DECAY_HIGHEST), v_minus_abs(x)), n = exp_exponent(within);
     vec m = expm1_of_rest(exp_rest(within, n)), power = v_power_down(n);

@@ -7,7 +7,7 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define NOT_INLINE __attribute__((noinline))
 
-/* Before a loop over a tile: all of its rounds, n at most, one after the other, or its accumulators are no registers. */
+/* Before a loop over a tile: its rounds, n at most, one after the other; else its accumulators are no registers. */
 #ifdef __clang__
 #define UNROLL(n) _Pragma("clang loop unroll(full)")
 #else
@@ -316,11 +316,23 @@ static void pack(void *to, const void *from, size_t ldb, size_t k, size_t n) {
     }
 }
 
+/* out (columns, 2) = in (2, columns) transposed: by shuffles, as the compiler sees where that goes. */
+static NOT_INLINE void interleave(real *out, const real *a, const real *b, size_t columns) {
+    for (size_t j = 0; j < columns; j++) {
+        out[2 * j] = a[j];
+        out[2 * j + 1] = b[j];
+    }
+}
+
 /* out (columns, rows) = in (rows, columns) transposed, in square blocks of vectors. */
 static void transpose(void *to, size_t ld_out, const void *from, size_t ld_in, size_t rows, size_t columns) {
     real *out = to;
     const real *in = from;
     size_t whole_rows = rows - rows % LANES, whole_columns = columns - columns % LANES;
+    if (rows == 2 && ld_out == 2) {
+        interleave(out, in, in + ld_in, columns);
+        return;
+    }
     for (size_t i = 0; i < whole_rows; i += LANES) {
         for (size_t j = 0; j < whole_columns; j += LANES) {
             v_transpose(out + j * ld_out + i, ld_out, in + i * ld_in + j, ld_in);

@@ -140,7 +140,7 @@ static NOT_INLINE vec online_loss(const mlp_online *net, vec a, vec y, const rea
 #undef OF_DIFFERENCE
 #undef OF_LOGIT
 #undef OF_LOGITS
-    default: *loss = slope = v_zero(); /* a softmax: not here */
+    default: *loss = slope = v_zero(); /* none of these */
     }
     switch (net->output) {
 #define FROM_OUTPUT(name) \
@@ -155,8 +155,24 @@ static NOT_INLINE vec online_loss(const mlp_online *net, vec a, vec y, const rea
     }
 }
 
+/* Whether it has such a loss: a softmax is one of all outputs, though there may be one. */
+static bool is_of_one(const mlp_online *net) {
+#define OF_DIFFERENCE true
+#define OF_LOGIT true
+#define OF_LOGITS false
+    static const bool by_loss[] = {
+#define ENTRY(name, activation, kind, parameter, lowest, highest) [MLP_LOSS_##name] = kind,
+        MLP_LOSSES(ENTRY)
+#undef ENTRY
+    };
+#undef OF_DIFFERENCE
+#undef OF_LOGIT
+#undef OF_LOGITS
+    return net->layers[net->n_layers - 1].n_out == 1 && by_loss[net->loss];
+}
+
 /* Of several outputs, in lanes layout. */
-static void (*const online_losses[])(double *losses, void *dz, const void *a_or_z, const mlp_targets *targets) = {
+static void (*const losses_of_several[])(double *losses, void *dz, const void *a_or_z, const mlp_targets *targets) = {
 #define ENTRY(name, activation, kind, parameter, lowest, highest) [MLP_LOSS_##name] = block_##name,
     MLP_LOSSES(ENTRY)
 #undef ENTRY
@@ -188,7 +204,7 @@ static double loss_of_several(const mlp_online *net, real *dz, const real *z, co
                                  .y = wide_y,
                                  .scale = net->scale,
                                  .parameters = net->loss_parameters};
-    online_losses[net->loss](losses, wide_dz, wide_z, &targets);
+    losses_of_several[net->loss](losses, wide_dz, wide_z, &targets);
     for (size_t k = 0; k < outputs; k++) {
         vec slope = v_load(wide_dz + k * WIDE);
         real lanes[LANES];
@@ -203,7 +219,7 @@ ALWAYS_INLINE size_t online_steps(const mlp_online *net, double *loss, const rea
                                   const real *targets, size_t ldy, size_t n, const row_width width) {
     vec rate = v_set1((real)net->rate);
     size_t last = net->n_layers - 1, outputs = net->layers[last].n_out;
-    bool one = outputs == 1 && net->loss != MLP_LOSS_categorical_cross_entropy; /* a softmax is one of several */
+    bool one = is_of_one(net);
     real *stored = net->dz;
     online_row row;
     online_forward(&row, NULL, samples, &net->layers[0], width);

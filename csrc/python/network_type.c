@@ -176,34 +176,34 @@ done:
 
 /* ---- Views */
 
-/* Numbers in a row, `step` bytes apart, and whose memory that is: the network's, or an array's. */
+/* Numbers in a row, `stride` bytes apart, and whose memory that is: the network's, or an array's. */
 typedef struct {
     PyObject *owner;
     PyArray_Descr *dtype;
     char *data;
-    npy_intp step;
+    npy_intp stride;
     bool writeable;
-} vector_of;
+} flat_vector;
 
-static vector_of parameters_of(network_object *self) {
-    return (vector_of){.owner = (PyObject *)self,
-                       .dtype = PyArray_DescrFromType(self->typenum),
-                       .data = mlp_parameters(self->net),
-                       .step = self->typenum == NPY_FLOAT ? sizeof(float) : sizeof(double),
-                       .writeable = true};
+static flat_vector parameters_of(network_object *self) {
+    return (flat_vector){.owner = (PyObject *)self,
+                         .dtype = PyArray_DescrFromType(self->typenum),
+                         .data = mlp_parameters(self->net),
+                         .stride = self->typenum == NPY_FLOAT ? sizeof(float) : sizeof(double),
+                         .writeable = true};
 }
 
-static PyObject *view_of(const vector_of *v, size_t at, int n_dimensions, const npy_intp *shape) {
-    const npy_intp strides[2] = {n_dimensions == 2 ? shape[1] * v->step : v->step, v->step};
+static PyObject *view_of(const flat_vector *v, size_t at, int n_dimensions, const npy_intp *shape) {
+    const npy_intp strides[2] = {n_dimensions == 2 ? shape[1] * v->stride : v->stride, v->stride};
     PyObject *view =
         PyArray_NewFromDescr(&PyArray_Type, (PyArray_Descr *)Py_NewRef(v->dtype), n_dimensions, shape, strides,
-                             v->data + (npy_intp)at * v->step, v->writeable ? NPY_ARRAY_WRITEABLE : 0, NULL);
+                             v->data + (npy_intp)at * v->stride, v->writeable ? NPY_ARRAY_WRITEABLE : 0, NULL);
     if (view != NULL && PyArray_SetBaseObject((PyArrayObject *)view, Py_NewRef(v->owner)) < 0) Py_CLEAR(view);
     return view;
 }
 
 /* The W[l] or b[l] of a vector laid out like the parameters, for every l. */
-static PyObject *layers_of(const network_object *self, const vector_of *v, bool weights) {
+static PyObject *layers_of(const network_object *self, const flat_vector *v, bool weights) {
     PyObject *tuple = PyTuple_New(weights || self->bias ? (Py_ssize_t)self->n_layers : 0);
     for (size_t l = 1; tuple != NULL && l <= (size_t)PyTuple_GET_SIZE(tuple); l++) {
         const npy_intp shape[2] = {(npy_intp)self->layer_sizes[l - 1], (npy_intp)self->layer_sizes[l]};
@@ -220,7 +220,7 @@ static PyObject *layers_of(const network_object *self, const vector_of *v, bool 
 
 static PyObject *own_layers(network_object *self, bool weights) {
     if (!ready(self)) return NULL;
-    vector_of v = parameters_of(self);
+    flat_vector v = parameters_of(self);
     PyObject *layers = layers_of(self, &v, weights);
     Py_DECREF(v.dtype);
     return layers;
@@ -244,11 +244,11 @@ static PyObject *unpack(network_object *self, PyObject *vector) {
         Py_XDECREF(shape);
         return NULL;
     }
-    vector_of v = {.owner = vector,
-                   .dtype = PyArray_DESCR(array),
-                   .data = PyArray_BYTES(array),
-                   .step = PyArray_STRIDE(array, 0),
-                   .writeable = PyArray_ISWRITEABLE(array)};
+    flat_vector v = {.owner = vector,
+                     .dtype = PyArray_DESCR(array),
+                     .data = PyArray_BYTES(array),
+                     .stride = PyArray_STRIDE(array, 0),
+                     .writeable = PyArray_ISWRITEABLE(array)};
     PyObject *weights = layers_of(self, &v, true), *biases = weights == NULL ? NULL : layers_of(self, &v, false);
     PyObject *both = biases == NULL ? NULL : PyTuple_Pack(2, weights, biases);
     Py_XDECREF(biases);
@@ -258,7 +258,7 @@ static PyObject *unpack(network_object *self, PyObject *vector) {
 
 static PyObject *get_parameters(network_object *self, void *Py_UNUSED(closure)) {
     if (!ready(self)) return NULL;
-    vector_of v = parameters_of(self);
+    flat_vector v = parameters_of(self);
     PyObject *view = view_of(&v, 0, 1, &(npy_intp){(npy_intp)mlp_n_parameters(self->net)});
     Py_DECREF(v.dtype);
     return view;
