@@ -604,13 +604,15 @@ def test_a_wrong_gradient_is_found():
         ("poisson", "softplus"),
         ("binary_cross_entropy", "tanh"),
         ("binary_cross_entropy", "sigmoid"),
+        ("categorical_cross_entropy", "gelu"),
     ],
 )
 def test_gradients_of_trained_networks_pass(loss, activation):
     """Their weights are large and their objectives sharply curved."""
     X = np.random.default_rng(2).normal(size=(50, 3))
-    y = (X[:, 0] * X[:, 1] > 0) * 1.0 if loss == "binary_cross_entropy" else abs(X[:, 0] * X[:, 1])
-    net = mlpc.Network([3, 6, 1], loss=loss, hidden_activation=activation, optimizer="lbfgs", seed=2)
+    y = X[:, 0] * X[:, 1] > 0 if loss.endswith("entropy") else abs(X[:, 0] * X[:, 1])
+    outputs = 2 if loss == "categorical_cross_entropy" else 1
+    net = mlpc.Network([3, 6, outputs], loss=loss, hidden_activation=activation, optimizer="lbfgs", seed=2)
     net.fit(X, y, epochs=100, batch_size=None)
     assert mlpc.check_gradient(net, X, y)
     assert not mlpc.check_gradient(net, X, y, step=1e-4)

@@ -392,6 +392,20 @@ def test_a_certain_output_still_has_a_gradient(dtype, target):
     assert net.gradient([[z]], [target])[0] == pytest.approx(expected, rel=4e-7 if dtype == "float32" else 1e-14, abs=0)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_certain_class_still_has_a_loss_and_a_gradient(dtype):
+    """Of a softmax that rounds to 1: both by the other classes."""
+    net = mlpc.Network([1, 3], loss="categorical_cross_entropy", bias=False, dtype=dtype)
+    net.weights[0][...] = [[1.0, 0.0, -1.0]]
+    others = np.exp([-45.0, -90.0 if dtype == "float64" else -np.inf])
+    rel = 4e-7 if dtype == "float32" else 1e-14
+    assert net.objective([[45.0]], [0]) == pytest.approx(others.sum(), rel=rel, abs=0)
+    gradient = net.gradient([[45.0]], [0]) / 45
+    assert gradient[:2] == pytest.approx([-others.sum(), others[0]], rel=rel, abs=0)
+    assert net.gradient([[0.0]], [0]).tolist() == [0, 0, 0]
+    assert net.objective([[0.0]], [0]) == pytest.approx(np.log(3), rel=rel)  # three of them are the largest
+
+
 KERNELS = """
 import json, sys
 import numpy as np

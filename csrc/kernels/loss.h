@@ -114,28 +114,35 @@ static void scale_of(void *scale, const double *weights, double factor, size_t n
     }
 }
 
-/* For each sample, the largest logit and the logarithm of sum_k exp(z_k - largest). */
-static inline void softmax_sums(const real *z, size_t n_outputs, size_t stride, vec *largest, vec *log_of_sum,
-                                vec *sum) {
-    vec top = v_load(z), total = v_zero();
+/* For each sample, the largest logit, e_k = exp(z_k - largest), unless NULL, and what there is in their sum beside the 1
+ * of the largest: so a loss near 0, and its derivative, are as exact as any. e may be z. */
+static inline vec softmax_others(real *e, const real *z, size_t n_outputs, size_t stride, vec *largest) {
+    vec top = v_load(z), one = v_set1(1), ones = v_set1(-1), smaller = v_zero();
     for (size_t k = 1; k < n_outputs; k++) {
         top = v_max(top, v_load(z + k * stride));
     }
     for (size_t k = 0; k < n_outputs; k++) {
-        total = v_add(total, f_decay(v_sub(v_load(z + k * stride), top)));
+        vec power = f_decay(v_sub(v_load(z + k * stride), top));
+        mask is_one = v_eq(power, one);
+        ones = v_add(ones, v_select(is_one, one, v_zero()));
+        smaller = v_add(smaller, v_clear(is_one, power));
+        if (e != NULL) {
+            v_store(e + k * stride, power);
+        }
     }
     *largest = top;
-    *sum = total;
-    *log_of_sum = f_log(total);
+    return v_add(ones, smaller);
 }
 
-/* -sum_k y_k log softmax(z)_k; derivative by z: (sum_k y_k) a - y. */
+/* -sum_k y_k log softmax(z)_k; derivative by z: (sum_k y_k) a - y. Where e_k = 1, a is 1 - others / (1 + others). */
 static void loss_categorical(double *losses, void *derivative, const void *logits, const mlp_targets *t) {
     const real *z = logits, *y = t->y, *scale = t->scale;
     real *dz = derivative;
     for (size_t s = 0; s < t->n; s += LANES) {
-        vec largest, log_of_sum, sum, y_sum = v_zero();
-        softmax_sums(z + s, t->n_outputs, t->stride, &largest, &log_of_sum, &sum);
+        real *powers = dz == NULL ? NULL : dz + s;
+        vec largest, others = softmax_others(powers, z + s, t->n_outputs, t->stride, &largest), one = v_set1(1);
+        vec sum = v_add(one, others), y_sum = v_zero();
+        vec log_of_sum = v_select(v_lt(others, one), log1p_unit(others), f_log(sum));
         for (size_t k = 0; k < t->n_outputs; k++) {
             size_t at = k * t->stride + s;
             vec target = v_load(y + at), surprise = v_sub(log_of_sum, v_sub(v_load(z + at), largest));
@@ -148,8 +155,11 @@ static void loss_categorical(double *losses, void *derivative, const void *logit
         vec factor = v_load(scale + s);
         for (size_t k = 0; k < t->n_outputs; k++) {
             size_t at = k * t->stride + s;
-            vec a = v_div(f_decay(v_sub(v_load(z + at), largest)), sum);
-            v_store(dz + at, scaled(v_sub(v_mul(y_sum, a), v_load(y + at)), factor));
+            vec target = v_load(y + at), e = v_load(dz + at);
+            mask is_one = v_eq(e, one);
+            vec part = v_mul(y_sum, v_div(v_select(is_one, others, e), sum));
+            vec slope = v_select(is_one, v_sub(v_sub(y_sum, target), part), v_sub(part, target));
+            v_store(dz + at, scaled(slope, factor));
         }
     }
 }
@@ -157,11 +167,10 @@ static void loss_categorical(double *losses, void *derivative, const void *logit
 static void softmax(void *outputs, size_t n_outputs, size_t n, size_t stride) {
     real *a = outputs;
     for (size_t s = 0; s < n; s += LANES) {
-        vec largest, log_of_sum, sum;
-        softmax_sums(a + s, n_outputs, stride, &largest, &log_of_sum, &sum);
+        vec largest, sum = v_add(v_set1(1), softmax_others(a + s, a + s, n_outputs, stride, &largest));
         for (size_t k = 0; k < n_outputs; k++) {
             size_t at = k * stride + s;
-            v_store(a + at, v_div(f_decay(v_sub(v_load(a + at), largest)), sum));
+            v_store(a + at, v_div(v_load(a + at), sum));
         }
     }
 }
