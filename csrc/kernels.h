@@ -157,7 +157,8 @@ typedef struct {
     void (*column_sums)(void *sums, const void *a, size_t ld, size_t rows, size_t n, bool accumulate);
 
     /* ---- Losses, in lanes layout: losses[i] = the sample's loss (unweighted), dz the derivative by the loss's own
-     * argument: a for losses of a difference, z for those of logits (then a is not read). dz may be NULL, or a or z. */
+     * argument: a for losses of a difference, z for those of logits (then a is not read). dz may be NULL, or a, but not
+     * z. */
     void (*loss[MLP_N_LOSSES])(double *losses, void *dz, const void *a_or_z, const mlp_targets *targets);
     /* Losses of a difference on tiles (n, ld): a sample's loss runs over its outputs in eight lanes of double. */
     void (*loss_rows[MLP_N_LOSSES])(double *losses, void *dz, const void *a, const mlp_row_targets *targets);

@@ -406,6 +406,15 @@ def test_a_certain_class_still_has_a_loss_and_a_gradient(dtype):
     assert net.objective([[0.0]], [0]) == pytest.approx(np.log(3), rel=rel)  # three of them are the largest
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_softmax_of_many_alike(dtype):
+    net = mlpc.Network([1, 1000], loss="categorical_cross_entropy", initializer="zeros", dtype=dtype)
+    gradient = net.gradient([[1.0]], [7])[:1000]
+    expected = np.full(1000, 1e-3)
+    expected[7] -= 1
+    np.testing.assert_allclose(gradient, expected, rtol=2e-7 if dtype == "float32" else 1e-15)
+
+
 KERNELS = """
 import json, sys
 import numpy as np

@@ -134,7 +134,8 @@ static inline vec softmax_others(real *e, const real *z, size_t n_outputs, size_
     return v_add(ones, smaller);
 }
 
-/* -sum_k y_k log softmax(z)_k; derivative by z: (sum_k y_k) a - y. Where e_k = 1, a is 1 - others / (1 + others). */
+/* -sum_k y_k log softmax(z)_k; derivative by z: (sum_k y_k) a - y. The a of a class that outweighs the others is
+ * 1 - others / (1 + others). */
 static void loss_categorical(double *losses, void *derivative, const void *logits, const mlp_targets *t) {
     const real *z = logits, *y = t->y, *scale = t->scale;
     real *dz = derivative;
@@ -142,7 +143,8 @@ static void loss_categorical(double *losses, void *derivative, const void *logit
         real *powers = dz == NULL ? NULL : dz + s;
         vec largest, others = softmax_others(powers, z + s, t->n_outputs, t->stride, &largest), one = v_set1(1);
         vec sum = v_add(one, others), y_sum = v_zero();
-        vec log_of_sum = v_select(v_lt(others, one), log1p_unit(others), f_log(sum));
+        mask outweighed = v_lt(others, one);
+        vec log_of_sum = v_select(outweighed, log1p_unit(others), f_log(sum));
         for (size_t k = 0; k < t->n_outputs; k++) {
             size_t at = k * t->stride + s;
             vec target = v_load(y + at), surprise = v_sub(log_of_sum, v_sub(v_load(z + at), largest));
@@ -152,13 +154,13 @@ static void loss_categorical(double *losses, void *derivative, const void *logit
         if (dz == NULL) {
             continue;
         }
-        vec factor = v_load(scale + s);
+        vec factor = v_load(scale + s), its_e = v_select(outweighed, one, v_set1(2)); /* 2: there is none */
         for (size_t k = 0; k < t->n_outputs; k++) {
             size_t at = k * t->stride + s;
             vec target = v_load(y + at), e = v_load(dz + at);
-            mask is_one = v_eq(e, one);
-            vec part = v_mul(y_sum, v_div(v_select(is_one, others, e), sum));
-            vec slope = v_select(is_one, v_sub(v_sub(y_sum, target), part), v_sub(part, target));
+            mask is_it = v_eq(e, its_e);
+            vec part = v_mul(y_sum, v_div(v_select(is_it, others, e), sum));
+            vec slope = v_select(is_it, v_sub(v_sub(y_sum, target), part), v_sub(part, target));
             v_store(dz + at, scaled(slope, factor));
         }
     }
