@@ -70,6 +70,11 @@ def _selu(g: _Graph, z: str) -> str:
     return g.add("Add", g.add("Mul", g.add("Relu", z), g.constant(_SELU_SCALE)), below)
 
 
+def _silu(g: _Graph, z: str) -> str:
+    """Divide z by 1 + exp(-z), as ONNX Runtime 1.23 takes z sigmoid(z) for an operator that it has in float alone."""
+    return g.add("Div", z, g.add("Add", g.add("Exp", g.add("Neg", z)), g.constant(1.0)))
+
+
 def _gelu(g: _Graph, z: str) -> str:
     """Half of z (1 + erf(z / sqrt(2)))."""
     erf = g.add("Erf", g.add("Div", z, g.constant(np.sqrt(2.0))))
@@ -83,7 +88,7 @@ _COMMON: dict[str, Callable[[_Graph, str], str]] = {
     "relu": lambda g, z: g.add("Relu", z),
     "leaky_relu": lambda g, z: g.add("Max", z, g.add("Mul", z, g.constant(0.01))),
     "softsign": lambda g, z: g.add("Div", z, g.add("Add", g.add("Abs", z), g.constant(1.0))),
-    "silu": lambda g, z: g.add("Mul", z, g.add("Sigmoid", z)),
+    "silu": _silu,
     "exp": lambda g, z: g.add("Exp", z),
     "softmax": lambda g, z: g.add("Softmax", z, axis=1),
     "softplus": _softplus,
@@ -94,6 +99,7 @@ _COMMON: dict[str, Callable[[_Graph, str], str]] = {
 _FLOAT = _COMMON | {
     "leaky_relu": lambda g, z: g.add("LeakyRelu", z, alpha=0.01),
     "softsign": lambda g, z: g.add("Softsign", z),
+    "silu": lambda g, z: g.add("Mul", z, g.add("Sigmoid", z)),
     "softplus": lambda g, z: g.add("Softplus", z),
     "mish": lambda g, z: g.add("Mul", z, g.add("Tanh", g.add("Softplus", z))),
     "elu": lambda g, z: g.add("Elu", z, alpha=1.0),

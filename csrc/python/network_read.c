@@ -169,9 +169,10 @@ PyObject *network_transform(network_object *self, PyObject *const *args, Py_ssiz
     if (!ready(self) || !parse(method, "layer", args, n_args, names, &x, &value)) return NULL;
     Py_ssize_t n_hidden = (Py_ssize_t)self->n_layers - 1, layer = -1;
     if (value != NULL) {
-        layer = PyNumber_AsSsize_t(value, NULL);
+        bool is_bool = PyBool_Check(value) || PyArray_IsScalar(value, Bool); /* older NumPy takes its own for numbers */
+        layer = is_bool ? 0 : PyNumber_AsSsize_t(value, NULL);
         bool failed = layer == -1 && PyErr_Occurred() != NULL;
-        if (PyBool_Check(value) || (failed && PyErr_ExceptionMatches(PyExc_TypeError))) {
+        if (is_bool || (failed && PyErr_ExceptionMatches(PyExc_TypeError))) {
             PyErr_Format(PyExc_TypeError, "layer must be a whole number, got %R", value);
             return NULL;
         }
