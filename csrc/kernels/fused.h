@@ -62,7 +62,7 @@ ALWAYS_INLINE void fused_tile(waiting_tile *w, const adam_factors *f, const mlp_
     const size_t k = product_of_rows->k;
     const real *a = product_of_rows->a, *b = product_of_rows->b;
     tile_sums sum;
-    load_tile(&sum, NULL, 0, 0, false, rows, vectors, half);
+    load_tile(&sum, w->gradient, PANEL, 0, false, rows, vectors, half);
     const int pieces = vectors + half;
     size_t p = 0, beside = 0;
     for (; beside < w->rows && p + (size_t)pieces <= k; beside++, p += (size_t)pieces) {
