@@ -114,6 +114,7 @@ typedef struct {
     mlp_online_layer *layers; /* [L] */
     size_t widest;            /* the most outputs of a layer */
     size_t loss, output;      /* the output activation is applied where the loss is of the output, else in the loss */
+    bool of_one;              /* its loss is one of one output: a softmax is one of all, though there may be one */
     bool of_output;
     const double *loss_parameters;
     double rate;

@@ -113,6 +113,7 @@ mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t 
                             .loss = net->loss,
                             .output = net->layers[net->n_layers].activation,
                             .of_output = net->loss_kind == OF_DIFFERENCE,
+                            .of_one = mlp_outputs(net) == 1 && net->loss_kind != OF_LOGITS,
                             .loss_parameters = net->loss_parameters,
                             .rate = rate}};
     mlp_cutter measure = {0};

@@ -155,22 +155,6 @@ static NOT_INLINE vec online_loss(const mlp_online *net, vec a, vec y, const rea
     }
 }
 
-/* Whether it has such a loss: a softmax is one of all outputs, though there may be one. */
-static bool is_of_one(const mlp_online *net) {
-#define OF_DIFFERENCE true
-#define OF_LOGIT true
-#define OF_LOGITS false
-    static const bool by_loss[] = {
-#define ENTRY(name, activation, kind, parameter, lowest, highest) [MLP_LOSS_##name] = kind,
-        MLP_LOSSES(ENTRY)
-#undef ENTRY
-    };
-#undef OF_DIFFERENCE
-#undef OF_LOGIT
-#undef OF_LOGITS
-    return net->layers[net->n_layers - 1].n_out == 1 && by_loss[net->loss];
-}
-
 /* Of several outputs, in lanes layout. */
 static void (*const losses_of_several[])(double *losses, void *dz, const void *a_or_z, const mlp_targets *targets) = {
 #define ENTRY(name, activation, kind, parameter, lowest, highest) [MLP_LOSS_##name] = block_##name,
@@ -219,7 +203,6 @@ ALWAYS_INLINE size_t online_steps(const mlp_online *net, double *loss, const rea
                                   const real *targets, size_t ldy, size_t n, const row_width width) {
     vec rate = v_set1((real)net->rate);
     size_t last = net->n_layers - 1, outputs = net->layers[last].n_out;
-    bool one = is_of_one(net);
     real *stored = net->dz;
     online_row row;
     online_forward(&row, NULL, samples, &net->layers[0], width);
@@ -235,7 +218,7 @@ ALWAYS_INLINE size_t online_steps(const mlp_online *net, double *loss, const rea
             online_forward(&row, &a, layer->a, layer + 1, width);
         }
         double value;
-        if (one) {
+        if (net->of_one) {
             value = loss_of_one(net, &row.part[0], row.part[0], y);
             v_store(stored, row.part[0]);
         } else {
