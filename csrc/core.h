@@ -180,6 +180,11 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows);
 /* The block of a prediction of more than `most` rows, the plan's block: rows come out the same from any, so its threads
  * get as many blocks each. */
 size_t mlp_even_block(const mlp_network *net, size_t n_rows, size_t most, const mlp_call *call);
+/* Whether a product by weights of so many inputs had better be shared by these than by its rows. */
+static inline bool mlp_is_deep(size_t n_in, size_t n_rows) { return n_in >= 8 * n_rows; }
+/* The threads that each block of a batch of one chunk is cut into parts for, and the rows of a part of n. */
+size_t mlp_parts_for(const mlp_network *net, const mlp_plan *plan, size_t n_rows, const mlp_call *call);
+size_t mlp_part_rows(const mlp_network *net, const mlp_plan *plan, size_t n, size_t n_parts);
 /* Of n samples so many at a time: their gradients are one chain of sums; those of chunks are added in order. */
 size_t mlp_chunk_rows(const mlp_network *net, size_t n);
 size_t mlp_threads_for(const mlp_call *call, double work); /* the threads to share a region of so many operations */
@@ -257,13 +262,14 @@ typedef struct {
     mlp_plan plan;
     size_t n, stride; /* samples in the block now; lanes: rounded up to whole virtual vectors */
     size_t first;     /* place of the block's first sample in its batch */
+    size_t whole;     /* samples of the block of which these are a part; 0: all */
     const void *x;    /* A[0] now, in place or in a[0]; rows x_ld apart */
     size_t x_ld;
-    const void *next;             /* the rows of the next block, where they are worth fetching ahead; or NULL */
-    void **a;                     /* [L+1] tiles (block, ld) or lanes (n[l], stride) */
-    void **d;                     /* [L+1] g'(Z), where it comes from the input; NULL elsewhere */
-    void **mask, **dropped;       /* [L+1] dropout; NULL where there is none */
-    void *dz, *da;                /* of the layer at hand */
+    const void *next;       /* the rows of the next block, where they are worth fetching ahead; or NULL */
+    void **a;               /* [L+1] tiles (block, ld) or lanes (n[l], stride) */
+    void **d;               /* [L+1] g'(Z), where it comes from the input; NULL elsewhere */
+    void **mask, **dropped; /* [L+1] dropout; NULL where there is none */
+    void **dz;              /* [L+1] dZ, of layer 0 dA: two blocks in turn, or one each where a block is in parts */
     void *z, *dz_out, *y, *d_out; /* outputs, in lanes layout (K, stride); by_rows: not used */
     const void *y_rows;           /* by_rows: targets (n, K), y_ld apart, in place or in rows */
     size_t y_ld;
@@ -289,7 +295,7 @@ typedef struct {
 
 /* What became of the chunk of this number in a wave, whoever has run it; of a prediction, of what a thread has run. */
 typedef struct {
-    mlp_sums sums;
+    double loss;
     mlp_status status;
     mlp_call complaint; /* its row, column and reason */
 } mlp_outcome;
@@ -300,8 +306,8 @@ typedef struct {
     _Alignas(MLP_VECTOR_BYTES) char bytes[6144];
 } mlp_room;
 
-/* A pass for each thread that drives samples of its own through the network: chunks of a batch, blocks of a prediction.
- * Where that would be one thread, the threads share the products of its only pass. */
+/* A pass for each thread that drives samples of its own through the network: chunks of a batch, parts of its blocks,
+ * blocks of a prediction. Where that would be one thread, the threads share the products of its only pass. */
 typedef struct {
     mlp_call *call;
     mlp_room *room;
@@ -309,9 +315,11 @@ typedef struct {
     void *block; /* that has the scratch; NULL: the room has it */
     atomic_bool stop;
     size_t n;
-    size_t n_rows, chunk;  /* the rows it is made for, and of their chunks */
-    mlp_outcome *outcomes; /* [n] */
-    mlp_member members[];  /* [n]; the first runs on the calling thread, which alone polls */
+    size_t n_rows, chunk;     /* the rows it is made for, and of their chunks */
+    bool by_parts;            /* members have parts of each block; the first one has all of it too */
+    double *losses, *weights; /* [block] by_parts: of a whole one */
+    mlp_outcome *outcomes;    /* [n] */
+    mlp_member members[];     /* [n]; the first runs on the calling thread, which alone polls */
 } mlp_crew;
 
 typedef enum { PREDICTS, EVALUATES, DIFFERENTIATES, TRAINS } mlp_purpose; /* TRAINS: with dropout */
@@ -319,11 +327,13 @@ typedef enum { PREDICTS, EVALUATES, DIFFERENTIATES, TRAINS } mlp_purpose; /* TRA
 /* room: with used = 0, to live as long as the crew; or NULL. */
 mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose purpose, mlp_call *call, mlp_room *room);
 void mlp_crew_destroy(mlp_crew *crew);
+/* by_parts: member t has rows `first`.. of a block of n now. */
+void mlp_take_part(mlp_crew *crew, size_t t, size_t first, size_t n);
 void mlp_crew_evaluate_at(mlp_crew *crew, const void *parameters);
 /* What the first n outcomes come to: a complaint of one's own before those that were told to stop. */
 mlp_status mlp_crew_status(const mlp_crew *crew, size_t n);
 
-/* ---- propagate.c, backward.c, evaluate.c */
+/* ---- propagate.c, backward.c, batch.c, evaluate.c */
 
 /* Reads rows first..first+n of x, unless the pass holds them, and drives them through the layers up to A[last]; of the
  * outputs to z, in lanes layout, but for plan.by_rows. records, if any, get Z and the hidden A from row `place` on. */
@@ -337,15 +347,29 @@ void mlp_shape_of(const mlp_pass *pass, size_t l, size_t *rows, size_t *n,
 void mlp_activate_output(mlp_pass *pass, bool derivative); /* z becomes A[L], d_out g' where it comes from the input */
 
 typedef struct {
+    size_t begin, end;
+} mlp_range;
+
+typedef struct {
     void *gradient;       /* real [N] or NULL */
     void *input_gradient; /* real (n, n[0]) or NULL */
     double *sample_losses;
     const mlp_record *records;
     const mlp_update *update; /* the gradient of weights goes through Adam's step at once, that of biases is kept: for a
                                * batch of one block; or NULL */
+    bool accumulate;          /* the gradient is added to what is there */
+    bool later;               /* it is taken when all parts of a block are there */
     bool clipped;             /* losses of cross-entropies from probabilities kept off 0 and 1; derivatives as ever */
 } mlp_outputs_wanted;
-/* Losses and derivatives of a batch, by blocks and chunks; penalties are the caller's. */
+/* Where g' of layer l, in a tile, comes from. */
+const void *mlp_slope_of(const mlp_pass *pass, size_t l);
+/* From dZ[L] to what is wanted; false: the caller wants the call to end. */
+bool mlp_backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wanted *wanted);
+/* dW[l] (+)= A[l-1]^T dZ[l], these rows of it, and db[l] (+)= the column sums of dZ with the first one. With an update
+ * they go through it, into the weights. */
+bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const mlp_range *rows,
+                        const mlp_outputs_wanted *wanted);
+/* ---- batch.c: losses and derivatives, by chunks and blocks; penalties are the caller's */
 mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outputs_wanted *wanted, mlp_sums *sums);
 double mlp_data_term(const mlp_network *net, const mlp_sums *sums);
 double mlp_penalty_factor(const mlp_network *net, const mlp_sums *sums); /* of both penalties, for a batch */

@@ -9,6 +9,7 @@ typedef struct {
     size_t n_rows, chunk; /* of which so many are one chunk */
     bool gradient, losses, dropout;
     size_t n_threads; /* that share its products */
+    bool by_parts;    /* derivatives of all layers are needed together */
 } demands;
 
 /* Elements of a block of layer l in either layout. */
@@ -55,20 +56,37 @@ static size_t size_of_panels(const mlp_pass *pass, const demands *d) {
     return in_place ? 0 : d->n_threads * pass->team.panel_bytes;
 }
 
-/* All of it is written before it is read. */
-static void cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d) {
+/* Of the last layer it is dz_out where that stays in lanes layout. */
+static void cut_derivatives(mlp_pass *pass, mlp_cutter *c, const demands *d) {
+    const mlp_network *net = pass->net;
+    size_t last = net->n_layers;
+    for (size_t l = 0; l <= last; l++) {
+        bool shared = l > 1 && !d->by_parts; /* with the layer before the last */
+        size_t bytes = d->by_parts ? block_size(pass, l, d->n_rows) : net->widest * pass->plan.block;
+        pass->dz[l] = shared ? pass->dz[l - 2] : mlp_cut(c, bytes * net->item);
+    }
+    if (pass->plan.lanes || pass->plan.single) {
+        pass->dz[last] = pass->dz_out;
+    }
+}
+
+/* All of it is written before it is read. Without `tiles`: what parts of a block do not have from all of it. */
+static void cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d, bool tiles) {
     const mlp_network *net = pass->net;
     size_t item = net->item, block = pass->plan.block, width = net->widest, outputs = mlp_outputs(net);
-    cut_layers(pass, c, d);
+    if (tiles) {
+        cut_layers(pass, c, d);
+    }
     if (d->gradient) {
-        pass->dz = mlp_cut(c, width * block * item);
-        pass->da = mlp_cut(c, width * block * item);
         pass->dz_out = pass->plan.by_rows ? NULL : mlp_cut(c, outputs * block * item);
         if (pass->plan.lanes) {
             pass->sums = mlp_cut(c, mlp_whole_vectors(net, net->n_parameters) * MLP_VECTOR_BYTES);
         }
         if (d->n_rows > d->chunk) {
             pass->partial = mlp_cut(c, net->n_parameters * item);
+        }
+        if (tiles) {
+            cut_derivatives(pass, c, d);
         }
     }
     pass->row = mlp_cut(c, width * item);
@@ -83,7 +101,7 @@ static void cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d) {
     pass->team.panels = mlp_cut(c, size_of_panels(pass, d));
 }
 
-static size_t pass_size(const mlp_network *net) { return sizeof(mlp_pass) + 4 * (net->n_layers + 1) * sizeof(void *); }
+static size_t pass_size(const mlp_network *net) { return sizeof(mlp_pass) + 5 * (net->n_layers + 1) * sizeof(void *); }
 
 /* In `at`, so far without scratch. */
 static void begin_pass(mlp_pass *at, const mlp_network *net, const mlp_plan *plan, const demands *d, mlp_call *call) {
@@ -101,6 +119,7 @@ static void begin_pass(mlp_pass *at, const mlp_network *net, const mlp_plan *pla
     at->d = pointers + layers;
     at->mask = pointers + 2 * layers;
     at->dropped = pointers + 3 * layers;
+    at->dz = pointers + 4 * layers;
 }
 
 /* The loss's parameters, whose padding must do no harm to the sums of a row. */
@@ -161,24 +180,31 @@ static mlp_cutter rest_of(mlp_room *room) {
                         : (mlp_cutter){.at = room->bytes + room->used, .bytes = sizeof room->bytes - room->used};
 }
 
+static void cut_passes(mlp_crew *crew, mlp_cutter *c, const demands *d) {
+    for (size_t i = 0; i < crew->n; i++) {
+        cut_all(crew->members[i].pass, c, d, i == 0 || !d->by_parts);
+    }
+    if (d->by_parts) {
+        crew->losses = mlp_cut(c, crew->members[0].pass->plan.block * sizeof(double));
+        crew->weights = mlp_cut(c, crew->members[0].pass->plan.block * sizeof(double));
+    }
+}
+
 /* Scratch for every pass. False: no memory. */
-static bool cut_passes(mlp_crew *crew, const demands *d, mlp_room *room) {
-    mlp_pass *first = crew->members[0].pass;
-    mlp_cutter knife = crew->n == 1 ? rest_of(room) : (mlp_cutter){0};
-    cut_all(first, &knife, d);
-    size_t bytes = knife.used; /* of each */
+static bool equip(mlp_crew *crew, const demands *d, mlp_room *room) {
+    mlp_cutter knife = rest_of(room);
+    cut_passes(crew, &knife, d);
+    size_t bytes = knife.used;
     if (bytes > knife.bytes) {
-        scratch_block *block = bytes > SIZE_MAX / crew->n ? NULL : take_block(first->net, crew->n * bytes);
+        scratch_block *block = take_block(crew->net, bytes);
         if (block == NULL) {
             return false;
         }
         crew->block = block;
-        for (size_t i = 0; i < crew->n; i++) {
-            knife = (mlp_cutter){.at = block->at + i * bytes, .bytes = bytes};
-            cut_all(crew->members[i].pass, &knife, d);
-        }
+        knife = (mlp_cutter){.at = block->at, .bytes = bytes};
+        cut_passes(crew, &knife, d);
 #ifdef MLP_POISON /* tests find what is read without having been written */
-        memset(block->at, 0xff, crew->n * bytes);
+        memset(block->at, 0xff, bytes);
 #endif
     }
     for (size_t i = 0; i < crew->n; i++) {
@@ -225,6 +251,10 @@ mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose pur
     }
     size_t chunk = by_chunks ? mlp_chunk_rows(net, n_rows) : n_rows;
     size_t n = size_of_crew(net, n_rows, by_chunks ? chunk : plan.block, by_chunks, call);
+    bool gradient = purpose == DIFFERENTIATES || purpose == TRAINS;
+    size_t n_parts = gradient && n == 1 && n_rows <= chunk ? mlp_parts_for(net, &plan, n_rows, call) : 1;
+    bool by_parts = n_parts > 1;
+    n = by_parts ? n_parts : n;
     size_t members = sizeof(mlp_crew) + n * sizeof(mlp_member), head = members + n * sizeof(mlp_outcome);
     mlp_crew *crew = take(room, head + n * pass_size(net));
     if (crew == NULL) {
@@ -238,11 +268,13 @@ mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose pur
     crew->n = n;
     crew->n_rows = n_rows;
     crew->chunk = chunk;
+    crew->by_parts = by_parts;
     demands d = {.n_rows = n_rows,
                  .chunk = chunk,
-                 .gradient = purpose == DIFFERENTIATES || purpose == TRAINS,
+                 .gradient = gradient,
                  .losses = purpose != PREDICTS,
                  .dropout = purpose == TRAINS,
+                 .by_parts = by_parts,
                  .n_threads = n == 1 ? threads_of_products(net, &plan, call) : 1};
     for (size_t i = 0; i < n; i++) {
         mlp_member *member = &crew->members[i];
@@ -250,8 +282,11 @@ mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose pur
         member->call.context = crew;
         member->pass = (mlp_pass *)(void *)((char *)crew + head + i * pass_size(net));
         begin_pass(member->pass, net, &plan, &d, i == 0 ? call : &member->call);
+        if (by_parts && i > 0) {
+            member->pass->plan.block = mlp_whole_vectors(net, mlp_part_rows(net, &plan, plan.block, n));
+        }
     }
-    if (!cut_passes(crew, &d, room)) {
+    if (!equip(crew, &d, room)) {
         mlp_crew_destroy(crew);
         return NULL;
     }
@@ -265,6 +300,24 @@ void mlp_crew_destroy(mlp_crew *crew) {
     leave_block(crew->net, crew->block);
     if (crew->room == NULL || (char *)crew != crew->room->bytes) {
         free(crew);
+    }
+}
+
+void mlp_take_part(mlp_crew *crew, size_t t, size_t first, size_t n) {
+    const mlp_pass *whole = crew->members[0].pass;
+    const mlp_network *net = crew->net;
+    mlp_pass *pass = crew->members[t].pass;
+    pass->whole = n;
+    for (size_t l = 0; l <= net->n_layers && t > 0; l++) {
+        size_t at = first * net->layers[l].ld;
+        pass->a[l] = mlp_at(net, whole->a[l], at);
+        pass->dz[l] = mlp_at(net, whole->dz[l], at);
+        pass->d[l] = whole->d[l] == NULL ? NULL : mlp_at(net, whole->d[l], at);
+        pass->mask[l] = whole->mask[l] == NULL ? NULL : mlp_at(net, whole->mask[l], at);
+        pass->dropped[l] = whole->dropped[l] == NULL ? NULL : mlp_at(net, whole->dropped[l], at);
+    }
+    if (t > 0 && pass->plan.single) {
+        pass->dz[net->n_layers] = pass->dz_out = mlp_at(net, whole->dz_out, first);
     }
 }
 

@@ -238,7 +238,8 @@ static void run_part(void *context, size_t t, size_t thread) {
  * that stay where they are: what passes from core to core costs more than it seems to. */
 static bool share_depth(const cut_product *c) {
     size_t n_groups = c->n_panels * ((c->p->m + PASSED_ROWS - 1) / PASSED_ROWS);
-    return c->p->keeps_depth && c->p->k >= 8 * c->p->m && c->n_threads <= MOST_PARTS && n_groups >= 2 * c->n_threads;
+    return c->p->keeps_depth && mlp_is_deep(c->p->k, c->p->m) && c->n_threads <= MOST_PARTS &&
+           n_groups >= 2 * c->n_threads;
 }
 
 static void multiply_together(cut_product *c, double work) {

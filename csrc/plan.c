@@ -19,6 +19,10 @@ static const double chunk_work = 5e5;
 /* A block of fewer rows is not worth a thread of its own. */
 enum { LEAST_BLOCK_ROWS = 64 };
 
+/* Nor is a part of one of fewer rows. Threads that have parts of a block read the weights that others have updated: so
+ * much at most. */
+enum { LEAST_PART_ROWS = 16, PASSED_BYTES = 2 * 1024 * 1024 };
+
 /* A block of very wide layers has fewer rows: so many numbers of the widest, that what follows a product (activations,
  * losses) takes no longer than the caller should wait; but enough to share a pass over the weights. */
 enum { BLOCK_NUMBERS = 1 << 23, WIDE_BLOCK_ROWS = 32 };
@@ -78,6 +82,21 @@ size_t mlp_even_block(const mlp_network *net, size_t n_rows, size_t most, const 
     n = n < worth ? n : worth > 1 ? worth : 1;
     size_t n_blocks = n * ((n_rows + n * most - 1) / (n * most));
     return mlp_whole_vectors(net, (n_rows + n_blocks - 1) / n_blocks);
+}
+
+size_t mlp_parts_for(const mlp_network *net, const mlp_plan *plan, size_t n_rows, const mlp_call *call) {
+    size_t block = n_rows < plan->block ? n_rows : plan->block, most = block / LEAST_PART_ROWS;
+    bool worth = !plan->lanes && most > 1 && net->n_parameters * net->item <= PASSED_BYTES;
+    for (size_t l = 1; l <= net->n_layers; l++) {
+        worth = worth && !mlp_is_deep(net->layers[l].n_in, block);
+    }
+    size_t n = worth ? mlp_threads_for(call, 0.5 * mlp_work(net, n_rows, true)) : 1; /* a region to come, one to go */
+    return n < most ? n : most > 1 ? most : 1;
+}
+
+size_t mlp_part_rows(const mlp_network *net, const mlp_plan *plan, size_t n, size_t n_parts) {
+    size_t part = (n + n_parts - 1) / n_parts;
+    return plan->single ? mlp_whole_vectors(net, part) : part; /* their dZ are vectors one after the other */
 }
 
 size_t mlp_chunk_rows(const mlp_network *net, size_t n) {

@@ -110,13 +110,14 @@ static void end_layer(void *context, size_t row, size_t n_rows, size_t column, s
 
 enum { PAGE = 4096 };
 
-/* Where the rows after this block's lie, for the first layer to fetch them meanwhile: they are read in place, each once;
- * less than a page of them the machine fetches by itself. */
+/* Where the rows that come next here lie, after this block and all parts of it, for the first layer to fetch them
+ * meanwhile: they are read in place, each once; less than a page of them the machine fetches by itself. */
 static const void *next_rows(const mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first) {
     const mlp_network *net = pass->net;
     bool in_place = order == NULL && pass->x != pass->a[0] && pass->x_ld == mlp_inputs(net);
     bool many = pass->n * pass->x_ld * net->item >= PAGE;
-    return in_place && many && first + pass->n < x->n_rows ? mlp_at(net, pass->x, pass->n * pass->x_ld) : NULL;
+    size_t next = pass->whole > 0 ? pass->whole : pass->n;
+    return in_place && many && first + next < x->n_rows ? mlp_at(net, pass->x, next * pass->x_ld) : NULL;
 }
 
 /* z (block, n[l]) = A[l-1] W[l] + b[l], and through `activation`. */

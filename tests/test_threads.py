@@ -15,12 +15,15 @@ from wrapper import run_python
 
 import mlpc
 
-LARGE = [  # steps large enough to be shared: by chunks in both layouts, long and short, and within products
+LARGE = [  # steps large enough to be shared: by chunks in both layouts, long and short, by parts of blocks, in products
     ([20, 100, 1], 500, 200, "binary_cross_entropy"),
     ([30, 12, 3], 2300, 2000, "categorical_cross_entropy"),
     ([3, 6, 2], 30000, 15000, "squared_error"),
     ([40, 64, 64, 1], 5000, 5000, "binary_cross_entropy"),
     ([300, 400, 10], 600, 200, "categorical_cross_entropy"),
+    ([100, 150, 40, 1], 700, 333, "binary_cross_entropy"),  # parts of several blocks, and of a short last batch
+    ([70, 130, 30], 300, 110, "squared_error"),
+    ([900, 800, 10], 300, 100, "categorical_cross_entropy"),
     ([2500, 70, 3], 125, 40, "categorical_cross_entropy"),  # by parts of the depth that are packed in several
 ]
 
@@ -48,6 +51,28 @@ def test_same_bits_for_any_number_of_threads(case, settings, dtype):
     for n_threads in (2, 3, 16):
         shared = run(sizes, n, batch, loss, n_threads, dtype=dtype, **settings)
         assert all(a.tobytes() == b.tobytes() for a, b in zip(alone, shared, strict=True))
+
+
+@pytest.mark.parametrize("outputs", [1, 5, 40])
+@pytest.mark.parametrize("penalty", [0.0, 0.1])
+def test_same_bits_of_all_that_comes_back_from_parts_of_a_block(outputs, penalty):
+    rng = np.random.default_rng(2)
+    X, y = rng.normal(size=(300, 90)).astype("f4"), rng.normal(size=(300, outputs)).astype("f4")
+    weights = rng.choice([0.0, 0.5, 2.0], 300)
+    X[weights == 0] = 1e38  # samples that are none, and overflow
+    results = []
+    for n_threads in (1, 2, 5):
+        net = mlpc.Network(
+            [90, 120, 50, outputs], hidden_activation="gelu", loss="huber", dtype="float32", l2=penalty, seed=0
+        )
+        net._n_threads = n_threads
+        net.fit(X, y, sample_weight=weights, epochs=3, batch_size=140)
+        some = net.backpropagate(X[weights > 0], y[weights > 0])
+        found = [net.parameters.copy(), net.history.loss, net.gradient(X, y, sample_weight=weights)]
+        found += [net.input_gradient(X[weights > 0], y[weights > 0]), *(part for record in some for part in record)]
+        results.append([np.asarray(part).tobytes() for part in found])
+        assert all(np.isfinite(part).all() for part in found)
+    assert results[0] == results[1] == results[2]
 
 
 @pytest.mark.parametrize(

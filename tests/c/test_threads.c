@@ -31,8 +31,10 @@ static const run runs[] = {
     {9000, 3, {5, 12, 4, 3}, 4500, "adam", "categorical_cross_entropy", MLP_F64, 0.2},     /* the same, with dropout */
     {5000, 3, {20, 33, 65, 1}, 2500, "sgd", "squared_error", MLP_F32, 0.0},                /* units, by chunks */
     {500, 3, {20, 33, 65, 2}, 230, "adam", "squared_error", MLP_F32, 0.1},                 /* the same, of fewer rows */
-    {300, 3, {70, 129, 200, 10}, 130, "adamw", "categorical_cross_entropy", MLP_F64, 0.1}, /* products are shared */
-    {257, 2, {300, 500, 1}, 100, "rmsprop", "log_cosh", MLP_F32, 0.0},
+    {300, 3, {70, 129, 200, 10}, 130, "adamw", "categorical_cross_entropy", MLP_F64, 0.1}, /* by parts of blocks */
+    {357, 2, {300, 500, 1}, 290, "rmsprop", "log_cosh", MLP_F32, 0.0},                     /* of two in a batch */
+    {150, 2, {640, 900, 3}, 100, "adam", "squared_error", MLP_F32, 0.0},                   /* products are shared */
+    {120, 2, {1500, 40, 3}, 40, "sgd", "categorical_cross_entropy", MLP_F32, 0.1},         /* by parts of their depth */
     {1500, 2, {30, 40, 2}, 0, "lbfgs", "squared_error", MLP_F64, 0.0},
 };
 enum { N_RUNS = sizeof runs / sizeof *runs };
