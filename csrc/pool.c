@@ -14,16 +14,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
-
-/* A region as one number, so that joining, leaving and closing are each one atomic step: which region it is, how many
- * workers it takes (the first ones), how many are inside. */
-#define REGION(number, places, inside) (((uint64_t)(number) << 32) | ((uint64_t)(places) << 16) | (uint64_t)(inside))
-static uint32_t number_of(uint64_t region) { return (uint32_t)(region >> 32); }
-
-static uint32_t places_of(uint64_t region) { return (uint32_t)(region >> 16) & 0xffff; }
-
-static uint32_t inside_of(uint64_t region) { return (uint32_t)region & 0xffff; }
 
 /* A worker that finds nothing to do looks around this often, about 100 us, before it sleeps: the regions of a step
  * follow each other within a few. Now and then who looks makes way: the thread it waits for may be waiting for this
@@ -32,7 +22,7 @@ enum { LOOKS = 4000, LOOKS_A_YIELD = 64 };
 
 typedef struct {
     mlp_pool *pool;
-    uint32_t number; /* from 0: thread number + 1 of the regions it works in */
+    size_t number; /* from 1: its thread of the regions that it works in */
     pthread_t thread;
     atomic_bool asleep;
     pthread_cond_t wake; /* its own: a region wakes those alone that it has a place for */
@@ -43,25 +33,35 @@ typedef struct {
 } worker;
 
 /* A thread's own tasks of a region, in a row: what it read and wrote in the last regions is near it. When it has none
- * left it does those of others. */
+ * left it does those of others. As one number, so that taking one is one atomic step: how many of them nobody has begun,
+ * and how many threads the region has, the first ones, which alone may take them. There are none between regions. */
 typedef struct {
-    atomic_size_t next;
+    _Atomic uint64_t tasks;
     char apart[120]; /* threads write to these all the time */
 } queue;
 
+enum { THREADS_SHIFT = 48 };
+
+static size_t left_of(uint64_t tasks) { return (size_t)(tasks & ((UINT64_C(1) << THREADS_SHIFT) - 1)); }
+
+static size_t threads_of(uint64_t tasks) { return (size_t)(tasks >> THREADS_SHIFT); }
+
 struct mlp_pool {
     size_t n_processors;
+    size_t forks;          /* before it: a child has the pool, but none of its threads */
     atomic_size_t callers; /* threads that compute, of those that say so */
     atomic_bool busy;      /* a region is running; others run theirs on their own thread */
-    _Atomic uint64_t region;
-    mlp_task task;
+    char apart[120];       /* from what workers look at */
+    atomic_bool ending;
+    mlp_task task; /* of the region, and what follows: who has taken one of its tasks may read them */
     void *context;
     size_t n_tasks, n_threads;
-    atomic_bool ending;
+    char far_apart[120];
+    atomic_size_t left; /* tasks that are not done */
+    char farther_apart[120];
     pthread_mutex_t mutex; /* of going to sleep and waking */
     size_t n_workers;
     worker workers[MLP_MOST_THREADS - 1];
-    pid_t process; /* a forked child has the pool, but none of its threads */
     queue queues[MLP_MOST_THREADS];
 };
 
@@ -89,34 +89,35 @@ static size_t first_task(size_t owner, size_t n_threads, size_t n_tasks) {
     return n_tasks / n_threads * owner + (owner < more ? owner : more);
 }
 
-static void run_tasks(mlp_pool *pool, size_t thread) {
-    size_t n = pool->n_threads, n_tasks = pool->n_tasks;
-    for (size_t k = 0; k < n; k++) {
-        size_t owner = (thread + k) % n, end = first_task(owner + 1, n, n_tasks);
-        for (;;) {
-            size_t t = atomic_fetch_add_explicit(&pool->queues[owner].next, 1, memory_order_relaxed);
-            if (t >= end) {
-                break;
-            }
-            pool->task(pool->context, t, thread);
+static void run_queue(mlp_pool *pool, size_t owner, size_t thread) {
+    queue *q = &pool->queues[owner];
+    size_t done = 0;
+    uint64_t tasks = atomic_load_explicit(&q->tasks, memory_order_acquire);
+    while (left_of(tasks) > 0 && thread < threads_of(tasks)) {
+        if (atomic_compare_exchange_weak_explicit(&q->tasks, &tasks, tasks - 1, memory_order_acq_rel,
+                                                  memory_order_acquire)) {
+            size_t end = first_task(owner + 1, pool->n_threads, pool->n_tasks);
+            pool->task(pool->context, end - left_of(tasks), thread);
+            done++;
+            tasks = atomic_load_explicit(&q->tasks, memory_order_acquire);
         }
+    }
+    if (done > 0) { /* not before: until then the region lasts */
+        atomic_fetch_sub_explicit(&pool->left, done, memory_order_release);
     }
 }
 
-/* Works in a region other than `seen` if there is one that takes this worker; says which it saw last. */
-static bool join(const worker *w, uint32_t *seen) {
-    mlp_pool *pool = w->pool;
-    uint64_t region = atomic_load_explicit(&pool->region, memory_order_acquire);
-    while (number_of(region) != *seen && places_of(region) > w->number) {
-        if (atomic_compare_exchange_weak_explicit(&pool->region, &region, region + 1, memory_order_acq_rel,
-                                                  memory_order_acquire)) {
-            *seen = number_of(region);
-            run_tasks(pool, w->number + 1);
-            atomic_fetch_sub_explicit(&pool->region, 1, memory_order_acq_rel);
-            return true;
-        }
+/* Of a region of so many threads. */
+static void run_queues(mlp_pool *pool, size_t thread, size_t n_threads) {
+    for (size_t k = 0; k < n_threads; k++) {
+        run_queue(pool, (thread + k) % n_threads, thread);
     }
-    return false;
+}
+
+/* The threads of the region that has tasks for this worker; 0: none has. */
+static size_t region_of(const worker *w) {
+    uint64_t tasks = atomic_load_explicit(&w->pool->queues[w->number].tasks, memory_order_acquire);
+    return left_of(tasks) > 0 ? threads_of(tasks) : 0;
 }
 
 /* Linux takes processors that have just been busy, as ours have, for unfit to be woken on: it may put a worker on that of
@@ -149,15 +150,11 @@ static void settle(worker *w) {
 #endif
 }
 
-static void fall_asleep(worker *w, uint32_t seen) {
+static void fall_asleep(worker *w) {
     mlp_pool *pool = w->pool;
     pthread_mutex_lock(&pool->mutex);
     atomic_store(&w->asleep, true);
-    for (;;) {
-        uint64_t region = atomic_load(&pool->region);
-        if (atomic_load(&pool->ending) || (number_of(region) != seen && places_of(region) > w->number)) {
-            break;
-        }
+    while (!atomic_load(&pool->ending) && region_of(w) == 0) {
         pthread_cond_wait(&w->wake, &pool->mutex);
         settle(w);
     }
@@ -165,6 +162,7 @@ static void fall_asleep(worker *w, uint32_t seen) {
     pthread_mutex_unlock(&pool->mutex);
 }
 
+/* Who falls asleep just now may be overlooked: its tasks are done by others, and the next region wakes it. */
 static void wake(mlp_pool *pool, size_t n) {
     for (worker *w = pool->workers; w < pool->workers + n; w++) {
         if (atomic_load(&w->asleep)) {
@@ -180,24 +178,39 @@ static void wake(mlp_pool *pool, size_t n) {
 
 static void *work(void *argument) {
     worker *w = argument;
-    uint32_t seen = 0;
     while (!atomic_load_explicit(&w->pool->ending, memory_order_relaxed)) {
-        bool worked = false;
-        for (size_t looks = 0; looks < LOOKS && !worked; looks++) {
-            worked = join(w, &seen);
-            if (!worked) {
-                look_again(looks);
-            }
+        size_t n_threads = region_of(w);
+        for (size_t looks = 0; looks < LOOKS && n_threads == 0; looks++) {
+            look_again(looks);
+            n_threads = region_of(w);
         }
-        if (!worked) {
-            fall_asleep(w, seen);
+        if (n_threads > 0) {
+            run_queues(w->pool, w->number, n_threads);
+        } else {
+            fall_asleep(w);
         }
     }
     return NULL;
 }
 
+/* ---- Forks, told by a handler: asking for the process's number would cost a third of a region. */
+static atomic_size_t forks;
+static bool watched;
+
+static void count_fork(void) { atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed); }
+
+static void watch(void) { watched = pthread_atfork(NULL, NULL, count_fork) == 0; }
+
+bool mlp_watch_forks(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    return pthread_once(&once, watch) == 0 && watched;
+}
+
+size_t mlp_forks(void) { return atomic_load_explicit(&forks, memory_order_relaxed); }
+
+/* ---- Pools. */
 mlp_pool *mlp_pool_create(size_t n_processors) {
-    mlp_pool *pool = calloc(1, sizeof *pool);
+    mlp_pool *pool = mlp_watch_forks() ? calloc(1, sizeof *pool) : NULL;
     if (pool == NULL) {
         return NULL;
     }
@@ -206,7 +219,7 @@ mlp_pool *mlp_pool_create(size_t n_processors) {
         return NULL;
     }
     pool->n_processors = n_processors;
-    pool->process = getpid();
+    pool->forks = mlp_forks();
     return pool;
 }
 
@@ -232,7 +245,7 @@ static size_t hire(mlp_pool *pool, size_t n) {
         return n < pool->n_workers ? n : pool->n_workers;
     }
     for (worker *w = &pool->workers[pool->n_workers]; pool->n_workers < n; w++, pool->n_workers++) {
-        *w = (worker){.pool = pool, .number = (uint32_t)pool->n_workers};
+        *w = (worker){.pool = pool, .number = pool->n_workers + 1};
         if (pthread_cond_init(&w->wake, NULL) != 0) {
             break;
         }
@@ -267,35 +280,32 @@ static size_t fair_share(mlp_pool *pool, size_t n_threads) {
 void mlp_parallel(mlp_pool *pool, size_t n_threads, bool wakes, size_t n_tasks, mlp_task task, void *context) {
     n_threads = pool != NULL && n_tasks > 1 && n_threads > 1 ? fair_share(pool, n_threads) : 1;
     n_threads = n_threads < n_tasks ? n_threads : n_tasks;
-    if (n_threads <= 1 || pool->process != getpid() ||
+    if (n_threads <= 1 || pool->forks != mlp_forks() ||
         atomic_exchange_explicit(&pool->busy, true, memory_order_acquire)) {
         for (size_t t = 0; t < n_tasks; t++) {
             task(context, t, 0);
         }
         return;
     }
+    size_t places = wakes || pool->n_workers >= n_threads ? hire(pool, n_threads - 1) : pool->n_workers;
+    n_threads = places + 1;
     pool->task = task;
     pool->context = context;
     pool->n_tasks = n_tasks;
-    size_t places = wakes || pool->n_workers >= n_threads ? hire(pool, n_threads - 1) : pool->n_workers;
-    pool->n_threads = places + 1;
-    for (size_t i = 0; i <= places; i++) {
-        atomic_store_explicit(&pool->queues[i].next, first_task(i, places + 1, n_tasks), memory_order_relaxed);
+    pool->n_threads = n_threads;
+    atomic_store_explicit(&pool->left, n_tasks - 1, memory_order_relaxed);
+    for (size_t i = 0; i < n_threads; i++) {
+        uint64_t first = first_task(i, n_threads, n_tasks) + (i == 0), end = first_task(i + 1, n_threads, n_tasks);
+        atomic_store_explicit(&pool->queues[i].tasks, (uint64_t)n_threads << THREADS_SHIFT | (end - first),
+                              memory_order_release);
     }
-    uint32_t number = number_of(atomic_load_explicit(&pool->region, memory_order_relaxed)) + 1;
-    number += number == 0; /* what workers have seen before their first region */
-    atomic_store(&pool->region, REGION(number, places, 0));
     if (wakes) {
         wake(pool, places);
     }
-    run_tasks(pool, 0);
-    uint64_t region = atomic_load_explicit(&pool->region, memory_order_acquire);
-    while (places_of(region) > 0 &&
-           !atomic_compare_exchange_weak_explicit(&pool->region, &region, REGION(number, 0, inside_of(region)),
-                                                  memory_order_acq_rel, memory_order_acquire)) {
-    }
-    for (size_t looks = 0; inside_of(atomic_load_explicit(&pool->region, memory_order_acquire)) > 0; looks++) {
-        if (look_again(looks) && pool->process != getpid()) {
+    task(context, 0, 0); /* its own first one is not in the queue: it need not wait until the others have seen theirs */
+    run_queues(pool, 0, n_threads);
+    for (size_t looks = 0; atomic_load_explicit(&pool->left, memory_order_acquire) > 0; looks++) {
+        if (look_again(looks) && pool->forks != mlp_forks()) {
             return; /* a task has forked: here the others have nobody to complete them */
         }
     }

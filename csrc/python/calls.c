@@ -2,7 +2,6 @@
  * a status becomes. */
 #include "wrapper.h"
 
-#include <pthread.h>
 #include <time.h>
 
 /* About 20 us of arithmetic: for less, releasing and taking the GIL costs more than it gives to others. */
@@ -20,21 +19,15 @@ bool in_own_callback(const network_object *self) {
 }
 
 /* A forked child has the count of readers, but not their threads. */
-static size_t forks;
-
-static void count_fork(void) { forks++; }
-
-bool watch_forks(void) { return pthread_atfork(NULL, NULL, count_fork) == 0; }
-
 static void forget_lost_readers(network_object *self) {
-    if (self->forks != forks) {
-        self->forks = forks;
+    if (self->forks != mlp_forks()) {
+        self->forks = mlp_forks();
         self->readers = 0;
     }
 }
 
 static void raise_in_use(const network_object *self, const char *method) {
-    if (self->writing && self->writer_forks != forks) {
+    if (self->writing && self->writer_forks != mlp_forks()) {
         PyErr_Format(PyExc_RuntimeError,
                      "%s: this network was being changed by another thread when this process was forked; use a copy "
                      "made before, or load it",
@@ -71,7 +64,7 @@ bool lock_write(network_object *self, const char *method) {
         return false;
     }
     self->writing = true;
-    self->writer_forks = forks;
+    self->writer_forks = mlp_forks();
     self->writer = PyThread_get_thread_ident();
     return true;
 }
@@ -88,9 +81,9 @@ static int poll_signals(void *context) {
     call *c = context;
     if (now() < c->next_poll) return 0;
     take_gil(c);
-    size_t before = forks;
+    size_t before = mlp_forks();
     bool stop = PyErr_CheckSignals() != 0;
-    if (!stop && c->core.pool != NULL && before != forks) {
+    if (!stop && c->core.pool != NULL && before != mlp_forks()) {
         PyErr_SetString(PyExc_RuntimeError, "a signal handler forked this process during a call that threads share: "
                                             "here those threads are gone; the parent's call goes on");
         stop = true;

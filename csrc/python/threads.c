@@ -92,20 +92,21 @@ size_t default_threads(void) {
 
 /* ---- The pool. */
 mlp_pool *get_pool(module_state *state) {
-    if (state->pool != NULL && state->pool_owner != getpid()) {
+    if (state->pool != NULL && state->pool_forks != mlp_forks()) {
         state->pool = NULL; /* its threads did not survive fork; nor did those that used it, but for this one */
         state->pool_users = 0;
     }
     if (state->pool == NULL && !state->ended) {
         state->pool = mlp_pool_create(state->n_threads);
-        state->pool_owner = getpid();
+        state->pool_forks = mlp_forks();
     }
     return state->pool; /* NULL: this thread alone */
 }
 
 void end_pool(module_state *state) {
     /* A daemon thread may still be in a call: then the workers end with the process. */
-    if (state->pool != NULL && state->pool_owner == getpid() && state->pool_users == 0) mlp_pool_destroy(state->pool);
+    if (state->pool != NULL && state->pool_forks == mlp_forks() && state->pool_users == 0)
+        mlp_pool_destroy(state->pool);
     state->pool = NULL;
     state->ended = true;
 }

@@ -36,9 +36,9 @@ typedef struct {
     const char *kernels;                        /* what MLPC_ISA asks for, a name of the core's; NULL: the best */
     size_t n_threads;                           /* of a call that does not say */
     mlp_pool *pool;                             /* NULL until it is needed */
-    pid_t pool_owner;
-    size_t pool_users; /* calls under way that have it */
-    bool ended;        /* the interpreter is ending: no more workers */
+    size_t pool_forks;                          /* those behind the process that it belongs to */
+    size_t pool_users;                          /* calls under way that have it */
+    bool ended;                                 /* the interpreter is ending: no more workers */
 } module_state;
 
 typedef enum { OUTPUTS, BINARY_LABELS, CATEGORICAL_LABELS } prediction; /* what predict gives */
@@ -180,7 +180,6 @@ typedef struct {
     bool polled;            /* since the last epoch that was told to Python */
 } call;
 
-bool watch_forks(void); /* once, before the first lock */
 bool lock_read(network_object *self, const char *method);
 void unlock_read(network_object *self);
 bool lock_write(network_object *self, const char *method);
