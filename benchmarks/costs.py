@@ -1,5 +1,6 @@
 """How costs grow with the rows of a fit, what memory a call takes, and what an import and the smallest call cost."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -70,7 +71,7 @@ def memory(n: int) -> dict[str, int] | None:
 
 
 def calls(rounds: int) -> dict[str, float]:
-    """Seconds of calls with one row, by a 2-3-1 network in float64."""
+    """Seconds of calls with one row, by a 2-3-1 network in float64; and of `exported`."""
     import mlpc
 
     net = mlpc.Network([2, 3, 1], loss="binary_cross_entropy", hidden_activation="sigmoid", optimizer="sgd", seed=0)
@@ -81,7 +82,45 @@ def calls(rounds: int) -> dict[str, float]:
         "predict of one row": lambda: net.predict(X),
         "objective_and_gradient of one row": lambda: net.objective_and_gradient(X, y),
     }
-    return {name: median(timed(call, 5000) for _ in range(rounds)) for name, call in smallest.items()}
+    found = {name: median(timed(call, 5000) for _ in range(rounds)) for name, call in smallest.items()}
+    return found | exported(rounds)
+
+
+REPEAT = """
+void repeat(const float *x, float *out, int n);
+void repeat(const float *x, float *out, int n) {
+    volatile float kept = 0; /* else a compiler would see that it is always the same */
+    for (int i = 0; i < n; i++) {
+        mlp_predict(x, out);
+        kept = out[0];
+    }
+    (void)kept;
+}
+"""
+
+
+def exported(rounds: int) -> dict[str, float]:
+    """Seconds of a row of 125-32-2 in float32, by predict_proba and by export_c, where there is a compiler."""
+    import mlpc
+
+    compiler, n = which("cc"), 2000
+    if compiler is None:
+        return {}
+    net = mlpc.Network([125, 32, 2], loss="categorical_cross_entropy", dtype="float32", seed=0)
+    x, out = np.random.default_rng(0).standard_normal((1, 125), dtype=np.float32), np.empty(2, np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        source, library = Path(folder) / "net.c", Path(folder) / "net.so"
+        mlpc.export_c(net, source)
+        source.write_text(source.read_text() + REPEAT)
+        command = [compiler, "-O3", "-march=native", "-shared", "-fPIC", str(source), "-o", str(library), "-lm"]
+        subprocess.run(command, check=True)
+        repeat = ctypes.CDLL(str(library)).repeat
+    pointers = ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(out.ctypes.data)
+    python, c = [], []
+    for _ in range(rounds):  # in turns: something else may take the processor for a while
+        python.append(timed(lambda: net.predict_proba(x), n))
+        c.append(timed(lambda: repeat(*pointers, n), 1) / n)
+    return {"predict_proba of one row of 125-32-2": median(python), "the same by export_c, in C": median(c)}
 
 
 def imports(modules: list[str], rounds: int) -> dict[str, float]:
