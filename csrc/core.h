@@ -408,8 +408,8 @@ struct mlp_rule {
 mlp_update mlp_make_update(const mlp_network *net, double rate);
 /* Parameters from `first` on, as a product's target whose rows lie ld apart. */
 mlp_adam mlp_adam_at(const mlp_network *net, size_t first, size_t ld, const mlp_update *update);
-/* fused: the weights are done, biases are left. */
-void mlp_step(mlp_network *net, const void *gradient, const mlp_update *update, bool fused, mlp_call *call);
+/* The gradient of weights takes that of the update's penalties. fused: the weights are done, biases are left. */
+void mlp_step(mlp_network *net, void *gradient, const mlp_update *update, bool fused, mlp_call *call);
 
 typedef struct mlp_search mlp_search;
 typedef mlp_status (*mlp_objective)(void *context, double *value, void *gradient); /* at the network's parameters */

@@ -13,7 +13,7 @@ double mlp_penalty(const mlp_network *net, const mlp_sums *sums, const void *par
         const mlp_layer *layer = &net->layers[l];
         const void *w = mlp_at(net, parameters, layer->weights);
         first += net->l1 > 0 ? net->kernels->sum_abs(w, layer->n_in * layer->n_out) : 0.0;
-        second += net->l2 > 0 ? net->kernels->dot(w, w, layer->n_in * layer->n_out) : 0.0;
+        second += net->l2 > 0 ? net->kernels->sum_squares(w, layer->n_in * layer->n_out) : 0.0;
     }
     return (net->l1 * first + 0.5 * net->l2 * second) * mlp_penalty_factor(net, sums);
 }

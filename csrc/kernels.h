@@ -44,8 +44,7 @@ typedef struct {
     double rate, momentum, beta_1, beta_2, epsilon, rho, eta_minus, eta_plus, step_min, step_max;
     double correction_1, correction_2; /* adam: 1 - beta_1^t, sqrt(1 - beta_2^t) */
     double gradient_rate;              /* sgd: multiplies the gradient before the velocity takes it */
-    /* Of weights that are updated within a product: their gradient takes l2 times them, then decay multiplies them. */
-    double l2, decay;
+    double l1, l2, decay; /* of weights w: their gradient takes l1 sign(w) + l2 w, then decay multiplies them */
     bool nesterov;
 } mlp_update;
 
@@ -203,6 +202,7 @@ typedef struct {
     void (*axpy)(void *out, const void *x, double factor, const void *y, size_t n); /* x + factor y */
     void (*add_penalty)(void *g, const void *w, double l1, double l2, size_t n);    /* g += l1 sign(w) + l2 w */
     double (*dot)(const void *x, const void *y, size_t n);
+    double (*sum_squares)(const void *x, size_t n);
     double (*sum_abs)(const void *x, size_t n);
     double (*max_abs)(const void *x, size_t n);
     bool (*all_finite)(const void *x, size_t n);

@@ -64,7 +64,7 @@ static const mlp_rule rules[] = {
 /* ---- A step. */
 typedef struct {
     mlp_network *net;
-    const void *gradient;
+    void *gradient;
     mlp_update update;
 } step;
 
@@ -74,19 +74,33 @@ typedef struct {
 
 enum { RANGE = 1 << 15 }; /* parameters a task: what they and their state take fits the L2 cache */
 
+/* Penalties and decay (AdamW: Loshchilov and Hutter, 2019) of the weights among parameters first..first+n. */
+static void change_weights(const step *s, size_t first, size_t n) {
+    const mlp_network *net = s->net;
+    const mlp_update *u = &s->update;
+    bool penalized = u->l1 > 0 || u->l2 > 0, decays = u->decay != 1;
+    for (size_t l = 1; l <= net->n_layers && (penalized || decays); l++) {
+        const mlp_layer *layer = &net->layers[l];
+        size_t begin = layer->weights, end = begin + layer->n_in * layer->n_out;
+        begin = begin > first ? begin : first;
+        end = end < first + n ? end : first + n;
+        size_t several = begin < end ? end - begin : 0;
+        void *w = mlp_at(net, net->parameters, begin);
+        if (penalized) {
+            net->kernels->add_penalty(mlp_at(net, s->gradient, begin), w, u->l1, u->l2, several);
+        }
+        if (decays) {
+            net->kernels->scale(w, u->decay, several);
+        }
+    }
+}
+
 static void update_range(void *context, size_t t, size_t thread) {
     const step *s = context;
     (void)thread;
-    size_t first = t * RANGE, left = s->net->n_parameters - first;
-    s->net->rule->update(s->net, s->gradient, first, left < RANGE ? left : RANGE, &s->update);
-}
-
-/* AdamW (Loshchilov and Hutter, 2019): the weights decay by themselves, before the step. */
-static void decay_weights(const mlp_network *net, double factor) {
-    for (size_t l = 1; l <= net->n_layers; l++) {
-        const mlp_layer *layer = &net->layers[l];
-        net->kernels->scale(mlp_at(net, net->parameters, layer->weights), factor, layer->n_in * layer->n_out);
-    }
+    size_t first = t * RANGE, left = s->net->n_parameters - first, n = left < RANGE ? left : RANGE;
+    change_weights(s, first, n);
+    s->net->rule->update(s->net, s->gradient, first, n, &s->update);
 }
 
 mlp_update mlp_make_update(const mlp_network *net, double rate) {
@@ -116,16 +130,13 @@ mlp_update mlp_make_update(const mlp_network *net, double rate) {
     return u;
 }
 
-void mlp_step(mlp_network *net, const void *gradient, const mlp_update *update, bool fused, mlp_call *call) {
+void mlp_step(mlp_network *net, void *gradient, const mlp_update *update, bool fused, mlp_call *call) {
     if (fused) {
         for (size_t l = 1; l <= net->n_layers && net->bias; l++) {
             const mlp_layer *layer = &net->layers[l];
             net->rule->update(net, gradient, layer->biases, layer->n_out, update);
         }
         return;
-    }
-    if (net->optimizer.weight_decay > 0) {
-        decay_weights(net, update->decay);
     }
     step s = {.net = net, .gradient = gradient, .update = *update};
     size_t n_tasks = (net->n_parameters + RANGE - 1) / RANGE;

@@ -72,6 +72,9 @@ static mlp_status full_objective(void *context, double *value, void *gradient) {
     double penalty = 0;
     mlp_status status = look_at_batch(t, 0, t->data.x.n_rows, &sums, &penalty);
     t->gradient = own;
+    if (status == MLP_OK) {
+        mlp_add_penalty_gradient(t->net, &sums, t->net->parameters, gradient);
+    }
     *value = mlp_data_term(t->net, &sums) + penalty;
     return status;
 }
@@ -152,7 +155,7 @@ static void clean_up(training *t) {
 
 /* ---- Steps. */
 
-/* The sums of a batch, its penalty, and the gradient of both in t->gradient. */
+/* The sums of a batch, its penalty, and the gradient of the sums in t->gradient. */
 static mlp_status look_at_batch(training *t, size_t first, size_t n, mlp_sums *sums, double *penalty) {
     mlp_network *net = t->net;
     mlp_batch batch = {.data = &t->data, .order = t->order, .first = first, .n = n, .stays = t->stays};
@@ -162,10 +165,15 @@ static mlp_status look_at_batch(training *t, size_t first, size_t n, mlp_sums *s
         return status;
     }
     *penalty = mlp_penalty(net, sums, net->parameters);
-    mlp_add_penalty_gradient(net, sums, net->parameters, t->gradient);
     net->evaluations++;
     bool penalised = net->l1 > 0 || net->l2 > 0;
     return penalised && mlp_pause(t->call, PASS_WORK * (double)net->n_parameters) ? MLP_INTERRUPTED : MLP_OK;
+}
+
+static void set_penalty(mlp_update *update, const mlp_network *net, const mlp_sums *sums) {
+    double factor = mlp_penalty_factor(net, sums);
+    update->l1 = net->l1 * factor;
+    update->l2 = net->l2 * factor;
 }
 
 /* The same, and the weights' step: all or nothing, so the caller is not asked meanwhile. */
@@ -175,7 +183,7 @@ static mlp_status fuse_batch(training *t, size_t first, size_t n, mlp_update *up
     mlp_outputs_wanted wanted = {.gradient = t->gradient, .clipped = t->settings->as_sklearn, .update = update};
     mlp_sums all = {.weight = (double)n};
     *penalty = mlp_penalty(net, &all, net->parameters);
-    update->l2 = net->l2 * mlp_penalty_factor(net, &all);
+    set_penalty(update, net, &all);
     int (*poll)(void *) = t->call->poll;
     t->call->poll = NULL;
     mlp_status status = mlp_run_batch(t->crew, &batch, &wanted, sums);
@@ -184,14 +192,17 @@ static mlp_status fuse_batch(training *t, size_t first, size_t n, mlp_update *up
     return status;
 }
 
-/* Pascanu, Mikolov and Bengio (2013), with PyTorch's small number under the norm. */
-static mlp_status clip(training *t) {
+/* Pascanu, Mikolov and Bengio (2013), with PyTorch's small number under the norm, which is that of the penalised
+ * gradient. */
+static mlp_status clip(training *t, const mlp_sums *sums, mlp_update *update) {
     const mlp_network *net = t->net;
     double most = net->optimizer.clip_norm;
     if (most <= 0) {
         return MLP_OK;
     }
-    double norm = sqrt(net->kernels->dot(t->gradient, t->gradient, net->n_parameters));
+    mlp_add_penalty_gradient(net, sums, net->parameters, t->gradient);
+    update->l1 = update->l2 = 0;
+    double norm = sqrt(net->kernels->sum_squares(t->gradient, net->n_parameters));
     double factor = most / (norm + 1e-6);
     if (factor < 1.0) {
         net->kernels->scale(t->gradient, factor, net->n_parameters);
@@ -262,7 +273,8 @@ static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
         if (s == 0) {
             report->learning_rate = rate;
         }
-        status = clip(t);
+        set_penalty(&update, net, &sums);
+        status = clip(t, &sums, &update);
         if (status != MLP_OK) {
             return status;
         }

@@ -94,6 +94,7 @@ const mlp_kernels TABLE = {
     .axpy = axpy,
     .add_penalty = add_penalty,
     .dot = dot,
+    .sum_squares = sum_squares,
     .sum_abs = sum_abs,
     .max_abs = max_abs,
     .all_finite = all_finite,

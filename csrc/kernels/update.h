@@ -1,5 +1,5 @@
 /* update.h: the update rules, one pass over flat vectors each, and the vector arithmetic of penalties, clipping and
- * L-BFGS. Sums are added in double in eight lanes, element i in lane i mod 8, then by one tree. */
+ * L-BFGS. Sums are added in double, in lanes, then by one tree. */
 
 #define EACH_VECTOR(i, n) (size_t i = 0; i < (n); i += LANES)
 
@@ -135,8 +135,11 @@ static void add_penalty(void *g, const void *w, double l1, double l2, size_t n) 
     }
 }
 
+/* Sums in double, element i in lane i modulo SUM_LANES: vectors enough that none waits for the one before it. */
+enum { SUM_LANES = 32 };
+
 static inline double add_tree(double *lanes) {
-    for (size_t half = 4; half > 0; half /= 2) {
+    for (size_t half = SUM_LANES / 2; half > 0; half /= 2) {
         for (size_t lane = 0; lane < half; lane++) {
             lanes[lane] += lanes[lane + half];
         }
@@ -144,32 +147,40 @@ static inline double add_tree(double *lanes) {
     return lanes[0];
 }
 
-/* Sums in double, element i in lane i modulo 8; whole groups of eight are vectors. */
-#define SUM_IN_LANES(term)                            \
-    do {                                              \
-        size_t whole = n - n % 8;                     \
-        for (size_t i = 0; i < whole; i += 8) {       \
-            for (size_t lane = 0; lane < 8; lane++) { \
-                lanes[lane] += term(i + lane);        \
-            }                                         \
-        }                                             \
-        for (size_t i = whole; i < n; i++) {          \
-            lanes[i - whole] += term(i);              \
-        }                                             \
+#define SUM_IN_LANES(term)                                    \
+    do {                                                      \
+        size_t whole = n - n % SUM_LANES;                     \
+        for (size_t i = 0; i < whole; i += SUM_LANES) {       \
+            for (size_t lane = 0; lane < SUM_LANES; lane++) { \
+                lanes[lane] += term(i + lane);                \
+            }                                                 \
+        }                                                     \
+        for (size_t i = whole; i < n; i++) {                  \
+            lanes[i - whole] += term(i);                      \
+        }                                                     \
     } while (0)
 
 static double dot(const void *x, const void *y, size_t n) {
     const real *left = x, *right = y;
-    double lanes[8] = {0};
+    double lanes[SUM_LANES] = {0};
 #define PRODUCT(i) ((double)left[i] * (double)right[i])
     SUM_IN_LANES(PRODUCT);
 #undef PRODUCT
     return add_tree(lanes);
 }
 
+static double sum_squares(const void *x, size_t n) { /* its own: dot would convert each element twice */
+    const real *from = x;
+    double lanes[SUM_LANES] = {0};
+#define SQUARE(i) ((double)from[i] * (double)from[i])
+    SUM_IN_LANES(SQUARE);
+#undef SQUARE
+    return add_tree(lanes);
+}
+
 static double sum_abs(const void *x, size_t n) {
     const real *from = x;
-    double lanes[8] = {0};
+    double lanes[SUM_LANES] = {0};
 #define SIZE(i) fabs((double)from[i])
     SUM_IN_LANES(SIZE);
 #undef SIZE
