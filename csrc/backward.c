@@ -30,8 +30,7 @@ static bool gradient_of_one(const mlp_pass *pass, mlp_team *team, const mlp_rang
     net->kernels->single_gradient(dw, db, a, ld, pass->dz[l], pass->n, n, wanted->accumulate);
     if (wanted->update != NULL) {
         mlp_adam to = mlp_adam_at(net, at, 1, wanted->update);
-        net->kernels->add_penalty(dw, to.p, 0.0, wanted->update->l2, n);
-        net->kernels->scale(to.p, wanted->update->decay, n);
+        mlp_change_weights(net, wanted->gradient, at, n, wanted->update);
         net->kernels->update_adam(to.p, dw, to.m, to.v, n, wanted->update);
     }
     return !mlp_pause(team->call, 2.0 * (double)(n * pass->n));

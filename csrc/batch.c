@@ -141,7 +141,7 @@ static void output_block(mlp_pass *pass, bool derivative, const mlp_record *reco
         if (!of_output) {
             mlp_activate_output(pass, false);
         }
-        void *da = pass->dz[net->n_layers - 1];
+        void *da = pass->rows; /* the targets have been read */
         kernels->output_gradient[net->loss](da, pass->z, &targets);
         mlp_copy_out(pass, pass->z, true, stride, outputs, record->a, first);
         mlp_copy_out(pass, da, true, stride, outputs, record->da, first);
@@ -249,7 +249,7 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
     return mlp_pause(pass->team.call, work) ? MLP_INTERRUPTED : MLP_OK;
 }
 
-/* ---- What a thread does of a batch that others are at too: nothing more, once one of them has told the others to stop. */
+/* ---- What a thread does of a batch that others are at too: nothing, once one of them has told the others to stop. */
 typedef mlp_status (*task_of_batch)(const void *context, size_t t, mlp_pass *pass);
 
 static void run_task(mlp_crew *crew, task_of_batch task, const void *context, size_t t, mlp_pass *pass) {
@@ -346,11 +346,14 @@ static mlp_status run_part(const void *context, size_t t, mlp_pass *pass) {
     size_t begin = t * p->part, n = p->n - begin < p->part ? p->n - begin : p->part;
     mlp_take_part(p->crew, t, begin, p->n);
     mlp_status status = run_block(pass, p->batch, p->wanted, p->at + begin, n, p->factor);
+    if (status != MLP_OK) {
+        return status;
+    }
     memcpy(p->crew->losses + begin, pass->losses, n * sizeof(double));
     if (is_weighted(p->batch->data)) {
         memcpy(p->crew->weights + begin, pass->weights, n * sizeof(double));
     }
-    return status;
+    return MLP_OK;
 }
 
 static void run_part_task(void *context, size_t t, size_t thread) {
@@ -390,29 +393,30 @@ static void run_gradient_task(void *context, size_t t, size_t thread) {
     run_task(p->crew, run_gradient, p, t, p->crew->members[t].pass);
 }
 
-static mlp_status run_block_in_parts(parted *p, size_t n_threads, mlp_sums *sums) {
+static mlp_status run_block_in_parts(parted *p, mlp_sums *sums) {
     mlp_crew *crew = p->crew;
     mlp_pass *whole = crew->members[0].pass;
     const mlp_network *net = crew->net;
     p->part = mlp_part_rows(net, &whole->plan, p->n, crew->n);
     p->n_parts = (p->n + p->part - 1) / p->part;
     double work = 0.5 * mlp_work(net, p->n, true); /* about, of each region */
-    mlp_share(crew->call, n_threads, work, p->n_parts, run_part_task, p);
+    mlp_share(crew->call, crew->n, work, p->n_parts, run_part_task, p);
     mlp_status status = mlp_crew_status(crew, p->n_parts);
     if (status != MLP_OK) {
         return status;
     }
     sums->loss += net->kernels->sum_losses(crew->losses, is_weighted(p->batch->data) ? crew->weights : NULL, p->n);
     if (p->wanted->gradient != NULL) {
-        whole->n = p->n;
-        mlp_share(crew->call, n_threads, work, p->n_parts, run_gradient_task, p);
+        whole->n = p->n; /* no longer a part's; of its stride no product by units knows */
+        mlp_share(crew->call, crew->n, work, p->n_parts, run_gradient_task, p);
         status = mlp_crew_status(crew, p->n_parts);
     }
     return status;
 }
 
-static mlp_status run_in_parts(mlp_crew *crew, size_t n_threads, const mlp_batch *batch,
-                               const mlp_outputs_wanted *outputs, double factor, mlp_sums *sums) {
+/* A batch of one chunk: one of fewer rows than the crew is made for is no more than that either. */
+static mlp_status run_in_parts(mlp_crew *crew, const mlp_batch *batch, const mlp_outputs_wanted *outputs, double factor,
+                               mlp_sums *sums) {
     size_t block = crew->members[0].pass->plan.block;
     mlp_outputs_wanted wanted = *outputs;
     wanted.later = true;
@@ -421,19 +425,12 @@ static mlp_status run_in_parts(mlp_crew *crew, size_t n_threads, const mlp_batch
         n = batch->n - at < block ? batch->n - at : block;
         wanted.accumulate = at > 0;
         parted p = {.crew = crew, .batch = batch, .wanted = &wanted, .at = at, .n = n, .factor = factor};
-        status = run_block_in_parts(&p, n_threads, sums);
+        status = run_block_in_parts(&p, sums);
     }
     return status;
 }
 
 /* ---- A batch. */
-
-/* The threads that drive samples of their own: one where there is not enough to do, or the caller wants one. */
-static size_t threads_of_batch(const mlp_crew *crew, size_t n_rows) {
-    size_t n = mlp_threads_for(crew->call, mlp_work(crew->net, n_rows, true));
-    return n < crew->n ? n : crew->n;
-}
-
 mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outputs_wanted *wanted, mlp_sums *sums) {
     mlp_pass *pass = crew->members[0].pass;
     const mlp_network *net = pass->net;
@@ -443,14 +440,13 @@ mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outpu
         return status;
     }
     double factor = net->sum ? 1.0 : mlp_per_weight(sums->weight);
-    size_t n_threads = crew->by_parts ? threads_of_batch(crew, batch->n) : crew->n;
-    if (crew->by_parts && n_threads > 1) {
-        return run_in_parts(crew, n_threads, batch, wanted, factor, sums);
+    if (crew->by_parts && mlp_parts_for(net, &pass->plan, batch->n, crew->call) > 1) {
+        return run_in_parts(crew, batch, wanted, factor, sums);
     }
     wave w = {.crew = crew,
               .batch = batch,
               .wanted = wanted,
               .chunk = batch->n == crew->n_rows ? crew->chunk : mlp_chunk_rows(net, batch->n),
               .factor = factor};
-    return run_in_chunks(crew, n_threads, &w, sums);
+    return run_in_chunks(crew, crew->by_parts ? 1 : crew->n, &w, sums);
 }

@@ -20,8 +20,8 @@ void *mlp_take_spare(void **spare, size_t n, size_t item);
 void mlp_leave_spare(void **spare, void *block);
 
 /* A block of so many bytes cut into aligned pieces. More is used than there is where it does not reach, and pieces are
- * NULL: then it is cut anew, from a block that does; until then nothing is written to a piece. Sums of sizes do not wrap:
- * such blocks belong to networks whose parameters could not be addressed. */
+ * NULL: then it is cut anew, from a block that does; until then nothing is written to a piece. Sums of sizes do not
+ * wrap: such blocks belong to networks whose parameters could not be addressed. */
 _Static_assert(sizeof(size_t) >= 8, "sizes are of 64 bits");
 typedef struct {
     char *at;
@@ -46,7 +46,7 @@ static inline bool mlp_pause(mlp_call *call, double work) {
     return call->poll(call->context) != 0;
 }
 
-/* The same between the parts of a block, where they take long: the small blocks of a run are counted when they are done. */
+/* The same between the parts of a block, where they take long: small blocks of a run are counted when they are done. */
 static inline bool mlp_pause_within(mlp_call *call, double work) { return work >= 1e6 && mlp_pause(call, work); }
 
 /* About what a step and the handling of one number of a sample cost beside the products, in such operations. */
@@ -143,8 +143,9 @@ typedef struct {
     const mlp_rows *rows;
     mlp_dtype dtype;
     const int64_t *order;
-    void *cells;    /* for sparse rows: room for one of them, 8 bytes a column */
-    mlp_call *call; /* for sparse rows: where it is said what is wrong with one */
+    size_t together; /* rows of the product that the ones read have a part in; 0: no others */
+    void *cells;     /* for sparse rows: room for one of them, 8 bytes a column */
+    mlp_call *call;  /* for sparse rows: where it is said what is wrong with one */
 } mlp_source;
 
 /* Whether columns are the contiguous direction. */
@@ -262,7 +263,7 @@ typedef struct {
     mlp_plan plan;
     size_t n, stride; /* samples in the block now; lanes: rounded up to whole virtual vectors */
     size_t first;     /* place of the block's first sample in its batch */
-    size_t whole;     /* samples of the block of which these are a part; 0: all */
+    size_t whole;     /* samples of the block of which these are a part; 0: they are all */
     const void *x;    /* A[0] now, in place or in a[0]; rows x_ld apart */
     size_t x_ld;
     const void *next;       /* the rows of the next block, where they are worth fetching ahead; or NULL */
@@ -293,7 +294,8 @@ typedef struct {
     mlp_call call; /* of the pass, but for the first member's, which takes the caller's */
 } mlp_member;
 
-/* What became of the chunk of this number in a wave, whoever has run it; of a prediction, of what a thread has run. */
+/* What became of the chunk of this number in a wave, or of the part of a block, whoever has run it; of a prediction, of
+ * what a thread has run. */
 typedef struct {
     double loss;
     mlp_status status;
@@ -315,8 +317,8 @@ typedef struct {
     void *block; /* that has the scratch; NULL: the room has it */
     atomic_bool stop;
     size_t n;
-    size_t n_rows, chunk;     /* the rows it is made for, and of their chunks */
-    bool by_parts;            /* members have parts of each block; the first one has all of it too */
+    size_t n_rows, chunk; /* the rows it is made for, and of their chunks */
+    bool by_parts;        /* members have a part of each block, whichever thread that is on; the first, all of it too */
     double *losses, *weights; /* [block] by_parts: of a whole one */
     mlp_outcome *outcomes;    /* [n] */
     mlp_member members[];     /* [n]; the first runs on the calling thread, which alone polls */
@@ -333,7 +335,7 @@ void mlp_crew_evaluate_at(mlp_crew *crew, const void *parameters);
 /* What the first n outcomes come to: a complaint of one's own before those that were told to stop. */
 mlp_status mlp_crew_status(const mlp_crew *crew, size_t n);
 
-/* ---- propagate.c, backward.c, batch.c, evaluate.c */
+/* ---- propagate.c, backward.c */
 
 /* Reads rows first..first+n of x, unless the pass holds them, and drives them through the layers up to A[last]; of the
  * outputs to z, in lanes layout, but for plan.by_rows. records, if any, get Z and the hidden A from row `place` on. */
@@ -357,20 +359,26 @@ typedef struct {
     const mlp_record *records;
     const mlp_update *update; /* the gradient of weights goes through Adam's step at once, that of biases is kept: for a
                                * batch of one block; or NULL */
-    bool accumulate;          /* the gradient is added to what is there */
-    bool later;               /* it is taken when all parts of a block are there */
     bool clipped;             /* losses of cross-entropies from probabilities kept off 0 and 1; derivatives as ever */
+    /* batch.c's own, false elsewhere: */
+    bool accumulate; /* the gradient is added to what is there */
+    bool later;      /* it is taken when all parts of a block are there */
 } mlp_outputs_wanted;
 /* Where g' of layer l, in a tile, comes from. */
 const void *mlp_slope_of(const mlp_pass *pass, size_t l);
 /* From dZ[L] to what is wanted; false: the caller wants the call to end. */
 bool mlp_backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wanted *wanted);
 /* dW[l] (+)= A[l-1]^T dZ[l], these rows of it, and db[l] (+)= the column sums of dZ with the first one. With an update
- * they go through it, into the weights. */
+ * they go through it, into the weights. In lanes layout: all rows. */
 bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const mlp_range *rows,
                         const mlp_outputs_wanted *wanted);
-/* ---- batch.c: losses and derivatives, by chunks and blocks; penalties are the caller's */
+
+/* ---- batch.c */
+
+/* Losses and derivatives of a batch, by chunks and blocks; penalties are the caller's. */
 mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outputs_wanted *wanted, mlp_sums *sums);
+
+/* ---- evaluate.c */
 double mlp_data_term(const mlp_network *net, const mlp_sums *sums);
 double mlp_penalty_factor(const mlp_network *net, const mlp_sums *sums); /* of both penalties, for a batch */
 double mlp_penalty(const mlp_network *net, const mlp_sums *sums, const void *parameters);
@@ -408,6 +416,8 @@ struct mlp_rule {
 mlp_update mlp_make_update(const mlp_network *net, double rate);
 /* Parameters from `first` on, as a product's target whose rows lie ld apart. */
 mlp_adam mlp_adam_at(const mlp_network *net, size_t first, size_t ld, const mlp_update *update);
+/* Of weights first..first+n, before their update: their gradient takes that of its penalties, and they decay. */
+void mlp_change_weights(const mlp_network *net, void *gradient, size_t first, size_t n, const mlp_update *update);
 /* The gradient of weights takes that of the update's penalties. fused: the weights are done, biases are left. */
 void mlp_step(mlp_network *net, void *gradient, const mlp_update *update, bool fused, mlp_call *call);
 

@@ -56,17 +56,21 @@ static size_t size_of_panels(const mlp_pass *pass, const demands *d) {
     return in_place ? 0 : d->n_threads * pass->team.panel_bytes;
 }
 
-/* Of the last layer it is dz_out where that stays in lanes layout. */
+/* dZ of each layer, and dA of the inputs: parts need them all at a time, else every other one lies where the first did.
+ * Where the last one's is wanted in lanes layout alone, it is dz_out. */
 static void cut_derivatives(mlp_pass *pass, mlp_cutter *c, const demands *d) {
     const mlp_network *net = pass->net;
     size_t last = net->n_layers;
+    bool in_lanes = pass->plan.lanes || pass->plan.single;
     for (size_t l = 0; l <= last; l++) {
-        bool shared = l > 1 && !d->by_parts; /* with the layer before the last */
-        size_t bytes = d->by_parts ? block_size(pass, l, d->n_rows) : net->widest * pass->plan.block;
-        pass->dz[l] = shared ? pass->dz[l - 2] : mlp_cut(c, bytes * net->item);
-    }
-    if (pass->plan.lanes || pass->plan.single) {
-        pass->dz[last] = pass->dz_out;
+        if (l == last && in_lanes) {
+            pass->dz[l] = pass->dz_out;
+        } else if (l > 1 && !d->by_parts) {
+            pass->dz[l] = pass->dz[l - 2];
+        } else {
+            size_t size = d->by_parts ? block_size(pass, l, d->n_rows) : net->widest * pass->plan.block;
+            pass->dz[l] = mlp_cut(c, size * net->item);
+        }
     }
 }
 

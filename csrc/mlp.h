@@ -1,7 +1,8 @@
 /* mlp.h: multilayer perceptrons in C; the whole public interface of the core.
  *
  * The core computes. It knows nothing of Python, prints nothing, never exits, keeps no pointer of the caller's after a
- * call returns and has no global state but a count of forks. One network may be read by many threads at once, or changed by one.
+ * call returns and has no global state but a count of forks. One network may be read by many threads at once, or
+ * changed by one.
  *
  *     #include "mlp.h"
  *
@@ -44,7 +45,7 @@ size_t mlp_biases_at(const mlp_network *network, size_t layer);     /* where b[l
 /* ---- Threads: workers, started as they are needed; one pool serves any number of networks. Not to be used after
  * fork: in a child that a poll has forked, that poll stops the call. */
 bool mlp_watch_forks(void);                     /* mlp_pool_create does it, too; false: no memory */
-size_t mlp_forks(void);                         /* since then: a child has one more behind it than its parent had */
+size_t mlp_forks(void);                         /* of this process since then: a child has one more */
 mlp_pool *mlp_pool_create(size_t n_processors); /* NULL: no memory */
 void mlp_pool_destroy(mlp_pool *pool);
 /* Around a thread's own calls, where several threads may have some at once: they share the processors then. */

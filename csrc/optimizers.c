@@ -74,24 +74,14 @@ typedef struct {
 
 enum { RANGE = 1 << 15 }; /* parameters a task: what they and their state take fits the L2 cache */
 
-/* Penalties and decay (AdamW: Loshchilov and Hutter, 2019) of the weights among parameters first..first+n. */
-static void change_weights(const step *s, size_t first, size_t n) {
-    const mlp_network *net = s->net;
-    const mlp_update *u = &s->update;
-    bool penalized = u->l1 > 0 || u->l2 > 0, decays = u->decay != 1;
-    for (size_t l = 1; l <= net->n_layers && (penalized || decays); l++) {
-        const mlp_layer *layer = &net->layers[l];
-        size_t begin = layer->weights, end = begin + layer->n_in * layer->n_out;
-        begin = begin > first ? begin : first;
-        end = end < first + n ? end : first + n;
-        size_t several = begin < end ? end - begin : 0;
-        void *w = mlp_at(net, net->parameters, begin);
-        if (penalized) {
-            net->kernels->add_penalty(mlp_at(net, s->gradient, begin), w, u->l1, u->l2, several);
-        }
-        if (decays) {
-            net->kernels->scale(w, u->decay, several);
-        }
+/* AdamW's decay: Loshchilov and Hutter (2019). */
+void mlp_change_weights(const mlp_network *net, void *gradient, size_t first, size_t n, const mlp_update *update) {
+    void *w = mlp_at(net, net->parameters, first);
+    if (update->l1 > 0 || update->l2 > 0) {
+        net->kernels->add_penalty(mlp_at(net, gradient, first), w, update->l1, update->l2, n);
+    }
+    if (update->decay != 1) {
+        net->kernels->scale(w, update->decay, n);
     }
 }
 
@@ -99,7 +89,15 @@ static void update_range(void *context, size_t t, size_t thread) {
     const step *s = context;
     (void)thread;
     size_t first = t * RANGE, left = s->net->n_parameters - first, n = left < RANGE ? left : RANGE;
-    change_weights(s, first, n);
+    for (size_t l = 1; l <= s->net->n_layers; l++) {
+        const mlp_layer *layer = &s->net->layers[l];
+        size_t begin = layer->weights, end = begin + layer->n_in * layer->n_out;
+        begin = begin > first ? begin : first;
+        end = end < first + n ? end : first + n;
+        if (begin < end) {
+            mlp_change_weights(s->net, s->gradient, begin, end - begin, &s->update);
+        }
+    }
     s->net->rule->update(s->net, s->gradient, first, n, &s->update);
 }
 

@@ -90,12 +90,15 @@ size_t mlp_parts_for(const mlp_network *net, const mlp_plan *plan, size_t n_rows
     for (size_t l = 1; l <= net->n_layers; l++) {
         worth = worth && !mlp_is_deep(net->layers[l].n_in, block);
     }
-    size_t n = worth ? mlp_threads_for(call, 0.5 * mlp_work(net, n_rows, true)) : 1; /* a region to come, one to go */
-    return n < most ? n : most > 1 ? most : 1;
+    if (!worth) {
+        return 1;
+    }
+    size_t n = mlp_threads_for(call, 0.5 * mlp_work(net, n_rows, true)); /* one region to come, one to go */
+    return n < most ? n : most;
 }
 
 size_t mlp_part_rows(const mlp_network *net, const mlp_plan *plan, size_t n, size_t n_parts) {
-    size_t part = (n + n_parts - 1) / n_parts;
+    size_t even = (n + n_parts - 1) / n_parts, part = even > LEAST_PART_ROWS ? even : LEAST_PART_ROWS;
     return plan->single ? mlp_whole_vectors(net, part) : part; /* their dZ are vectors one after the other */
 }
 

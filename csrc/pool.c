@@ -33,8 +33,9 @@ typedef struct {
 } worker;
 
 /* A thread's own tasks of a region, in a row: what it read and wrote in the last regions is near it. When it has none
- * left it does those of others. As one number, so that taking one is one atomic step: how many of them nobody has begun,
- * and how many threads the region has, the first ones, which alone may take them. There are none between regions. */
+ * left it does those of others. As one number, so that taking one is one atomic step: how many of them nobody has
+ * begun, and how many threads the region has, the first ones, which alone may take them. There are none between
+ * regions. */
 typedef struct {
     _Atomic uint64_t tasks;
     char apart[120]; /* threads write to these all the time */
@@ -120,8 +121,8 @@ static size_t region_of(const worker *w) {
     return left_of(tasks) > 0 ? threads_of(tasks) : 0;
 }
 
-/* Linux takes processors that have just been busy, as ours have, for unfit to be woken on: it may put a worker on that of
- * the thread which wakes it, and leave it there for ten milliseconds, waiting for its turn. So a sleeper loses that
+/* Linux takes processors that have just been busy, as ours have, for unfit to be woken on: it may put a worker on that
+ * of the thread which wakes it, and leave it there for ten milliseconds, waiting for its turn. So a sleeper loses that
  * processor until it wakes. */
 static void displace(worker *w) {
 #ifdef __linux__
@@ -154,7 +155,8 @@ static void fall_asleep(worker *w) {
     mlp_pool *pool = w->pool;
     pthread_mutex_lock(&pool->mutex);
     atomic_store(&w->asleep, true);
-    while (!atomic_load(&pool->ending) && region_of(w) == 0) {
+    /* Not until there is something: who wakes too late for one region looks out for the next. */
+    if (!atomic_load(&pool->ending) && region_of(w) == 0) {
         pthread_cond_wait(&w->wake, &pool->mutex);
         settle(w);
     }
@@ -162,7 +164,8 @@ static void fall_asleep(worker *w) {
     pthread_mutex_unlock(&pool->mutex);
 }
 
-/* Who falls asleep just now may be overlooked: its tasks are done by others, and the next region wakes it. */
+/* Of a region, who falls asleep just now may be overlooked: its tasks are done by others, and it is woken for the next
+ * one that wakes. At the end nobody is, as `ending` and `asleep` are seen by all threads in one order. */
 static void wake(mlp_pool *pool, size_t n) {
     for (worker *w = pool->workers; w < pool->workers + n; w++) {
         if (atomic_load(&w->asleep)) {
@@ -287,8 +290,9 @@ void mlp_parallel(mlp_pool *pool, size_t n_threads, bool wakes, size_t n_tasks, 
         }
         return;
     }
-    size_t places = wakes || pool->n_workers >= n_threads ? hire(pool, n_threads - 1) : pool->n_workers;
-    n_threads = places + 1;
+    size_t n_workers = n_threads - 1 < pool->n_workers ? n_threads - 1 : pool->n_workers;
+    n_workers = wakes ? hire(pool, n_threads - 1) : n_workers;
+    n_threads = n_workers + 1;
     pool->task = task;
     pool->context = context;
     pool->n_tasks = n_tasks;
@@ -300,7 +304,7 @@ void mlp_parallel(mlp_pool *pool, size_t n_threads, bool wakes, size_t n_tasks, 
                               memory_order_release);
     }
     if (wakes) {
-        wake(pool, places);
+        wake(pool, n_workers);
     }
     task(context, 0, 0); /* its own first one is not in the queue: it need not wait until the others have seen theirs */
     run_queues(pool, 0, n_threads);

@@ -11,7 +11,8 @@ enum { MLP_MOST_THREADS = 1024 }; /* of a region */
 /* Task t of a region; thread: from 0, below the region's n_threads, the same for all tasks that a thread runs in it. */
 typedef void (*mlp_task)(void *context, size_t t, size_t thread);
 
-/* Runs tasks 0..n_tasks-1, each once, on this thread and up to n_threads - 1 workers; returns when all are done.
+/* Runs tasks 0..n_tasks-1, each once, on this thread and up to n_threads - 1 workers; returns when all are done. This
+ * thread runs task 0, and those that it begins in their order, so that a task may await ones before it.
  * Without a pool, or while another region has its workers, this thread runs them all. Workers that sleep take part, and
  * those that do not exist yet are started, where it wakes them. */
 void mlp_parallel(mlp_pool *pool, size_t n_threads, bool wakes, size_t n_tasks, mlp_task task, void *context);

@@ -50,7 +50,12 @@ static bool read_lanes(mlp_pass *pass, const mlp_source *source, size_t first) {
 static bool read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first) {
     const mlp_network *net = pass->net;
     size_t inputs = mlp_inputs(net);
-    mlp_source source = {.rows = x, .dtype = net->dtype, .order = order, .cells = pass->cells, .call = pass->team.call};
+    mlp_source source = {.rows = x,
+                         .dtype = net->dtype,
+                         .order = order,
+                         .together = pass->whole,
+                         .cells = pass->cells,
+                         .call = pass->team.call};
     if (!pass->plan.lanes) {
         pass->x = mlp_read_tile(&source, first, pass->n, pass->a[0], net->layers[0].ld, &pass->x_ld);
         return pass->x != NULL;

@@ -264,13 +264,13 @@ static bool is_native(const mlp_rows *rows, mlp_dtype dtype) {
 
 /* Rows of the right elements, forwards, on their boundaries; and not a multiple of 2 KiB apart, where whole columns
  * would fall into two sets of the L1 cache. */
-static bool is_in_place(const mlp_rows *rows, mlp_dtype dtype, size_t n) {
+static bool is_in_place(const mlp_rows *rows, mlp_dtype dtype, size_t n_together) {
     if (!is_native(rows, dtype)) {
         return false;
     }
     size_t size = type_size[rows->type], stride = (size_t)rows->row_stride;
     return rows->row_stride > 0 && stride % size == 0 && (uintptr_t)rows->data % size == 0 &&
-           (stride % 2048 != 0 || n < 8);
+           (stride % 2048 != 0 || n_together < 8);
 }
 
 /* Rows in an order of their own are fetched so many ahead: the machine cannot guess where the next one begins. */
@@ -293,7 +293,7 @@ const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void
     const int64_t *order = source->order;
     mlp_dtype dtype = source->dtype;
     size_t columns = rows->n_columns, item = dtype == MLP_F32 ? sizeof(float) : sizeof(double);
-    if (order == NULL && is_in_place(rows, dtype, n)) {
+    if (order == NULL && is_in_place(rows, dtype, source->together > 0 ? source->together : n)) {
         *ld_out = (size_t)rows->row_stride / item;
         return row_at(rows, first);
     }

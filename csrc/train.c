@@ -82,8 +82,8 @@ static mlp_status full_objective(void *context, double *value, void *gradient) {
 /* What a pass over the parameters takes for each, in operations of a product. */
 #define PASS_WORK 10.0
 
-/* Steps of more operations for each lane of a vector, 20 ms about, are not fused, which cannot be interrupted, nor tried
- * both ways: their caller would wait. */
+/* Steps of more operations for each lane of a vector, 20 ms about, are not fused, which cannot be interrupted, nor
+ * tried both ways: their caller would wait. */
 static const double longest_step = 1e8;
 
 static bool is_short(const training *t) {
@@ -155,6 +155,13 @@ static void clean_up(training *t) {
 
 /* ---- Steps. */
 
+/* The update is to add the penalties' gradient. */
+static void set_penalty(mlp_update *update, const mlp_network *net, const mlp_sums *sums) {
+    double factor = mlp_penalty_factor(net, sums);
+    update->l1 = net->l1 * factor;
+    update->l2 = net->l2 * factor;
+}
+
 /* The sums of a batch, its penalty, and the gradient of the sums in t->gradient. */
 static mlp_status look_at_batch(training *t, size_t first, size_t n, mlp_sums *sums, double *penalty) {
     mlp_network *net = t->net;
@@ -168,12 +175,6 @@ static mlp_status look_at_batch(training *t, size_t first, size_t n, mlp_sums *s
     net->evaluations++;
     bool penalised = net->l1 > 0 || net->l2 > 0;
     return penalised && mlp_pause(t->call, PASS_WORK * (double)net->n_parameters) ? MLP_INTERRUPTED : MLP_OK;
-}
-
-static void set_penalty(mlp_update *update, const mlp_network *net, const mlp_sums *sums) {
-    double factor = mlp_penalty_factor(net, sums);
-    update->l1 = net->l1 * factor;
-    update->l2 = net->l2 * factor;
 }
 
 /* The same, and the weights' step: all or nothing, so the caller is not asked meanwhile. */
@@ -194,16 +195,11 @@ static mlp_status fuse_batch(training *t, size_t first, size_t n, mlp_update *up
 
 /* Pascanu, Mikolov and Bengio (2013), with PyTorch's small number under the norm, which is that of the penalised
  * gradient. */
-static mlp_status clip(training *t, const mlp_sums *sums, mlp_update *update) {
+static mlp_status clip(training *t, const mlp_sums *sums) {
     const mlp_network *net = t->net;
-    double most = net->optimizer.clip_norm;
-    if (most <= 0) {
-        return MLP_OK;
-    }
     mlp_add_penalty_gradient(net, sums, net->parameters, t->gradient);
-    update->l1 = update->l2 = 0;
     double norm = sqrt(net->kernels->sum_squares(t->gradient, net->n_parameters));
-    double factor = most / (norm + 1e-6);
+    double factor = net->optimizer.clip_norm / (norm + 1e-6);
     if (factor < 1.0) {
         net->kernels->scale(t->gradient, factor, net->n_parameters);
     }
@@ -273,10 +269,13 @@ static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
         if (s == 0) {
             report->learning_rate = rate;
         }
-        set_penalty(&update, net, &sums);
-        status = clip(t, &sums, &update);
-        if (status != MLP_OK) {
-            return status;
+        if (net->optimizer.clip_norm > 0) {
+            status = clip(t, &sums);
+            if (status != MLP_OK) {
+                return status;
+            }
+        } else if (!t->fused) {
+            set_penalty(&update, net, &sums);
         }
         mlp_step(net, t->gradient, &update, t->fused, t->call);
         net->progress.step++;

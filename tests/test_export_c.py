@@ -1,4 +1,4 @@
-"""export_c: the file compiles without warnings, says what predict_proba says."""
+"""export_c: the file compiles without warnings and says what predict_proba says."""
 
 import ctypes
 import re

@@ -53,17 +53,18 @@ def test_same_bits_for_any_number_of_threads(case, settings, dtype):
         assert all(a.tobytes() == b.tobytes() for a, b in zip(alone, shared, strict=True))
 
 
-@pytest.mark.parametrize("outputs", [1, 5, 40])
+@pytest.mark.parametrize("hidden", [[120, 50], [200, 12], []], ids=str)
+@pytest.mark.parametrize(("loss", "outputs"), [("huber", 1), ("huber", 5), ("huber", 40), ("poisson", 200)])
 @pytest.mark.parametrize("penalty", [0.0, 0.1])
-def test_same_bits_of_all_that_comes_back_from_parts_of_a_block(outputs, penalty):
+def test_same_bits_of_all_that_comes_back_from_parts_of_a_block(hidden, loss, outputs, penalty):
     rng = np.random.default_rng(2)
-    X, y = rng.normal(size=(300, 90)).astype("f4"), rng.normal(size=(300, outputs)).astype("f4")
+    X, y = rng.normal(size=(300, 90)).astype("f4"), np.abs(rng.normal(size=(300, outputs))).astype("f4")
     weights = rng.choice([0.0, 0.5, 2.0], 300)
     X[weights == 0] = 1e38  # samples that are none, and overflow
     results = []
     for n_threads in (1, 2, 5):
         net = mlpc.Network(
-            [90, 120, 50, outputs], hidden_activation="gelu", loss="huber", dtype="float32", l2=penalty, seed=0
+            [90, *hidden, outputs], hidden_activation="gelu", loss=loss, dtype="float32", l2=penalty, seed=0
         )
         net._n_threads = n_threads
         net.fit(X, y, sample_weight=weights, epochs=3, batch_size=140)
@@ -73,6 +74,22 @@ def test_same_bits_of_all_that_comes_back_from_parts_of_a_block(outputs, penalty
         results.append([np.asarray(part).tobytes() for part in found])
         assert all(np.isfinite(part).all() for part in found)
     assert results[0] == results[1] == results[2]
+
+
+# Rows a multiple of 2 KiB apart are read in place where they are few.
+@pytest.mark.parametrize(
+    ("sizes", "n", "dtype"), [([256, 300, 10], 277, "float64"), ([512, 100, 1], 100, "float32"), ([512, 90], 290, "f4")]
+)
+def test_same_bits_where_a_part_is_short(sizes, n, dtype):
+    rng = np.random.default_rng(3)
+    X, y = rng.normal(size=(n, sizes[0])).astype(dtype), rng.normal(size=(n, sizes[-1])).astype(dtype)
+    results = []
+    for n_threads in (1, 2, 4, 7):
+        net = mlpc.Network(sizes, loss="squared_error", output_activation="identity", dtype=dtype, seed=0)
+        net._n_threads = n_threads
+        net.fit(X[::-1].copy(), y, epochs=1, batch_size=None, shuffle=False)
+        results.append((net.parameters.tobytes(), net.gradient(X, y).tobytes()))
+    assert len(set(results)) == 1
 
 
 @pytest.mark.parametrize(

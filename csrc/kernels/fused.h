@@ -34,8 +34,8 @@ ALWAYS_INLINE void step_rows(const waiting_tile *w, const adam_factors *f, size_
     }
 }
 
-/* Penalty and decay of the weights that a tile goes to. Within the step they would take 5 % of it, from those that have
- * neither too. */
+/* Penalty and decay of the weights that a tile goes to: a pass of its own, as within the step it would cost 5 % also
+ * where there is neither. */
 static NOT_INLINE void penalize(waiting_tile *w, const mlp_update *u, size_t n) {
     vec l2 = v_set1((real)u->l2), decay = v_set1((real)u->decay);
     bool decays = u->decay != 1;

@@ -114,8 +114,8 @@ static void scale_of(void *scale, const double *weights, double factor, size_t n
     }
 }
 
-/* For each sample, the largest logit, e_k = exp(z_k - largest), unless NULL, and what there is in their sum beside the 1
- * of the largest: so a loss near 0, and its derivative, are as exact as any. e may be z. */
+/* For each sample, the largest logit, e_k = exp(z_k - largest), unless NULL, and what there is in their sum beside the
+ * 1 of the largest: so a loss near 0, and its derivative, are as exact as any. e may be z. */
 static inline vec softmax_others(real *e, const real *z, size_t n_outputs, size_t stride, vec *largest) {
     vec top = v_load(z), one = v_set1(1), ones = v_set1(-1), smaller = v_zero();
     for (size_t k = 1; k < n_outputs; k++) {

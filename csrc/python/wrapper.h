@@ -26,8 +26,6 @@
 #endif
 #include <numpy/arrayobject.h>
 
-#include <sys/types.h>
-
 #include "../mlp.h"
 
 typedef struct {
