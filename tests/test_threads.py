@@ -129,10 +129,19 @@ def test_the_environment_says_how_many(environment, expected):
     assert python("import mlpc; print(mlpc._core.N_THREADS)", **environment) == str(expected)
 
 
-@pytest.mark.parametrize("nonsense", ["", "0", "-2", "many", "1.5"])
-def test_nonsense_in_the_environment_is_not_heard(nonsense):
+@pytest.mark.parametrize(
+    "environment", [{"MLPC_NUM_THREADS": ""}, {"OMP_NUM_THREADS": "many"}, {"OMP_NUM_THREADS": "0"}]
+)
+def test_what_the_environment_need_not_say(environment):
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert 1 <= int(python("import mlpc; print(mlpc._core.N_THREADS)", MLPC_NUM_THREADS=nonsense)) <= usable
+    assert 1 <= int(python("import mlpc; print(mlpc._core.N_THREADS)", **environment)) <= usable
+
+
+@pytest.mark.parametrize("nonsense", ["0", "-2", "many", "1.5", "2;", " "])
+def test_nonsense_in_the_environment(nonsense):
+    code = "try: import mlpc\nexcept ImportError as error: print(error)"
+    expected = f"MLPC_NUM_THREADS must be a positive integer, got '{nonsense}'"
+    assert python(code, MLPC_NUM_THREADS=nonsense) == expected
 
 
 FORK = """

@@ -136,6 +136,7 @@ static int register_end(PyObject *module) {
 static int execute(PyObject *module) {
     module_state *state = PyModule_GetState(module);
     state->n_threads = default_threads();
+    if (state->n_threads == 0) return -1;
     if (!mlp_watch_forks()) {
         PyErr_NoMemory();
         return -1;

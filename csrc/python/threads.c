@@ -86,7 +86,13 @@ static size_t from_environment(const char *name) {
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 size_t default_threads(void) {
-    size_t asked = smaller(from_environment("MLPC_NUM_THREADS"), from_environment("OMP_NUM_THREADS"));
+    const char *own = getenv("MLPC_NUM_THREADS");
+    size_t asked = from_environment("MLPC_NUM_THREADS");
+    if (asked == SIZE_MAX && own != NULL && *own != '\0') {
+        PyErr_Format(PyExc_ImportError, "MLPC_NUM_THREADS must be a positive integer, got '%s'", own);
+        return 0;
+    }
+    asked = smaller(asked, from_environment("OMP_NUM_THREADS")); /* this one has other readers, and rules of its own */
     return asked != SIZE_MAX ? asked : smaller(usable_processors(), cgroup_limit());
 }
 

@@ -163,7 +163,8 @@ PyArrayObject *new_matrix(size_t n_rows, size_t n_columns, int typenum);
 PyArrayObject *copy_of(const void *values, size_t n, int typenum);
 
 /* ---- threads.c */
-size_t default_threads(void); /* MLPC_NUM_THREADS, OMP_NUM_THREADS, else the processors this process may use */
+/* MLPC_NUM_THREADS, OMP_NUM_THREADS, else the processors this process may use; 0: there is an exception. */
+size_t default_threads(void);
 mlp_pool *get_pool(module_state *state);
 void end_pool(module_state *state);
 
