@@ -21,7 +21,7 @@ enum { LEAST_BLOCK_ROWS = 64 };
 
 /* Nor is a part of one of fewer rows. Threads that have parts of a block read the weights that others have updated: so
  * much at most. */
-enum { LEAST_PART_ROWS = 16, PASSED_BYTES = 2 * 1024 * 1024 };
+enum { LEAST_PART_ROWS = 8, PASSED_BYTES = 2 * 1024 * 1024 };
 
 /* A block of very wide layers has fewer rows: so many numbers of the widest, that what follows a product (activations,
  * losses) takes no longer than the caller should wait; but enough to share a pass over the weights. */
@@ -87,8 +87,10 @@ size_t mlp_even_block(const mlp_network *net, size_t n_rows, size_t most, const 
 size_t mlp_parts_for(const mlp_network *net, const mlp_plan *plan, size_t n_rows, const mlp_call *call) {
     size_t block = n_rows < plan->block ? n_rows : plan->block, most = block / LEAST_PART_ROWS;
     bool worth = !plan->lanes && most > 1 && net->n_parameters * net->item <= PASSED_BYTES;
-    for (size_t l = 1; l <= net->n_layers; l++) {
-        worth = worth && !mlp_is_deep(net->layers[l].n_in, block);
+    for (size_t l = 1; l <= net->n_layers; l++) { /* but for products that are better shared by themselves */
+        const mlp_layer *layer = &net->layers[l];
+        double work = 2.0 * (double)block * (double)layer->n_in * (double)layer->n_out;
+        worth = worth && !(mlp_is_deep(layer->n_in, block) && mlp_threads_for(call, work) > 1);
     }
     if (!worth) {
         return 1;
