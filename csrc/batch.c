@@ -339,6 +339,7 @@ typedef struct {
     size_t at, n;         /* of the block */
     size_t part, n_parts; /* rows of a part */
     double factor;
+    task_of_batch task; /* of the region */
 } parted;
 
 static mlp_status run_part(const void *context, size_t t, mlp_pass *pass) {
@@ -354,12 +355,6 @@ static mlp_status run_part(const void *context, size_t t, mlp_pass *pass) {
         memcpy(p->crew->weights + begin, pass->weights, n * sizeof(double));
     }
     return MLP_OK;
-}
-
-static void run_part_task(void *context, size_t t, size_t thread) {
-    const parted *p = context;
-    (void)thread;
-    run_task(p->crew, run_part, p, t, p->crew->members[t].pass);
 }
 
 /* Of n rows those before so much work, of `each` a row. */
@@ -387,10 +382,18 @@ static mlp_status run_gradient(const void *context, size_t t, mlp_pass *pass) {
     return MLP_OK;
 }
 
-static void run_gradient_task(void *context, size_t t, size_t thread) {
+static void run_parted_task(void *context, size_t t, size_t thread) {
     const parted *p = context;
     (void)thread;
-    run_task(p->crew, run_gradient, p, t, p->crew->members[t].pass);
+    run_task(p->crew, p->task, p, t, p->crew->members[t].pass);
+}
+
+/* One region: a task a part. */
+static mlp_status share_parts(parted *p, task_of_batch task) {
+    p->task = task;
+    double work = 0.5 * mlp_work(p->crew->net, p->n, true); /* about: there are two regions */
+    mlp_share(p->crew->call, p->crew->n, work, p->n_parts, run_parted_task, p);
+    return mlp_crew_status(p->crew, p->n_parts);
 }
 
 static mlp_status run_block_in_parts(parted *p, mlp_sums *sums) {
@@ -399,17 +402,14 @@ static mlp_status run_block_in_parts(parted *p, mlp_sums *sums) {
     const mlp_network *net = crew->net;
     p->part = mlp_part_rows(net, &whole->plan, p->n, crew->n);
     p->n_parts = (p->n + p->part - 1) / p->part;
-    double work = 0.5 * mlp_work(net, p->n, true); /* about, of each region */
-    mlp_share(crew->call, crew->n, work, p->n_parts, run_part_task, p);
-    mlp_status status = mlp_crew_status(crew, p->n_parts);
+    mlp_status status = share_parts(p, run_part);
     if (status != MLP_OK) {
         return status;
     }
     sums->loss += net->kernels->sum_losses(crew->losses, is_weighted(p->batch->data) ? crew->weights : NULL, p->n);
     if (p->wanted->gradient != NULL) {
         whole->n = p->n; /* no longer a part's; of its stride no product by units knows */
-        mlp_share(crew->call, crew->n, work, p->n_parts, run_gradient_task, p);
-        status = mlp_crew_status(crew, p->n_parts);
+        status = share_parts(p, run_gradient);
     }
     return status;
 }

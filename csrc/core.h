@@ -182,7 +182,9 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows);
  * get as many blocks each. */
 size_t mlp_even_block(const mlp_network *net, size_t n_rows, size_t most, const mlp_call *call);
 /* Whether a product by weights of so many inputs had better be shared by these than by its rows. */
-static inline bool mlp_is_deep(size_t n_in, size_t n_rows) { return n_in >= 8 * n_rows; }
+bool mlp_is_deep(size_t n_in, size_t n_rows);
+/* The threads that a block's products are worth. */
+size_t mlp_threads_of_products(const mlp_network *net, const mlp_plan *plan, const mlp_call *call);
 /* The threads that each block of a batch of one chunk is cut into parts for, and the rows of a part of n. */
 size_t mlp_parts_for(const mlp_network *net, const mlp_plan *plan, size_t n_rows, const mlp_call *call);
 size_t mlp_part_rows(const mlp_network *net, const mlp_plan *plan, size_t n, size_t n_parts);

@@ -237,16 +237,6 @@ static size_t size_of_crew(const mlp_network *net, size_t n_rows, size_t unit, b
     return n < n_units ? n : n_units;
 }
 
-/* The threads that a block's products are worth. */
-static size_t threads_of_products(const mlp_network *net, const mlp_plan *plan, const mlp_call *call) {
-    double largest = 0;
-    for (size_t l = 1; l <= net->n_layers && !plan->lanes; l++) {
-        double work = 2.0 * (double)plan->block * (double)net->layers[l].n_in * (double)net->layers[l].n_out;
-        largest = work > largest ? work : largest;
-    }
-    return mlp_threads_for(call, largest);
-}
-
 mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose purpose, mlp_call *call, mlp_room *room) {
     mlp_plan plan = mlp_make_plan(net, n_rows);
     bool by_chunks = purpose != PREDICTS;
@@ -256,9 +246,9 @@ mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose pur
     size_t chunk = by_chunks ? mlp_chunk_rows(net, n_rows) : n_rows;
     size_t n = size_of_crew(net, n_rows, by_chunks ? chunk : plan.block, by_chunks, call);
     bool gradient = purpose == DIFFERENTIATES || purpose == TRAINS;
-    size_t n_parts = gradient && n == 1 && n_rows <= chunk ? mlp_parts_for(net, &plan, n_rows, call) : 1;
-    bool by_parts = n_parts > 1;
-    n = by_parts ? n_parts : n;
+    bool one_chunk = gradient && n_rows <= chunk;
+    n = one_chunk ? mlp_parts_for(net, &plan, n_rows, call) : n;
+    bool by_parts = one_chunk && n > 1;
     size_t members = sizeof(mlp_crew) + n * sizeof(mlp_member), head = members + n * sizeof(mlp_outcome);
     mlp_crew *crew = take(room, head + n * pass_size(net));
     if (crew == NULL) {
@@ -279,7 +269,7 @@ mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose pur
                  .losses = purpose != PREDICTS,
                  .dropout = purpose == TRAINS,
                  .by_parts = by_parts,
-                 .n_threads = n == 1 ? threads_of_products(net, &plan, call) : 1};
+                 .n_threads = n == 1 ? mlp_threads_of_products(net, &plan, call) : 1};
     for (size_t i = 0; i < n; i++) {
         mlp_member *member = &crew->members[i];
         member->call.poll = told_to_stop;

@@ -1,4 +1,4 @@
-/* plan.c: from shapes to the way they are computed. Nothing else decides between regimes, blocks and chunks.
+/* plan.c: from shapes to the way they are computed. Nothing else decides between regimes, blocks, chunks and parts.
  *
  * What changes an order of summation (lanes, chunk) depends on shapes and constants alone, never on caches, instruction
  * sets or threads: a run has the same bits on every machine with fused multiply-adds. */
@@ -22,6 +22,10 @@ enum { LEAST_BLOCK_ROWS = 64 };
 /* Nor is a part of one of fewer rows. Threads that have parts of a block read the weights that others have updated: so
  * much at most. */
 enum { LEAST_PART_ROWS = 8, PASSED_BYTES = 2 * 1024 * 1024 };
+
+/* A product by weights of so many inputs for each row had better be shared by these, each thread with weights of its
+ * own, than by its rows. */
+enum { DEEP = 8 };
 
 /* A block of very wide layers has fewer rows: so many numbers of the widest, that what follows a product (activations,
  * losses) takes no longer than the caller should wait; but enough to share a pass over the weights. */
@@ -84,13 +88,28 @@ size_t mlp_even_block(const mlp_network *net, size_t n_rows, size_t most, const 
     return mlp_whole_vectors(net, (n_rows + n_blocks - 1) / n_blocks);
 }
 
+static double product_work(const mlp_layer *layer, size_t n_rows) {
+    return 2.0 * (double)n_rows * (double)layer->n_in * (double)layer->n_out;
+}
+
+size_t mlp_threads_of_products(const mlp_network *net, const mlp_plan *plan, const mlp_call *call) {
+    double largest = 0;
+    for (size_t l = 1; l <= net->n_layers && !plan->lanes; l++) {
+        double work = product_work(&net->layers[l], plan->block);
+        largest = work > largest ? work : largest;
+    }
+    return mlp_threads_for(call, largest);
+}
+
+bool mlp_is_deep(size_t n_in, size_t n_rows) { return n_in >= DEEP * n_rows; }
+
 size_t mlp_parts_for(const mlp_network *net, const mlp_plan *plan, size_t n_rows, const mlp_call *call) {
     size_t block = n_rows < plan->block ? n_rows : plan->block, most = block / LEAST_PART_ROWS;
     bool worth = !plan->lanes && most > 1 && net->n_parameters * net->item <= PASSED_BYTES;
     for (size_t l = 1; l <= net->n_layers; l++) { /* but for products that are better shared by themselves */
         const mlp_layer *layer = &net->layers[l];
-        double work = 2.0 * (double)block * (double)layer->n_in * (double)layer->n_out;
-        worth = worth && !(mlp_is_deep(layer->n_in, block) && mlp_threads_for(call, work) > 1);
+        bool alone = mlp_is_deep(layer->n_in, block) && mlp_threads_for(call, product_work(layer, block)) > 1;
+        worth = worth && !alone;
     }
     if (!worth) {
         return 1;
