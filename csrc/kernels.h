@@ -72,7 +72,7 @@ typedef struct {
 
 /* C (m, n) +=/= A (m, k) B (k, n), n at most a panel's width; A's elements lie at a[i*a_row + p*a_k], B's rows at b +
  * p*ldb, whole vectors readable. C is written exactly n wide; with an ending n is a multiple of `edge`, and the operand
- * readable to a whole vector. */
+ * readable to a whole vector. With a copy n is a panel's width, and m more than the rows of a tile. */
 typedef struct {
     void *c;
     const void *a, *b;
@@ -80,6 +80,7 @@ typedef struct {
     bool accumulate, far; /* far: C is larger than the L2 cache, and its tiles are fetched one ahead */
     mlp_ending ending;
     const void *operand; /* of the ending */
+    void *copy;          /* (k, panel): the first tile packs B by the way, and the others read it there; or NULL */
     mlp_region ahead;    /* fetched into the L2 cache meanwhile, a part of it beside each tile */
 } mlp_panel_product;
 

@@ -44,6 +44,7 @@ typedef struct {
     size_t depth;    /* that is taken at a time */
     size_t part;     /* of the depth, where threads share it */
     bool packs;      /* the right operand; else only where it could not be read to a whole vector */
+    bool copies;     /* by the way: there are rows of the left operand for a tile and more */
     atomic_bool stop;
     part_done *parts;
 } cut_product;
@@ -60,6 +61,7 @@ typedef struct {
     size_t j, columns, q, k;
     const void *at;
     size_t ld;
+    void *copy;      /* where the first rows of the left operand leave a copy for the others; or NULL */
     mlp_region next; /* what is copied after them */
 } right_part;
 
@@ -83,7 +85,7 @@ static mlp_region region_of(const mlp_product *p, const void *at, size_t rows, s
 }
 
 /* Of panel t and its rows from `begin` to `end`, the part from q on, copied where it would be slow or out of bounds to
- * read it in place. What is copied next, of this panel or the one after it, is worth fetching, except where it is
+ * read it in place: before it is used, or by the way. What is copied next, of this panel or the one after it, is worth fetching, except where it is
  * transposed: there the machine itself sees what comes next in its long rows. */
 static right_part take_part(const cut_product *c, size_t thread, size_t t, size_t q, size_t begin, size_t end) {
     const mlp_kernels *kernels = c->p->kernels;
@@ -93,9 +95,13 @@ static right_part take_part(const cut_product *c, size_t thread, size_t t, size_
         return right;
     }
     void *panel = (char *)c->team->panels + thread * c->team->panel_bytes;
-    (transposed ? kernels->pack_transposed : kernels->pack)(panel, right.at, right.ld, right.k, right.columns);
-    right.at = panel;
-    right.ld = kernels->panel;
+    if (!transposed && right.columns == kernels->panel && c->copies) {
+        right.copy = panel;
+    } else {
+        (transposed ? kernels->pack_transposed : kernels->pack)(panel, right.at, right.ld, right.k, right.columns);
+        right.at = panel;
+        right.ld = kernels->panel;
+    }
     bool ends = q + right.k == end;
     if (c->packs && !transposed && t + ends < c->n_panels) {
         right_part next = part_at(c, t + ends, ends ? begin : q + right.k, end);
@@ -123,7 +129,7 @@ static void fetch_ahead(mlp_panel_product *part, const cut_product *c, const rig
 }
 
 /* C's rows i..i+n and a part of the right operand. */
-static void multiply_group(const cut_product *c, size_t i, size_t n, const right_part *right) {
+static void multiply_group(const cut_product *c, size_t i, size_t n, right_part *right) {
     const mlp_product *p = c->p;
     const mlp_kernels *kernels = p->kernels;
     size_t item = kernels->item, at = i * p->ldc + right->j;
@@ -153,7 +159,13 @@ static void multiply_group(const cut_product *c, size_t i, size_t n, const right
         part.ending = p->ending;
         part.operand = (const char *)p->operand + (p->ending == MLP_RELU_SLOPE ? at : right->j) * item;
     }
+    part.copy = right->copy;
     kernels->product(&part);
+    if (right->copy != NULL) {
+        right->at = right->copy;
+        right->ld = kernels->panel;
+        right->copy = NULL;
+    }
 }
 
 static bool stopped(cut_product *c) { return atomic_load_explicit(&c->stop, memory_order_relaxed); }
@@ -285,7 +297,8 @@ bool mlp_multiply(const mlp_product *p, mlp_team *team) {
                      .n_panels = (p->n + kernels->panel - 1) / kernels->panel,
                      .rows = p->m,
                      .depth = near ? kernels->near_depth : MLP_PANEL_DEPTH,
-                     .packs = p->b.transposed || far_apart || (many && (crossing || spread))};
+                     .packs = p->b.transposed || far_apart || (many && (crossing || spread)),
+                     .copies = p->adam == NULL && part >= MLP_FEW_ROWS};
     if (n_threads > 1) {
         multiply_together(&c, work);
     } else {

@@ -72,13 +72,13 @@ ALWAYS_INLINE void fused_tile(waiting_tile *w, const adam_factors *f, const mlp_
     for (; beside < w->rows && p + (size_t)pieces <= k; beside++, p += (size_t)pieces) {
         UNROLL(4)
         for (int j = 0; j < pieces; j++, a += a_k, b += ldb) {
-            multiply_step(&sum, a, a_row, b, rows, vectors, half);
+            multiply_step(&sum, a, a_row, b, NULL, rows, vectors, half);
             UNKNOWN_STRIDE(a);
             step_vector(w, f, beside, j, pieces, last);
         }
     }
     for (; p < k; p++, a += a_k, b += ldb) {
-        multiply_step(&sum, a, a_row, b, rows, vectors, half);
+        multiply_step(&sum, a, a_row, b, NULL, rows, vectors, half);
         UNKNOWN_STRIDE(a);
     }
     step_rows(w, f, beside, pieces, last);

@@ -41,8 +41,8 @@ typedef struct {
     half_vec half[12];
 } tile_sums;
 
-/* sum += one column of A times one row of B. */
-ALWAYS_INLINE void multiply_step(tile_sums *sum, const real *a, size_t a_row, const real *b, const int rows,
+/* sum += one column of A times one row of B, whose whole vectors are copied unless `copy` is NULL. */
+ALWAYS_INLINE void multiply_step(tile_sums *sum, const real *a, size_t a_row, const real *b, real *copy, const int rows,
                                  const int vectors, const int half) {
     vec left[12], right[TILE_VECTORS];
     half_vec edge = half ? h_load(b + vectors * LANES) : h_zero();
@@ -53,6 +53,9 @@ ALWAYS_INLINE void multiply_step(tile_sums *sum, const real *a, size_t a_row, co
     UNROLL(16)
     for (int j = 0; j < vectors; j++) {
         right[j] = v_load(b + (size_t)j * LANES);
+        if (copy != NULL) {
+            v_store(copy + (size_t)j * LANES, right[j]);
+        }
         UNROLL(16)
         for (int i = 0; i < rows && rows <= vectors; i++) {
             sum->whole[i][j] = rows == 1 ? v_fma(left[i], right[j], sum->whole[i][j]) /* right[j] need not be loaded */
@@ -146,6 +149,10 @@ ALWAYS_INLINE void multiply_slopes(tile_sums *sum, const real *a, size_t ld, con
 
 #define LINE (MLP_VECTOR_BYTES / sizeof(real))
 
+/* So many rows of B are fetched ahead where it is copied: rows far apart are strangers to the processor's own
+ * prefetching. */
+enum { ROWS_AHEAD = 16 };
+
 /* Lines of the cache that are fetched beside a tile, none where there are 0; and how a region's others follow. */
 typedef struct {
     const real *at;
@@ -180,6 +187,17 @@ static NOT_INLINE void begin_fetching(fetcher *f, const mlp_region *r, size_t m,
     fetch_on(f);
 }
 
+/* What becomes of C's tile, from row i on. */
+ALWAYS_INLINE void end_tile(tile_sums *sum, const mlp_panel_product *p, size_t i, size_t last, const int rows,
+                            const int vectors, const int half) {
+    if (p->ending == MLP_RELU_SLOPE) {
+        multiply_slopes(sum, (const real *)p->operand + i * p->ldc, p->ldc, rows, vectors, half);
+    } else if (p->ending != MLP_AS_IT_IS) {
+        add_biases(sum, p->operand, p->ending == MLP_BIAS_RELU, rows, vectors, half);
+    }
+    store_tile(sum, (real *)p->c + i * p->ldc, p->ldc, last, rows, vectors, half);
+}
+
 /* C's rows from row i on. */
 ALWAYS_INLINE void product_tile(const mlp_panel_product *p, size_t i, size_t last, const fetcher *f, const int rows,
                                 const int vectors, const int half) {
@@ -187,15 +205,14 @@ ALWAYS_INLINE void product_tile(const mlp_panel_product *p, size_t i, size_t las
     const real *a = (const real *)p->a + i * a_row, *b = p->b;
     const real *ahead = f->at;
     size_t lines = rows < TILE_HEIGHT(vectors + half) ? 0 : f->lines; /* the last tiles are lower, and fetch nothing */
-    real *c = (real *)p->c + i * p->ldc;
     tile_sums sum;
-    load_tile(&sum, c, p->ldc, last, p->accumulate, rows, vectors, half);
+    load_tile(&sum, (real *)p->c + i * p->ldc, p->ldc, last, p->accumulate, rows, vectors, half);
     const size_t steps = vectors > 2 ? TILE_STEPS : 1; /* narrow tiles are for edges, and need not take as much code */
     size_t k = p->k;
     for (; k >= steps; k -= steps) {
         UNROLL(8)
         for (size_t s = 0; s < steps; s++, a += a_k, b += ldb) {
-            multiply_step(&sum, a, a_row, b, rows, vectors, half);
+            multiply_step(&sum, a, a_row, b, NULL, rows, vectors, half);
             UNKNOWN_STRIDE(a);
         }
         if (lines > 0) {
@@ -205,18 +222,31 @@ ALWAYS_INLINE void product_tile(const mlp_panel_product *p, size_t i, size_t las
         }
     }
     for (; steps > 1 && k > 0; k--, a += a_k, b += ldb) {
-        multiply_step(&sum, a, a_row, b, rows, vectors, half);
+        multiply_step(&sum, a, a_row, b, NULL, rows, vectors, half);
         UNKNOWN_STRIDE(a);
     }
     for (; lines > 0; lines--, ahead += f->ld) { /* more than k has turns */
         __builtin_prefetch(ahead, 0, 2);
     }
-    if (p->ending == MLP_RELU_SLOPE) {
-        multiply_slopes(&sum, (const real *)p->operand + i * p->ldc, p->ldc, rows, vectors, half);
-    } else if (p->ending != MLP_AS_IT_IS) {
-        add_biases(&sum, p->operand, p->ending == MLP_BIAS_RELU, rows, vectors, half);
+    end_tile(&sum, p, i, last, rows, vectors, half);
+}
+
+/* The same of the first rows, by a whole panel that is copied meanwhile. */
+static NOT_INLINE void product_copying(const mlp_panel_product *p) {
+    const size_t a_row = p->a_row, a_k = p->a_k, ldb = p->ldb;
+    const real *a = p->a, *b = p->b;
+    real *copy = p->copy;
+    tile_sums sum;
+    load_tile(&sum, p->c, p->ldc, LANES, p->accumulate, TILE_ROWS, TILE_VECTORS, 0);
+    for (size_t k = p->k; k > 0; k--, a += a_k, b += ldb, copy += PANEL) {
+        UNROLL(4)
+        for (size_t j = 0; j < PANEL; j += LINE) {
+            __builtin_prefetch(b + ROWS_AHEAD * ldb + j);
+        }
+        multiply_step(&sum, a, a_row, b, copy, TILE_ROWS, TILE_VECTORS, 0);
+        UNKNOWN_STRIDE(a);
     }
-    store_tile(&sum, c, p->ldc, last, rows, vectors, half);
+    end_tile(&sum, p, 0, LANES, TILE_ROWS, TILE_VECTORS, 0);
 }
 
 /* The rows of the next tile where `left` are: two tiles share the last rows evenly, 7, 9 and 11 are two tiles as
@@ -294,7 +324,25 @@ static inline size_t width_of(size_t n) { /* twice its vectors, a half one count
 WIDTHS(WIDTH)
 #undef WIDTH
 
+/* The rows after the first tile, which has copied B. */
+static mlp_panel_product after_copying(const mlp_panel_product *p) {
+    mlp_panel_product rest = *p;
+    rest.m = p->m - TILE_ROWS;
+    rest.a = (const real *)p->a + TILE_ROWS * p->a_row;
+    rest.c = (real *)p->c + TILE_ROWS * p->ldc;
+    rest.b = p->copy;
+    rest.ldb = PANEL;
+    rest.operand = p->ending == MLP_RELU_SLOPE ? (const real *)p->operand + TILE_ROWS * p->ldc : p->operand;
+    return rest;
+}
+
 static void product(const mlp_panel_product *p) {
+    mlp_panel_product rest;
+    if (p->copy != NULL) {
+        product_copying(p);
+        rest = after_copying(p);
+        p = &rest;
+    }
     switch (width_of(p->n)) {
 #define WIDTH(vectors, half) \
     case 2 * vectors + half: product_##vectors##_##half(p); break;
@@ -307,10 +355,9 @@ static void product(const mlp_panel_product *p) {
 static void pack(void *to, const void *from, size_t ldb, size_t k, size_t n) {
     real *panel = to;
     const real *b = from;
-    enum { AHEAD = 16 }; /* rows far apart are strangers to the processor's own prefetching */
     for (size_t p = 0; p < k; p++, panel += PANEL, b += ldb) {
         for (size_t j = 0; j < n; j += LANES) {
-            __builtin_prefetch(b + AHEAD * ldb + j);
+            __builtin_prefetch(b + ROWS_AHEAD * ldb + j);
             v_store(panel + j, v_load_n(b + j, n - j));
         }
     }
