@@ -7,16 +7,15 @@ typedef struct {
     size_t layer;
     void *db, *da;
     const void *dz;
-    bool accumulate;
+    bool accumulate, through;
 } backward_end;
 
-static void add_columns(void *context, size_t row, size_t n_rows, size_t column, size_t n_columns) {
+static void add_columns(void *context, const mlp_piece *piece) {
     const backward_end *end = context;
     const mlp_network *net = end->pass->net;
-    (void)n_rows;
-    if (row == 0) {
-        net->kernels->column_sums(mlp_at(net, end->db, column), mlp_at(net, end->dz, column),
-                                  net->layers[end->layer].ld, end->pass->n, n_columns, end->accumulate);
+    if (piece->row == 0) {
+        net->kernels->column_sums(mlp_at(net, end->db, piece->column), mlp_at(net, end->dz, piece->column),
+                                  net->layers[end->layer].ld, end->pass->n, piece->n_columns, end->accumulate);
     }
 }
 
@@ -81,8 +80,7 @@ bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const ml
 const void *mlp_slope_of(const mlp_pass *pass, size_t l) { return pass->d[l] != NULL ? pass->d[l] : pass->a[l]; }
 
 /* dZ[l] from a part of dA[l], in place. */
-static void through_activation(void *context, size_t row, size_t n_rows, size_t column, size_t n_columns) {
-    const backward_end *end = context;
+static void through_activation(const backward_end *end, size_t row, size_t n_rows, size_t column, size_t n_columns) {
     const mlp_pass *pass = end->pass;
     const mlp_network *net = pass->net;
     size_t l = end->layer, rows, n, ld;
@@ -94,6 +92,22 @@ static void through_activation(void *context, size_t row, size_t n_rows, size_t 
     }
     net->kernels->backward[net->layers[l].activation](mlp_at(net, end->da, at), mlp_at(net, mlp_slope_of(pass, l), at),
                                                       NULL, NULL, n_rows, n_columns, ld);
+}
+
+static void piece_through_activation(void *context, const mlp_piece *piece) {
+    through_activation(context, piece->row, piece->n_rows, piece->column, piece->n_columns);
+}
+
+/* A piece of dA^T (units, samples), whole vectors of both, into dA, and if that is wanted, on to dZ. */
+static void turn_back(void *context, const mlp_piece *piece) {
+    const backward_end *end = context;
+    const mlp_network *net = end->pass->net;
+    size_t ld = net->layers[end->layer].ld, units = mlp_whole_vectors(net, piece->n_rows);
+    void *da = mlp_at(net, end->da, piece->column * ld + piece->row);
+    net->kernels->transpose(da, ld, piece->c, piece->ldc, units, piece->n_columns);
+    if (end->through) {
+        through_activation(end, piece->column, piece->n_columns, piece->row, piece->n_rows);
+    }
 }
 
 /* The same of a layer of one unit: dA is the outer product of its dz and w, and need not be stored on the way. */
@@ -132,6 +146,19 @@ static bool layer_input_gradient(mlp_pass *pass, size_t l, const void *dz, void 
         input_gradient_of_one(pass, dz, w, &end, through);
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * pass->n));
     }
+    if (mlp_is_turned(net, layer, pass->n)) {
+        end.through = through;
+        return mlp_multiply(&(mlp_product){.kernels = net->kernels,
+                                           .a = {w, layer->n_out, 1},
+                                           .b = {.data = dz, .ld = net->layers[l].ld, .transposed = true},
+                                           .m = layer->n_in,
+                                           .n = pass->n,
+                                           .k = layer->n_out,
+                                           .keeps_rows = pass->keeps,
+                                           .done = turn_back,
+                                           .context = &end},
+                            &pass->team);
+    }
     bool of_relu = through && net->layers[l - 1].activation == MLP_ACT_relu && pass->mask[l - 1] == NULL;
     return mlp_multiply(&(mlp_product){.kernels = net->kernels,
                                        .c = da,
@@ -144,7 +171,7 @@ static bool layer_input_gradient(mlp_pass *pass, size_t l, const void *dz, void 
                                        .k = layer->n_out,
                                        .ending = of_relu ? MLP_RELU_SLOPE : MLP_AS_IT_IS,
                                        .operand = of_relu ? pass->a[l - 1] : NULL,
-                                       .done = through && !of_relu ? through_activation : NULL,
+                                       .done = through && !of_relu ? piece_through_activation : NULL,
                                        .context = &end},
                         &pass->team);
 }

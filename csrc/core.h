@@ -183,6 +183,8 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows);
 size_t mlp_even_block(const mlp_network *net, size_t n_rows, size_t most, const mlp_call *call);
 /* Whether a product by weights of so many inputs had better be shared by these than by its rows. */
 bool mlp_is_deep(size_t n_in, size_t n_rows);
+/* Whether dA of so many rows is computed as the transpose of W dZ^T, in pieces. */
+bool mlp_is_turned(const mlp_network *net, const mlp_layer *layer, size_t n_rows);
 /* The threads that a block's products are worth. */
 size_t mlp_threads_of_products(const mlp_network *net, const mlp_plan *plan, const mlp_call *call);
 /* The threads that each block of a batch of one chunk is cut into parts for, and the rows of a part of n. */
@@ -209,10 +211,18 @@ typedef struct {
     bool padded;     /* whole vectors are readable past the last column */
 } mlp_right;
 
+/* A part of a product that is complete: C's rows from `row` on, and columns from `column` on. */
+typedef struct {
+    size_t row, n_rows, column, n_columns;
+    const void *c; /* where C is not kept: this part of it, in whole vectors both ways, and the distance of its rows */
+    size_t ldc;
+} mlp_piece;
+
 /* C (m, n) +=/= A (m, k) B (k, n). */
 typedef struct {
     const mlp_kernels *kernels;
-    void *c;
+    void *c; /* NULL: it is not kept, and pieces of whole vectors of rows go from a thread's tile to `done`; k is at
+              * most MLP_PANEL_DEPTH */
     size_t ldc;
     bool padded; /* C's rows may be written to the next whole vector */
     mlp_left a;
@@ -225,20 +235,26 @@ typedef struct {
     mlp_ending ending;    /* what becomes of C, if anything, and by what */
     const void *operand;
     const void *next; /* where the rows after A's lie: they are fetched meanwhile; NULL: they need not be */
-    /* Called with each part of C when it is complete, from any thread; NULL: nothing is to be done. */
-    void (*done)(void *context, size_t row, size_t n_rows, size_t column, size_t n_columns);
+    /* Called with each piece of C when it is complete, from any thread; NULL: nothing is to be done. */
+    void (*done)(void *context, const mlp_piece *piece);
     void *context;
 } mlp_product;
 
 /* Fewer rows are not worth packing the right operand for them. */
 #define MLP_FEW_ROWS 16
 
-/* Who computes: so many threads of the call's, each with room for a panel. */
+/* Rows of C that are completed together, fewer than half as many again: whole tiles of every height there is, and whole
+ * vectors; with a panel's columns a good part of the L1 cache. */
+#define MLP_GROUP_ROWS 48
+#define MLP_PIECE_ROWS 80 /* of a thread's tile: no group has more, whole vectors of rows */
+
+/* Who computes: so many threads of the call's, each with room for a panel, and behind it, where products are not kept,
+ * for a piece of C. */
 typedef struct {
     mlp_call *call;
     size_t n_threads;
     void *panels;
-    size_t panel_bytes;
+    size_t panel_bytes, thread_bytes;
 } mlp_team;
 
 bool mlp_multiply(const mlp_product *product, mlp_team *team); /* false: the caller wants the call to end */

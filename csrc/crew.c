@@ -53,7 +53,7 @@ static void cut_losses(mlp_pass *pass, mlp_cutter *c) {
 /* Few rows of a prediction are multiplied by weights where they lie: see matmul.c. */
 static size_t size_of_panels(const mlp_pass *pass, const demands *d) {
     bool in_place = pass->plan.lanes || (!d->losses && d->n_rows < MLP_FEW_ROWS);
-    return in_place ? 0 : d->n_threads * pass->team.panel_bytes;
+    return in_place ? 0 : d->n_threads * pass->team.thread_bytes;
 }
 
 /* dZ of each layer, and dA of the inputs: parts need them all at a time, else every other one lies where the first did.
@@ -117,8 +117,15 @@ static void begin_pass(mlp_pass *at, const mlp_network *net, const mlp_plan *pla
     at->net = net;
     at->parameters = net->parameters;
     at->plan = *plan;
-    at->team =
-        (mlp_team){.call = call, .n_threads = d->n_threads, .panel_bytes = depth * net->kernels->panel * net->item};
+    bool turns = false; /* rows come in whole vectors then, and the fewer the rather */
+    for (size_t l = 1; l <= net->n_layers && d->gradient; l++) {
+        turns = turns || mlp_is_turned(net, &net->layers[l], MLP_VECTOR_BYTES / net->item);
+    }
+    size_t row = net->kernels->panel * net->item, panel = depth * row;
+    at->team = (mlp_team){.call = call,
+                          .n_threads = d->n_threads,
+                          .panel_bytes = panel,
+                          .thread_bytes = panel + (turns ? MLP_PIECE_ROWS * row : 0)};
     at->a = pointers;
     at->d = pointers + layers;
     at->mask = pointers + 2 * layers;

@@ -20,10 +20,6 @@ _Static_assert(MLP_BLOCK_ROWS <= MLP_PANEL_DEPTH, "a block is deeper than a pane
  * A where these lie apart. */
 enum { FAR_BYTES = 512 * 1024 };
 
-/* Rows of C that are completed together: whole tiles of nearly every height there is, and with a panel's columns a good
- * part of the L1 cache. */
-enum { GROUP_ROWS = 60 };
-
 /* Rows of C that one part of the depth passes on to the next: few, so that these begin early. */
 enum { PASSED_ROWS = 12, MOST_PARTS = 16 };
 
@@ -84,6 +80,10 @@ static mlp_region region_of(const mlp_product *p, const void *at, size_t rows, s
     return (mlp_region){.at = at, .rows = rows, .ld = ld, .lines = (elements + line - 1) / line * rows};
 }
 
+static void *panel_of(const cut_product *c, size_t thread) {
+    return (char *)c->team->panels + thread * c->team->thread_bytes;
+}
+
 /* Of panel t and its rows from `begin` to `end`, the part from q on, copied where it would be slow or out of bounds to
  * read it in place: before it is used, or by the way. What is copied next, of this panel or the one after it, is worth fetching, except where it is
  * transposed: there the machine itself sees what comes next in its long rows. */
@@ -94,7 +94,7 @@ static right_part take_part(const cut_product *c, size_t thread, size_t t, size_
     if (!c->packs && (whole || c->p->b.padded)) {
         return right;
     }
-    void *panel = (char *)c->team->panels + thread * c->team->panel_bytes;
+    void *panel = panel_of(c, thread);
     if (!transposed && right.columns == kernels->panel && c->copies) {
         right.copy = panel;
     } else {
@@ -128,8 +128,8 @@ static void fetch_ahead(mlp_panel_product *part, const cut_product *c, const rig
     }
 }
 
-/* C's rows i..i+n and a part of the right operand. */
-static void multiply_group(const cut_product *c, size_t i, size_t n, right_part *right) {
+/* C's rows i..i+n and a part of the right operand: into C, or into `tile` where C is not kept. */
+static void multiply_group(const cut_product *c, size_t i, size_t n, right_part *right, void *tile) {
     const mlp_product *p = c->p;
     const mlp_kernels *kernels = p->kernels;
     size_t item = kernels->item, at = i * p->ldc + right->j;
@@ -149,11 +149,11 @@ static void multiply_group(const cut_product *c, size_t i, size_t n, right_part 
         kernels->product_adam(&part, &to);
         return;
     }
-    part.c = (char *)p->c + at * item;
-    part.ldc = p->ldc;
-    part.n = p->padded ? (part.n + kernels->edge - 1) & ~(kernels->edge - 1) : part.n;
+    part.c = tile != NULL ? tile : (char *)p->c + at * item;
+    part.ldc = tile != NULL ? kernels->panel : p->ldc;
+    part.n = p->padded || tile != NULL ? (part.n + kernels->edge - 1) & ~(kernels->edge - 1) : part.n;
     part.accumulate = p->accumulate || right->q > 0;
-    part.far = p->m * p->ldc * item >= FAR_BYTES;
+    part.far = tile == NULL && p->m * p->ldc * item >= FAR_BYTES;
     fetch_ahead(&part, c, right, i);
     if (p->operand != NULL && right->q + right->k == p->k) {
         part.ending = p->ending;
@@ -177,19 +177,30 @@ static void look_up(cut_product *c, size_t thread, size_t products) {
     }
 }
 
+static void piece_done(const cut_product *c, size_t i, size_t n, const right_part *right, const void *tile) {
+    const mlp_product *p = c->p;
+    p->done(p->context, &(mlp_piece){.row = i,
+                                     .n_rows = n,
+                                     .column = right->j,
+                                     .n_columns = right->columns,
+                                     .c = tile,
+                                     .ldc = p->kernels->panel});
+}
+
 /* C's rows i..i+rows, and one panel of its columns. */
 static void multiply_panel(cut_product *c, size_t thread, size_t i, size_t rows, size_t panel) {
     const mlp_product *p = c->p;
+    void *tile = p->c == NULL ? (char *)panel_of(c, thread) + c->team->panel_bytes : NULL;
     for (size_t q = 0; q < p->k; q += c->depth) { /* C takes up its chains where the last part of k left them */
         right_part right = take_part(c, thread, panel, q, 0, p->k);
         /* What follows the last part is done group by group, while the group is still in the L1 cache. */
         bool last = p->done != NULL && q + right.k == p->k;
-        size_t group = last && p->adam == NULL ? GROUP_ROWS : rows;
+        size_t group = last && p->adam == NULL ? MLP_GROUP_ROWS : rows;
         for (size_t g = 0, n; g < rows; g += n) {
             n = rows - g >= 3 * group / 2 ? group : rows - g;
-            multiply_group(c, i + g, n, &right);
+            multiply_group(c, i + g, n, &right, tile);
             if (last) {
-                p->done(p->context, i + g, n, right.j, right.columns);
+                piece_done(c, i + g, n, &right, tile);
             }
             look_up(c, thread, n * right.columns * right.k);
             if (stopped(c)) {
@@ -233,9 +244,9 @@ static void run_part(void *context, size_t t, size_t thread) {
                 if (stopped(c)) {
                     return;
                 }
-                multiply_group(c, i, n, &right);
+                multiply_group(c, i, n, &right, NULL);
                 if (end == p->k && ends && p->done != NULL) {
-                    p->done(p->context, i, n, right.j, right.columns);
+                    piece_done(c, i, n, &right, NULL);
                 }
                 if (ends) {
                     atomic_fetch_add_explicit(&c->parts[t].groups, 1, memory_order_release);
@@ -272,6 +283,10 @@ static void multiply_together(cut_product *c, double work) {
             }
         } else if (!by_panels) {
             c->rows = (p->m + n_threads - 1) / n_threads;
+            if (p->c == NULL) {
+                size_t vector = MLP_VECTOR_BYTES / p->kernels->item;
+                c->rows = (c->rows + vector - 1) & ~(vector - 1);
+            }
             size_t n_parts = (p->m + c->rows - 1) / c->rows;
             task = p->keeps_rows ? run_rows : run_panel;
             n_tasks = p->keeps_rows ? n_parts : c->n_panels * n_parts;
@@ -290,7 +305,8 @@ bool mlp_multiply(const mlp_product *p, mlp_team *team) {
     bool far_apart = apart >= FAR_APART * panel_row && part >= MLP_FEW_ROWS;
     bool crossing = vector < MLP_VECTOR_BYTES && apart % vector != 0;
     bool spread = kernels->near_depth < MLP_PANEL_DEPTH && apart >= APART * panel_row && p->k * apart > L1_BYTES;
-    bool many = part >= MANY_ROWS, near = p->adam == NULL && (p->a.step > 1 || (spread && !many));
+    bool many = part >= MANY_ROWS, whole = p->adam != NULL || p->c == NULL; /* the depth, in one part */
+    bool near = !whole && (p->a.step > 1 || (spread && !many));
     cut_product c = {.p = p,
                      .team = team,
                      .n_threads = n_threads,

@@ -103,14 +103,14 @@ typedef struct {
     const void *bias;
 } layer_end;
 
-static void end_layer(void *context, size_t row, size_t n_rows, size_t column, size_t n_columns) {
+static void end_layer(void *context, const mlp_piece *piece) {
     const layer_end *end = context;
     const mlp_network *net = end->pass->net;
-    size_t ld = net->layers[end->layer].ld, at = row * ld + column;
+    size_t ld = net->layers[end->layer].ld, at = piece->row * ld + piece->column;
     void *d = end->activation == MLP_ACT_identity ? NULL : end->pass->d[end->layer];
     net->kernels->forward[end->activation](mlp_at(net, end->z, at), d == NULL ? NULL : mlp_at(net, d, at),
-                                           end->bias == NULL ? NULL : mlp_at(net, end->bias, column), n_rows, n_columns,
-                                           ld);
+                                           end->bias == NULL ? NULL : mlp_at(net, end->bias, piece->column),
+                                           piece->n_rows, piece->n_columns, ld);
 }
 
 enum { PAGE = 4096 };

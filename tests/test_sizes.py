@@ -20,6 +20,7 @@ import mlpc
 from mlpc import _core
 
 SIZES = (1, 2, 3, 5, 7, 17, 31, 33, 63, 65, 127, 129, 1000)
+ROWS = (*SIZES, 16, 32, 48, 64)  # whole vectors of samples, in which wide layers are gone back through another way
 MOST_PRODUCTS = 4e6  # of one forward pass: the twin's time
 
 
@@ -28,7 +29,7 @@ def cases(n, seed, most=MOST_PRODUCTS, least=0.0):
     rng, found = np.random.default_rng(seed), []
     while len(found) < n:
         sizes = [int(width) for width in rng.choice(SIZES, rng.integers(2, 5))]
-        rows = int(rng.choice(SIZES))
+        rows = int(rng.choice(ROWS))
         products = rows * sum(a * b for a, b in itertools.pairwise(sizes))
         hidden = [str(name) for name in rng.choice(list(ACTIVATIONS), len(sizes) - 2)]
         loss = list(LOSSES)[len(found) % len(LOSSES)]
