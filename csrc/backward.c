@@ -117,8 +117,8 @@ static void input_gradient_of_one(mlp_pass *pass, const void *dz, const void *w,
     bool together = through && pass->mask[l] == NULL;
     size_t activation = together ? net->layers[l].activation : MLP_ACT_identity;
     const void *a_or_d = together ? mlp_slope_of(pass, l) : end->da;
-    memcpy(pass->row, w, units * net->item);
-    net->kernels->backward[activation](end->da, a_or_d, dz, pass->row, pass->n, units, net->layers[l].ld);
+    memcpy(pass->padded, w, units * net->item);
+    net->kernels->backward[activation](end->da, a_or_d, dz, pass->padded, pass->n, units, net->layers[l].ld);
     if (through && !together) {
         through_activation(end, 0, pass->n, 0, units);
     }
@@ -192,7 +192,7 @@ bool mlp_backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wanted *
             return false;
         }
         /* After dA: it may go into the weights. */
-        bool now = wanted->gradient != NULL && !wanted->later;
+        bool now = wanted->gradient != NULL && !wanted->of_parts;
         if (now && !mlp_layer_gradient(pass, &pass->team, l, &(mlp_range){0, layer->n_in}, wanted)) {
             return false;
         }

@@ -6,6 +6,19 @@
 /* Targets of more outputs are read by rows and transposed. */
 enum { FEW_OUTPUTS = 12 };
 
+mlp_status mlp_read_labels(const mlp_network *net, const mlp_rows *y, const int64_t *order, size_t first, size_t n,
+                           double *labels, void *out, size_t sample, size_t step, mlp_call *call) {
+    mlp_read_doubles(y, order, first, n, labels);
+    for (size_t i = 0; i < n; i++) {
+        mlp_status status = mlp_check_label(labels[i], mlp_outputs(net), mlp_row_of(order, first + i), call);
+        if (status != MLP_OK) {
+            return status;
+        }
+        net->kernels->fill(mlp_at(net, out, i * sample + (size_t)labels[i] * step), 1.0, 1);
+    }
+    return MLP_OK;
+}
+
 /* y (K, stride) in lanes layout, labels as rows of zeros and ones; or y_rows. */
 static mlp_status read_targets(mlp_pass *pass, const mlp_batch *batch, size_t first) {
     const mlp_network *net = pass->net;
@@ -13,7 +26,7 @@ static mlp_status read_targets(mlp_pass *pass, const mlp_batch *batch, size_t fi
     size_t outputs = mlp_outputs(net), stride = pass->stride, n = pass->n, ld;
     mlp_source source = {.rows = &data->y, .dtype = net->dtype, .order = batch->order};
     if (pass->plan.by_rows) {
-        pass->y_rows = mlp_read_tile(&source, first, n, pass->rows, outputs, &pass->y_ld);
+        pass->y_rows = mlp_read_tile(&source, first, n, pass->targets, outputs, &pass->y_ld);
         return MLP_OK;
     }
     if (!data->labels && outputs <= FEW_OUTPUTS) {
@@ -21,21 +34,12 @@ static mlp_status read_targets(mlp_pass *pass, const mlp_batch *batch, size_t fi
         return MLP_OK;
     }
     if (!data->labels) {
-        const void *rows = mlp_read_tile(&source, first, n, pass->rows, outputs, &ld);
+        const void *rows = mlp_read_tile(&source, first, n, pass->targets, outputs, &ld);
         net->kernels->transpose(pass->y, stride, rows, ld, n, outputs);
         return MLP_OK;
     }
-    double *labels = pass->rows;
-    mlp_read_doubles(&data->y, batch->order, first, n, labels);
     net->kernels->fill(pass->y, 0.0, outputs * stride);
-    mlp_status status = MLP_OK;
-    for (size_t i = 0; i < n && status == MLP_OK; i++) {
-        status = mlp_check_label(labels[i], outputs, mlp_row_of(batch->order, first + i), pass->team.call);
-        if (status == MLP_OK) {
-            net->kernels->fill(mlp_at(net, pass->y, (size_t)labels[i] * stride + i), 1.0, 1);
-        }
-    }
-    return status;
+    return mlp_read_labels(net, &data->y, batch->order, first, n, pass->targets, pass->y, 1, stride, pass->team.call);
 }
 
 static bool is_weighted(const mlp_data *data) { return data->weight.data != NULL || data->class_weight != NULL; }
@@ -141,7 +145,7 @@ static void output_block(mlp_pass *pass, bool derivative, const mlp_record *reco
         if (!of_output) {
             mlp_activate_output(pass, false);
         }
-        void *da = pass->rows; /* the targets have been read */
+        void *da = pass->targets; /* the targets have been read */
         kernels->output_gradient[net->loss](da, pass->z, &targets);
         mlp_copy_out(pass, pass->z, true, stride, outputs, record->a, first);
         mlp_copy_out(pass, da, true, stride, outputs, record->da, first);
@@ -253,16 +257,7 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
 typedef mlp_status (*task_of_batch)(const void *context, size_t t, mlp_pass *pass);
 
 static void run_task(mlp_crew *crew, task_of_batch task, const void *context, size_t t, mlp_pass *pass) {
-    mlp_outcome *outcome = &crew->outcomes[t];
-    if (atomic_load_explicit(&crew->stop, memory_order_relaxed)) {
-        outcome->status = MLP_INTERRUPTED;
-        return;
-    }
-    outcome->status = task(context, t, pass);
-    if (outcome->status != MLP_OK) {
-        outcome->complaint = *pass->team.call;
-        atomic_store_explicit(&crew->stop, true, memory_order_relaxed);
-    }
+    mlp_crew_report(crew, t, pass, mlp_crew_stops(crew) ? MLP_INTERRUPTED : task(context, t, pass));
 }
 
 /* ---- Chunks: as many at a time as there are threads, each block by block; from `begin` on. */
@@ -419,7 +414,7 @@ static mlp_status run_in_parts(mlp_crew *crew, const mlp_batch *batch, const mlp
                                mlp_sums *sums) {
     size_t block = crew->members[0].pass->plan.block;
     mlp_outputs_wanted wanted = *outputs;
-    wanted.later = true;
+    wanted.of_parts = true;
     mlp_status status = MLP_OK;
     for (size_t at = 0, n; at < batch->n && status == MLP_OK; at += n) {
         n = batch->n - at < block ? batch->n - at : block;

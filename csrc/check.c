@@ -35,7 +35,10 @@ static mlp_status reject_x(const mlp_network *net, const mlp_rows *x, size_t row
         column++;
     }
     bool finite = isfinite(mlp_element(x, row, column));
-    return reject(call, MLP_BAD_X, row, column, finite ? "within the range of float32" : "finite");
+    const char *reason = !finite                 ? "finite"
+                         : net->dtype == MLP_F32 ? "within the range of float32"
+                                                 : "finite when duplicates are added in their own dtype";
+    return reject(call, MLP_BAD_X, row, column, reason);
 }
 
 static mlp_status check_x(const mlp_network *net, const mlp_rows *x, mlp_call *call) {
@@ -118,8 +121,8 @@ static bool are_plain(const mlp_network *net, const mlp_data *data, const double
     return outside == 0;
 }
 
-/* The same where every finite number is a target, so that they can be looked at in the network's dtype; tile: room for
- * them, where they are not in place. */
+/* Whether all are targets, where every finite number is one: they can be looked at in the network's dtype. tile: room
+ * for them, where they are not in place. */
 static bool are_finite(const mlp_network *net, const mlp_data *data, size_t first, size_t n, void *tile) {
     const mlp_loss_line *loss = mlp_loss_at(net->loss);
     size_t columns = data->y.n_columns, ld;

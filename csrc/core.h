@@ -1,4 +1,15 @@
-/* core.h: what the files of the core share and no caller sees. The dimension letters are mlp.h's. */
+/* core.h: what the files of the core share and no caller sees. The dimension letters are mlp.h's.
+ *
+ * From fit to the kernels: mlp_fit (train.c) makes epochs of steps; mlp_run_batch (batch.c) has the loss and gradient of
+ * one, by chunks of its rows or by parts of blocks; run_block drives one block through mlp_forward_block (propagate.c)
+ * and mlp_backward_block (backward.c), layer by layer; mlp_multiply (matmul.c) cuts a layer's product into panels and
+ * groups of rows for kernels->product (kernels/gemm.h); mlp_step (optimizers.c) changes the parameters. plan.c decides
+ * what is cut, and for how many threads; crew.c has the memory.
+ *
+ *     pass     the scratch that drives one block
+ *     crew     the passes of a call: one, or one for each thread where these share rows
+ *     team     the threads that share the products of one pass
+ *     pool     the workers of the process that all calls use (pool.c) */
 #ifndef MLP_CORE_H
 #define MLP_CORE_H
 
@@ -185,6 +196,8 @@ size_t mlp_even_block(const mlp_network *net, size_t n_rows, size_t most, const 
 bool mlp_is_deep(size_t n_in, size_t n_rows);
 /* Whether dA of so many rows is computed as the transpose of W dZ^T, in pieces. */
 bool mlp_is_turned(const mlp_network *net, const mlp_layer *layer, size_t n_rows);
+/* The threads that rows are shared among, `unit` of them at a time: chunks of a batch, or blocks of a prediction. */
+size_t mlp_threads_of_units(const mlp_network *net, size_t n_rows, size_t unit, bool gradient, const mlp_call *call);
 /* The threads that a block's products are worth. */
 size_t mlp_threads_of_products(const mlp_network *net, const mlp_plan *plan, const mlp_call *call);
 /* The threads that each block of a batch of one chunk is cut into parts for, and the rows of a part of n. */
@@ -290,15 +303,15 @@ typedef struct {
     void **mask, **dropped; /* [L+1] dropout; NULL where there is none */
     void **dz;              /* [L+1] dZ, of layer 0 dA: two blocks in turn, or one each where a block is in parts */
     void *z, *dz_out, *y, *d_out; /* outputs, in lanes layout (K, stride); by_rows: not used */
-    const void *y_rows;           /* by_rows: targets (n, K), y_ld apart, in place or in rows */
+    const void *y_rows;           /* by_rows: targets (n, K), y_ld apart, in place or in `targets` */
     size_t y_ld;
     void *loss_parameters;    /* by_rows: real [K], padded */
     double *losses, *weights; /* [block] */
     void *scale;              /* real [block] */
-    void *rows;               /* row-major targets (block, K), or labels, as they are read */
+    void *targets;            /* row-major (block, K), or labels, as they are read; then room for dA of the outputs */
     void *cells;              /* one sparse row (n[0],), 8 bytes each */
     void *columns;            /* dots: those of the last W, where there are several */
-    void *row;                /* padded copy of the biases at hand, or of the weights of one unit */
+    void *padded;             /* copy of the biases at hand, or of the weights of one unit */
     mlp_team team;
     bool keeps;    /* each thread keeps to some rows of the weights */
     bool holds;    /* the rows of a batch that stays, with their targets and weights */
@@ -350,6 +363,9 @@ void mlp_crew_destroy(mlp_crew *crew);
 /* by_parts: member t has rows `first`.. of a block of n now. */
 void mlp_take_part(mlp_crew *crew, size_t t, size_t first, size_t n);
 void mlp_crew_evaluate_at(mlp_crew *crew, const void *parameters);
+/* What a task of a pass has come to, as outcome i; where that is no success, the others are told to stop. */
+void mlp_crew_report(mlp_crew *crew, size_t i, const mlp_pass *pass, mlp_status status);
+bool mlp_crew_stops(const mlp_crew *crew);
 /* What the first n outcomes come to: a complaint of one's own before those that were told to stop. */
 mlp_status mlp_crew_status(const mlp_crew *crew, size_t n);
 
@@ -380,7 +396,7 @@ typedef struct {
     bool clipped;             /* losses of cross-entropies from probabilities kept off 0 and 1; derivatives as ever */
     /* batch.c's own, false elsewhere: */
     bool accumulate; /* the gradient is added to what is there */
-    bool later;      /* it is taken when all parts of a block are there */
+    bool of_parts;   /* the rows are a part of a block: the gradient is taken when all parts are there */
 } mlp_outputs_wanted;
 /* Where g' of layer l, in a tile, comes from. */
 const void *mlp_slope_of(const mlp_pass *pass, size_t l);
@@ -392,6 +408,11 @@ bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const ml
                         const mlp_outputs_wanted *wanted);
 
 /* ---- batch.c */
+
+/* Labels of rows first..first+n as ones, among zeros that are there: class k of sample i at out[i*sample + k*step].
+ * labels: room for them. */
+mlp_status mlp_read_labels(const mlp_network *net, const mlp_rows *y, const int64_t *order, size_t first, size_t n,
+                           double *labels, void *out, size_t sample, size_t step, mlp_call *call);
 
 /* Losses and derivatives of a batch, by chunks and blocks; penalties are the caller's. */
 mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outputs_wanted *wanted, mlp_sums *sums);

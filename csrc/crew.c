@@ -4,7 +4,8 @@
 #include <stdlib.h>
 
 /* ---- What a pass computes in. */
-/* What it is made for. */
+
+/* What a pass is made for. */
 typedef struct {
     size_t n_rows, chunk; /* of which so many are one chunk */
     bool gradient, losses, dropout;
@@ -44,7 +45,7 @@ static void cut_losses(mlp_pass *pass, mlp_cutter *c) {
         pass->d_out = mlp_cut(c, outputs * block * item);
         pass->y = mlp_cut(c, outputs * block * item);
     }
-    pass->rows = mlp_cut(c, outputs * block * sizeof(double));
+    pass->targets = mlp_cut(c, outputs * block * sizeof(double));
     pass->losses = mlp_cut(c, block * sizeof(double));
     pass->weights = mlp_cut(c, block * sizeof(double));
     pass->scale = mlp_cut(c, block * item);
@@ -93,7 +94,7 @@ static void cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d, bool tiles)
             cut_derivatives(pass, c, d);
         }
     }
-    pass->row = mlp_cut(c, width * item);
+    pass->padded = mlp_cut(c, width * item);
     if (pass->plan.dots && outputs > 1) {
         pass->columns = mlp_cut(c, outputs * mlp_whole_vectors(net, net->layers[net->n_layers].n_in) * item);
     }
@@ -226,23 +227,9 @@ static bool equip(mlp_crew *crew, const demands *d, mlp_room *room) {
 
 /* ---- Crews. */
 
-/* Longer chunks are not shared: the calling thread could not look up in time. */
-static const double longest_chunk = 5e8;
+bool mlp_crew_stops(const mlp_crew *crew) { return atomic_load_explicit(&crew->stop, memory_order_relaxed); }
 
-static int told_to_stop(void *context) {
-    const mlp_crew *crew = context;
-    return atomic_load_explicit(&crew->stop, memory_order_relaxed);
-}
-
-/* The threads that so many rows are shared among, `unit` of them at a time. */
-static size_t size_of_crew(const mlp_network *net, size_t n_rows, size_t unit, bool by_chunks, const mlp_call *call) {
-    size_t n_units = (n_rows + unit - 1) / unit;
-    if (n_units < 2 || mlp_work(net, unit, by_chunks) > longest_chunk) {
-        return 1;
-    }
-    size_t n = mlp_threads_for(call, mlp_work(net, n_rows, by_chunks));
-    return n < n_units ? n : n_units;
-}
+static int told_to_stop(void *context) { return mlp_crew_stops(context); }
 
 mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose purpose, mlp_call *call, mlp_room *room) {
     mlp_plan plan = mlp_make_plan(net, n_rows);
@@ -251,7 +238,7 @@ mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose pur
         plan.block = mlp_even_block(net, n_rows, plan.block, call);
     }
     size_t chunk = by_chunks ? mlp_chunk_rows(net, n_rows) : n_rows;
-    size_t n = size_of_crew(net, n_rows, by_chunks ? chunk : plan.block, by_chunks, call);
+    size_t n = mlp_threads_of_units(net, n_rows, by_chunks ? chunk : plan.block, by_chunks, call);
     bool gradient = purpose == DIFFERENTIATES || purpose == TRAINS;
     bool one_chunk = gradient && n_rows <= chunk;
     n = one_chunk ? mlp_parts_for(net, &plan, n_rows, call) : n;
@@ -325,6 +312,15 @@ void mlp_take_part(mlp_crew *crew, size_t t, size_t first, size_t n) {
 void mlp_crew_evaluate_at(mlp_crew *crew, const void *parameters) {
     for (size_t i = 0; i < crew->n; i++) {
         crew->members[i].pass->parameters = parameters;
+    }
+}
+
+void mlp_crew_report(mlp_crew *crew, size_t i, const mlp_pass *pass, mlp_status status) {
+    mlp_outcome *outcome = &crew->outcomes[i];
+    outcome->status = status;
+    if (status != MLP_OK) {
+        outcome->complaint = *pass->team.call;
+        atomic_store_explicit(&crew->stop, true, memory_order_relaxed);
     }
 }
 

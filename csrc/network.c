@@ -139,7 +139,7 @@ static void lay_out(mlp_network *net, const mlp_spec *spec) {
         at += spec->bias ? layer->n_out : 0;
         layer->activation = find(mlp_activation_name, spec->activations[l - 1]);
         layer->dropout = l < net->n_layers && spec->dropout != NULL ? spec->dropout[l - 1] : 0;
-        net->row_work += 2 * (double)layer->n_in * (double)layer->n_out + 20 * (double)layer->n_out;
+        net->row_work += 2 * (double)layer->n_in * (double)layer->n_out + MLP_SAMPLE_WORK * (double)layer->n_out;
     }
     net->n_parameters = at;
     for (size_t l = 0; l <= net->n_layers; l++) {
@@ -286,7 +286,3 @@ bool mlp_history_append(mlp_network *network, double loss, double validation_los
 }
 
 const char *mlp_kernels_name(const mlp_network *network) { return network->kernels->name; }
-
-double mlp_work(const mlp_network *network, size_t n_rows, bool gradient) {
-    return (gradient ? 3 : 1) * network->row_work * (double)n_rows;
-}

@@ -90,18 +90,10 @@ static mlp_status read_targets(scratch *s, const mlp_data *data, const int64_t *
                            outputs, ld);
         return MLP_OK;
     }
-    mlp_read_doubles(&data->y, order, first, n, s->labels);
     net->kernels->fill(s->y, 0.0, n * outputs);
     *y = s->y;
     *ld = outputs;
-    mlp_status status = MLP_OK;
-    for (size_t i = 0; i < n && status == MLP_OK; i++) {
-        status = mlp_check_label(s->labels[i], outputs, mlp_row_of(order, first + i), call);
-        if (status == MLP_OK) {
-            net->kernels->fill(mlp_at(net, s->y, i * outputs + (size_t)s->labels[i]), 1.0, 1);
-        }
-    }
-    return status;
+    return mlp_read_labels(net, &data->y, order, first, n, s->labels, s->y, outputs, 1, call);
 }
 
 /* The epoch's steps, and their losses added up. Fewer steps than rows with MLP_OK: the next one's loss is not

@@ -74,13 +74,12 @@ typedef struct {
 
 enum { RANGE = 1 << 15 }; /* parameters a task: what they and their state take fits the L2 cache */
 
-/* AdamW's decay: Loshchilov and Hutter (2019). */
 void mlp_change_weights(const mlp_network *net, void *gradient, size_t first, size_t n, const mlp_update *update) {
     void *w = mlp_at(net, net->parameters, first);
     if (update->l1 > 0 || update->l2 > 0) {
         net->kernels->add_penalty(mlp_at(net, gradient, first), w, update->l1, update->l2, n);
     }
-    if (update->decay != 1) {
+    if (update->decay != 1) { /* AdamW's: Loshchilov and Hutter (2019) */
         net->kernels->scale(w, update->decay, n);
     }
 }

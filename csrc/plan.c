@@ -1,7 +1,9 @@
-/* plan.c: from shapes to the way they are computed. Nothing else decides between regimes, blocks, chunks and parts.
+/* plan.c: from shapes to the way they are computed. Nothing else decides between regimes, blocks, chunks and parts, or
+ * how many threads share them.
  *
- * What changes an order of summation (lanes, chunk) depends on shapes and constants alone, never on caches, instruction
- * sets or threads: a run has the same bits on every machine with fused multiply-adds. */
+ * Everything in a plan but `few`, and chunks, changes an order of summation. It depends on shapes and constants alone,
+ * never on caches, instruction sets or threads: a run has the same bits on every machine with fused multiply-adds. Even
+ * blocks are for predictions, which sum nothing over rows. */
 #include "core.h"
 
 /* Samples go into the lanes where the layers are too narrow to fill a vector of units: a product then costs
@@ -41,6 +43,9 @@ enum { MANY_OUTPUTS = 16 };
 /* A step of more samples takes long enough for the cores to pass the weights around. */
 enum { FEW_SAMPLES = 128 };
 
+/* Longer chunks are not shared: the calling thread could not look up in time. */
+static const double longest_chunk = 5e8;
+
 /* A region of less work is faster on one thread. Waking a worker takes 10 us, and as long again until it comes: a call
  * that has had less to share does with those that are awake. */
 static const double shared_work = 5e5, waking_work = 2e7;
@@ -54,6 +59,10 @@ size_t mlp_whole_vectors(const mlp_network *net, size_t n) {
 size_t mlp_padded(const mlp_network *net, size_t n) {
     size_t ld = mlp_whole_vectors(net, n);
     return ld * net->item % 1024 == 0 ? ld + MLP_VECTOR_BYTES / net->item : ld;
+}
+
+double mlp_work(const mlp_network *net, size_t n_rows, bool gradient) {
+    return (gradient ? 3 : 1) * net->row_work * (double)n_rows;
 }
 
 size_t mlp_threads_for(const mlp_call *call, double work) {
@@ -92,6 +101,15 @@ size_t mlp_even_block(const mlp_network *net, size_t n_rows, size_t most, const 
     return mlp_whole_vectors(net, (n_rows + n_blocks - 1) / n_blocks);
 }
 
+size_t mlp_threads_of_units(const mlp_network *net, size_t n_rows, size_t unit, bool gradient, const mlp_call *call) {
+    size_t n_units = (n_rows + unit - 1) / unit;
+    if (n_units < 2 || mlp_work(net, unit, gradient) > longest_chunk) {
+        return 1;
+    }
+    size_t n = mlp_threads_for(call, mlp_work(net, n_rows, gradient));
+    return n < n_units ? n : n_units;
+}
+
 static double product_work(const mlp_layer *layer, size_t n_rows) {
     return 2.0 * (double)n_rows * (double)layer->n_in * (double)layer->n_out;
 }
@@ -125,7 +143,8 @@ size_t mlp_parts_for(const mlp_network *net, const mlp_plan *plan, size_t n_rows
         return 1;
     }
     size_t n = mlp_threads_for(call, 0.5 * mlp_work(net, n_rows, true)); /* one region to come, one to go */
-    return n < most ? n : most;
+    size_t rows = mlp_part_rows(net, plan, block, n < most ? n : most);
+    return (block + rows - 1) / rows; /* where parts are whole vectors there may be fewer */
 }
 
 size_t mlp_part_rows(const mlp_network *net, const mlp_plan *plan, size_t n, size_t n_parts) {

@@ -91,8 +91,8 @@ static const void *padded_biases(mlp_pass *pass, size_t l) {
     if (!net->bias) {
         return NULL;
     }
-    memcpy(pass->row, mlp_at(net, pass->parameters, layer->biases), layer->n_out * net->item);
-    return pass->row;
+    memcpy(pass->padded, mlp_at(net, pass->parameters, layer->biases), layer->n_out * net->item);
+    return pass->padded;
 }
 
 /* What follows a layer's product: bias, activation; over each part of it as it is complete. */
@@ -286,14 +286,8 @@ static mlp_status predict_block(mlp_pass *pass, void *const *activations, const 
 static void predict_task(void *context, size_t t, size_t thread) {
     const predicting *p = context;
     mlp_pass *pass = p->crew->members[thread].pass;
-    mlp_outcome *outcome = &p->crew->outcomes[thread];
-    if (atomic_load_explicit(&p->crew->stop, memory_order_relaxed)) {
-        return;
-    }
-    outcome->status = predict_block(pass, p->activations, p->x, t * pass->plan.block);
-    if (outcome->status != MLP_OK) {
-        outcome->complaint = *pass->team.call;
-        atomic_store(&p->crew->stop, true);
+    if (!mlp_crew_stops(p->crew)) {
+        mlp_crew_report(p->crew, thread, pass, predict_block(pass, p->activations, p->x, t * pass->plan.block));
     }
 }
 

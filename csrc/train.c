@@ -33,127 +33,10 @@ typedef struct {
     uint64_t step;                       /* within the epoch, from 1 */
 } epoch_report;
 
-/* ---- Beginning and end. */
-static bool settle(training *t, mlp_data *data, bool by_rows, bool always, void **settled) {
-    mlp_dtype dtype = t->net->dtype;
-    bool by_columns = t->crew->members[0].pass->plan.lanes && !by_rows;
-    return mlp_settle_rows(&data->x, dtype, by_columns, always, &settled[0]) &&
-           mlp_settle_rows(&data->y, data->labels ? MLP_F64 : dtype, false, always, &settled[1]) &&
-           mlp_settle_rows(&data->weight, MLP_F64, false, always, &settled[2]);
-}
-
-/* Whether a step is one block of one chunk. */
-static bool is_one_block(const training *t) {
-    return t->batch <= t->crew->members[0].pass->plan.block && t->batch <= t->crew->chunk;
-}
-
-/* Where every step sees the same block and computes little with it, reading it is a good part of the step: a copy of
- * all of it stays as it is. */
-static bool settle_rows(training *t) {
-    const mlp_data *data = &t->data;
-    const mlp_plan *plan = &t->crew->members[0].pass->plan;
-    bool same = plan->lanes && t->order == NULL && t->batch == data->x.n_rows && is_one_block(t);
-    if (!settle(t, &t->data, t->order != NULL || t->online, same, t->settled)) {
-        return false;
-    }
-    bool weighted = data->weight.data != NULL;
-    t->stays = same && t->settled[0] != NULL && t->settled[1] != NULL && (!weighted || t->settled[2] != NULL);
-    return true;
-}
-
-static mlp_status look_at_batch(training *t, size_t first, size_t n, mlp_sums *sums, double *penalty);
-
-/* The objective of a full batch and its gradient, for the search. */
-static mlp_status full_objective(void *context, double *value, void *gradient) {
-    training *t = context;
-    void *own = t->gradient;
-    t->gradient = gradient;
-    mlp_sums sums;
-    double penalty = 0;
-    mlp_status status = look_at_batch(t, 0, t->data.x.n_rows, &sums, &penalty);
-    t->gradient = own;
-    if (status == MLP_OK) {
-        mlp_add_penalty_gradient(t->net, &sums, t->net->parameters, gradient);
-    }
-    *value = mlp_data_term(t->net, &sums) + penalty;
-    return status;
-}
+/* ---- Steps. */
 
 /* What a pass over the parameters takes for each, in operations of a product. */
 #define PASS_WORK 10.0
-
-/* Steps of more operations for each lane of a vector, 20 ms about, are not fused, which cannot be interrupted, nor
- * tried both ways: their caller would wait. */
-static const double longest_step = 1e8;
-
-static bool is_short(const training *t) {
-    double work = mlp_work(t->net, t->batch, true) + PASS_WORK * (double)t->net->n_parameters;
-    return work <= longest_step * (double)t->net->kernels->lanes;
-}
-
-static bool fuses(const training *t) {
-    const mlp_network *net = t->net;
-    const mlp_plan *plan = &t->crew->members[0].pass->plan;
-    bool weighted = t->data.weight.data != NULL || t->data.class_weight != NULL;
-    bool plain = net->optimizer.clip_norm == 0 && net->l1 == 0 && !(net->l2 > 0 && weighted);
-    return net->rule->fuses && net->kernels->product_adam != NULL && plain && !plan->lanes && is_one_block(t) &&
-           is_short(t);
-}
-
-static bool is_paced(const training *t) {
-    return t->search == NULL && (t->crew->n > 1 || t->crew->members[0].pass->team.n_threads > 1) && is_short(t);
-}
-
-static bool prepare(training *t) {
-    mlp_network *net = t->net;
-    size_t n = t->data.x.n_rows, batch = t->settings->batch_size;
-    t->batch = batch == 0 || batch > n || net->rule->full_batch ? n : batch;
-    t->online = mlp_is_online(net, &t->data, t->settings, t->batch);
-    bool shuffled = t->settings->shuffle != NULL && (t->batch < n || t->settings->as_sklearn);
-    if (shuffled) {
-        t->order = mlp_reserve(n, sizeof *t->order);
-    }
-    t->crew = mlp_crew_create(net, t->batch, TRAINS, t->call, NULL);
-    t->gradient = mlp_take_spare(&net->spare.gradient, net->n_parameters, net->item);
-    if ((shuffled && t->order == NULL) || t->crew == NULL || t->gradient == NULL ||
-        !mlp_snapshot_reserve(&t->epoch_start, net, &net->spare) || !settle_rows(t)) {
-        return false;
-    }
-    if (net->rule->update == NULL) {
-        t->search = mlp_search_create(net, full_objective, t, t->call);
-        if (t->search == NULL) {
-            return false;
-        }
-    }
-    if (t->settings->validation != NULL) {
-        t->validation_crew = mlp_crew_create(net, t->validation.x.n_rows, EVALUATES, t->call, NULL);
-        if (t->validation_crew == NULL || !settle(t, &t->validation, false, false, t->settled + 3)) {
-            return false;
-        }
-    }
-    t->fused = fuses(t);
-    t->paced = is_paced(t);
-    if (t->paced) {
-        mlp_pace_begin(&net->pace, t->call->n_threads, t->batch);
-    }
-    const mlp_stopping *stopping = &t->settings->stopping;
-    return stopping->patience == 0 || !stopping->restore_best || mlp_snapshot_reserve(&t->best, net, &(mlp_spare){0});
-}
-
-static void clean_up(training *t) {
-    mlp_search_destroy(t->search);
-    mlp_crew_destroy(t->validation_crew);
-    mlp_crew_destroy(t->crew); /* the last to go leaves its scratch for the next call */
-    mlp_leave_spare(&t->net->spare.gradient, t->gradient);
-    mlp_snapshot_leave(&t->epoch_start, &t->net->spare);
-    mlp_snapshot_free(&t->best);
-    for (size_t i = 0; i < sizeof t->settled / sizeof *t->settled; i++) {
-        free(t->settled[i]);
-    }
-    free(t->order);
-}
-
-/* ---- Steps. */
 
 /* The update is to add the penalties' gradient. */
 static void set_penalty(mlp_update *update, const mlp_network *net, const mlp_sums *sums) {
@@ -292,6 +175,22 @@ static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
     }
     report->loss = net->sum ? loss + penalties * fraction : loss / weight;
     return MLP_OK;
+}
+
+/* The objective of a full batch and its gradient, for the search. */
+static mlp_status full_objective(void *context, double *value, void *gradient) {
+    training *t = context;
+    void *own = t->gradient;
+    t->gradient = gradient;
+    mlp_sums sums;
+    double penalty = 0;
+    mlp_status status = look_at_batch(t, 0, t->data.x.n_rows, &sums, &penalty);
+    t->gradient = own;
+    if (status == MLP_OK) {
+        mlp_add_penalty_gradient(t->net, &sums, t->net->parameters, gradient);
+    }
+    *value = mlp_data_term(t->net, &sums) + penalty;
+    return status;
 }
 
 static mlp_status run_iteration(training *t, epoch_report *report) {
@@ -471,6 +370,105 @@ static mlp_status run_epochs(training *t) {
         mlp_snapshot_restore(&t->best, t->net);
     }
     return MLP_OK;
+}
+
+/* ---- Beginning and end. */
+static bool settle(training *t, mlp_data *data, bool by_rows, bool always, void **settled) {
+    mlp_dtype dtype = t->net->dtype;
+    bool by_columns = t->crew->members[0].pass->plan.lanes && !by_rows;
+    return mlp_settle_rows(&data->x, dtype, by_columns, always, &settled[0]) &&
+           mlp_settle_rows(&data->y, data->labels ? MLP_F64 : dtype, false, always, &settled[1]) &&
+           mlp_settle_rows(&data->weight, MLP_F64, false, always, &settled[2]);
+}
+
+/* Whether a step is one block of one chunk. */
+static bool is_one_block(const training *t) {
+    return t->batch <= t->crew->members[0].pass->plan.block && t->batch <= t->crew->chunk;
+}
+
+/* Where every step sees the same block and computes little with it, reading it is a good part of the step: a copy of
+ * all of it stays as it is. */
+static bool settle_rows(training *t) {
+    const mlp_data *data = &t->data;
+    const mlp_plan *plan = &t->crew->members[0].pass->plan;
+    bool same = plan->lanes && t->order == NULL && t->batch == data->x.n_rows && is_one_block(t);
+    if (!settle(t, &t->data, t->order != NULL || t->online, same, t->settled)) {
+        return false;
+    }
+    bool weighted = data->weight.data != NULL;
+    t->stays = same && t->settled[0] != NULL && t->settled[1] != NULL && (!weighted || t->settled[2] != NULL);
+    return true;
+}
+
+/* Steps of more operations for each lane of a vector, 20 ms about, are not fused, which cannot be interrupted, nor
+ * tried both ways: their caller would wait. */
+static const double longest_step = 1e8;
+
+static bool is_short(const training *t) {
+    double work = mlp_work(t->net, t->batch, true) + PASS_WORK * (double)t->net->n_parameters;
+    return work <= longest_step * (double)t->net->kernels->lanes;
+}
+
+static bool fuses(const training *t) {
+    const mlp_network *net = t->net;
+    const mlp_plan *plan = &t->crew->members[0].pass->plan;
+    bool weighted = t->data.weight.data != NULL || t->data.class_weight != NULL;
+    bool plain = net->optimizer.clip_norm == 0 && net->l1 == 0 && !(net->l2 > 0 && weighted);
+    return net->rule->fuses && net->kernels->product_adam != NULL && plain && !plan->lanes && is_one_block(t) &&
+           is_short(t);
+}
+
+static bool is_paced(const training *t) {
+    return t->search == NULL && (t->crew->n > 1 || t->crew->members[0].pass->team.n_threads > 1) && is_short(t);
+}
+
+static bool prepare(training *t) {
+    mlp_network *net = t->net;
+    size_t n = t->data.x.n_rows, batch = t->settings->batch_size;
+    t->batch = batch == 0 || batch > n || net->rule->full_batch ? n : batch;
+    t->online = mlp_is_online(net, &t->data, t->settings, t->batch);
+    bool shuffled = t->settings->shuffle != NULL && (t->batch < n || t->settings->as_sklearn);
+    if (shuffled) {
+        t->order = mlp_reserve(n, sizeof *t->order);
+    }
+    t->crew = mlp_crew_create(net, t->batch, TRAINS, t->call, NULL);
+    t->gradient = mlp_take_spare(&net->spare.gradient, net->n_parameters, net->item);
+    if ((shuffled && t->order == NULL) || t->crew == NULL || t->gradient == NULL ||
+        !mlp_snapshot_reserve(&t->epoch_start, net, &net->spare) || !settle_rows(t)) {
+        return false;
+    }
+    if (net->rule->update == NULL) {
+        t->search = mlp_search_create(net, full_objective, t, t->call);
+        if (t->search == NULL) {
+            return false;
+        }
+    }
+    if (t->settings->validation != NULL) {
+        t->validation_crew = mlp_crew_create(net, t->validation.x.n_rows, EVALUATES, t->call, NULL);
+        if (t->validation_crew == NULL || !settle(t, &t->validation, false, false, t->settled + 3)) {
+            return false;
+        }
+    }
+    t->fused = fuses(t);
+    t->paced = is_paced(t);
+    if (t->paced) {
+        mlp_pace_begin(&net->pace, t->call->n_threads, t->batch);
+    }
+    const mlp_stopping *stopping = &t->settings->stopping;
+    return stopping->patience == 0 || !stopping->restore_best || mlp_snapshot_reserve(&t->best, net, &(mlp_spare){0});
+}
+
+static void clean_up(training *t) {
+    mlp_search_destroy(t->search);
+    mlp_crew_destroy(t->validation_crew);
+    mlp_crew_destroy(t->crew); /* the last to go leaves its scratch for the next call */
+    mlp_leave_spare(&t->net->spare.gradient, t->gradient);
+    mlp_snapshot_leave(&t->epoch_start, &t->net->spare);
+    mlp_snapshot_free(&t->best);
+    for (size_t i = 0; i < sizeof t->settled / sizeof *t->settled; i++) {
+        free(t->settled[i]);
+    }
+    free(t->order);
 }
 
 mlp_status mlp_fit(mlp_network *network, const mlp_data *data, const mlp_fit_settings *settings, mlp_fit_result *result,
