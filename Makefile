@@ -1,7 +1,7 @@
 # Builds, tests and shows mlpc; `make help` lists the targets.
 #
 # Python packages go into .venv, which is made on first use; build/ has the C programs, the site and the packages of
-# test-oldest. Nothing is installed elsewhere. PYTHON chooses the interpreter (3.10 to 3.13), CC the compiler of the C
+# test-oldest. Nothing is installed elsewhere. PYTHON chooses the interpreter (3.10 or later), CC the compiler of the C
 # programs, BENCH holds arguments of the benchmark: make bench BENCH='--rows circles,256x4 --threads 1 --rounds 3'.
 
 PYTHON ?= python3

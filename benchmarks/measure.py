@@ -5,6 +5,7 @@ Runs in a worker of its own for each number of threads, whose environment and pr
 
 import gc
 from collections.abc import Sequence
+from random import Random
 from statistics import median
 from time import perf_counter, sleep
 from typing import Any
@@ -100,14 +101,14 @@ def row(name: str, names: Sequence[str], threads: int, rounds: int, seconds: flo
     times = {each: repeats(job, seconds) for each, job in jobs.items()}
     measured: dict[str, list[float]] = {each: [] for each in jobs}
     peaks = []
+    shuffler = Random(0)
     start = perf_counter()
     for done in range(rounds):
         if done >= 3 and perf_counter() - start > most:
             break
         peaks.append(limits.peak(threads))
-        turn = done % len(jobs)  # so that nobody always comes first
-        for each, job in [*jobs.items()][turn:] + [*jobs.items()][:turn]:
-            sleep(0.03)  # the threads of the one before have stopped spinning
+        for each, job in shuffler.sample([*jobs.items()], len(jobs)):  # nobody always comes first, or after the same
+            sleep(0.06)  # the threads of the one before have stopped looking for work
             measured[each].append(timed(job, times[each]) / (times[each] * work.units))
     medians = {each: median(values) for each, values in measured.items()}
     del jobs

@@ -102,7 +102,9 @@ def machine(results: dict[str, Any]) -> str:
             f"{threads} thread{'s' * (threads != '1')}: {measured['kernels']} kernels, FMA peak in float32"
             f" {measured['peak'] / 1e9:.0f} GF/s, copies (read and written) in GB/s: {copies}."
         )
-    text.append(f"Medians of {results['rounds']} rounds, {results['date']}.")
+    rounds = {len(times) for row in results["rows"].values() for m in row.values() for times in m["times"].values()}
+    several = f"{min(rounds)} to {max(rounds)}" if len(rounds) > 1 else f"{max(rounds, default=0)}"
+    text.append(f"Medians of {several} rounds, {results['date']}.")
     return " ".join(text)
 
 
@@ -150,14 +152,14 @@ def summary(results: dict[str, Any]) -> str:
                 continue
             seconds = measured["seconds"]
             best = best_rival(seconds)
-            limit = work.aim.of or "roofline"
-            near = of_limit(measured[f"of_{limit}"], work)
-            cells.append(duration(seconds["mlpc"]) + (f" ({near} of the {limit})" if near and threads == "1" else ""))
+            near = of_limit(measured["of_roofline"], work)
+            cells.append(duration(seconds["mlpc"]) + (f" ({near})" if near and threads == "1" else ""))
             cells.append(f"{digits(seconds[best] / seconds['mlpc'])} × {best}" if best else "")
         body.append(cells)
     head = ["a step, run or call of"]
     for threads in results["threads"]:
-        head += [f"mlpc, {threads} thread{'s' * (threads != '1')}", "against the best rival"]
+        near = " (of the roofline)" if threads == "1" else ""
+        head += [f"mlpc, {threads} thread{'s' * (threads != '1')}{near}", "against the best rival"]
     return "\n\n".join([lines(head, body), machine(results)])
 
 

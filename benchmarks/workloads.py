@@ -127,7 +127,7 @@ def call(name: str, layers: str, rows: int, kind: Literal["gradient", "predict"]
 
 TABLE = [
     Workload(
-        name="circles: 2-3-1, 200 rows, run of 1001 epochs",
+        name="circles: 2-3-1, sigmoid, 200 rows, run of 1001 epochs",
         layer_sizes=[2, 3, 1],
         batch_size=200,
         loss=LOGISTIC,

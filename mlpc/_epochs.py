@@ -29,11 +29,13 @@ def as_callbacks(value: object) -> tuple[Callback, ...]:
     """Return callbacks from one or several."""
     if value is None:
         return ()
-    if callable(value):
-        return (value,)
-    if not isinstance(value, (list, tuple)) or not all(map(callable, value)):
-        raise TypeError(f"callbacks must be a function of (net, epoch, logs) or a list of them, got {value!r}")
-    return tuple(value)
+    given = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    for one in given:
+        if isinstance(one, EarlyStopping):
+            raise TypeError(f"callbacks must be functions of (net, epoch, logs): pass {one!r} as early_stopping")
+        if not callable(one) or isinstance(one, type):
+            raise TypeError(f"callbacks must be a function of (net, epoch, logs) or a list of them, got {value!r}")
+    return given
 
 
 def monitor_code(settings: EarlyStopping | ReduceOnPlateau | None, *, validated: bool, callbacks: bool) -> int:

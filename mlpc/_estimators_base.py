@@ -23,6 +23,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from mlpc._check import integer
 from mlpc._epochs import as_callbacks
 from mlpc._estimators_epochs import Epochs, orders_from
 from mlpc._estimators_failure import as_before_on_failure
@@ -97,7 +98,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
         "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
         "initializer": [StrOptions(set(INITIALIZERS)), callable, None],
-        "callbacks": [callable, list, tuple],
+        "callbacks": [callable, list, tuple, None],
         "progress": ["boolean"],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     }
@@ -147,15 +148,15 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
     ) -> Any:
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
-        hidden = self.hidden_layer_sizes
-        hidden = list(hidden) if hasattr(hidden, "__iter__") else [hidden]
-        try:
-            hidden = [operator.index(size) for size in hidden]
-        except TypeError:
-            raise TypeError(f"hidden_layer_sizes must be integers, got {hidden}") from None
-        if any(size <= 0 for size in hidden):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
+        hidden = _sizes(self.hidden_layer_sizes)
         first = not hasattr(self, "network_") or (not self.warm_start and not incremental)
+        if not first and hidden != list(self.network_.layer_sizes[1:-1]):
+            there = list(self.network_.layer_sizes[1:-1])
+            if incremental:
+                raise ValueError(f"hidden_layer_sizes must stay {there} while partial_fit goes on, got {hidden}")
+            warnings.warn(
+                f"warm_start goes on with a network of hidden_layer_sizes {there}, not {hidden}", stacklevel=3
+            )
         diverged = False
         with as_before_on_failure(self, first=first, incremental=incremental):
             X, y, class_weight = self._encode(X, y, incremental=incremental, reset=first, classes=classes)
@@ -199,7 +200,8 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
 
     def _limit_threads(self) -> None:
         """Tell the network what `n_threads` is now; it is not kept by model files and pickle."""
-        self.network_._n_threads = 0 if self.n_threads is None else min(int(self.n_threads), sys.maxsize)
+        given = self.n_threads
+        self.network_._n_threads = 0 if given is None else min(integer("n_threads", given, 1, np.inf), sys.maxsize)
 
     def _is_lbfgs(self) -> bool:
         return isinstance(self.solver, str) and self.solver == "lbfgs"
@@ -515,6 +517,17 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
                 f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
             )
         return True
+
+
+def _sizes(hidden_layer_sizes: Any) -> list[int]:
+    """Return one size or several as a list, checked."""
+    several = hasattr(hidden_layer_sizes, "__iter__")
+    sizes: list[Any] = list(hidden_layer_sizes) if several else [hidden_layer_sizes]
+    if any(isinstance(size, (bool, np.bool_)) or not hasattr(size, "__index__") for size in sizes):
+        raise TypeError(f"hidden_layer_sizes must be integers, got {sizes}")
+    if any(size <= 0 for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+    return [operator.index(size) for size in sizes]
 
 
 @contextmanager

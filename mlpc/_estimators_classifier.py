@@ -95,7 +95,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     initializer : str, callable or None, default=None
         Of the first weights. None: scikit-learn's, uniform after Glorot and Bengio (2010), biases too; otherwise as in
         `mlpc.Network`.
-    callbacks : callable or sequence of callable, default=()
+    callbacks : callable, sequence of callable or None, default=()
         Called as (network, epoch, logs) after each epoch (iteration); a truthy result stops training. Numbers added to
         the dict `logs` are kept in `network_.history`. What is written to the parameters meanwhile, "lbfgs" ignores.
     progress : bool, default=False
@@ -108,6 +108,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels.
+    loss : str
+        "log_loss": the cross-entropy.
     loss_ : float
         Loss of the last epoch, penalties included.
     loss_curve_ : list of float
@@ -155,6 +157,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     (4, 4)
     """
 
+    loss = "log_loss"
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMLP._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
@@ -191,7 +195,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         class_weight: Mapping[Any, float] | str | None = None,
         scoring: str | Callable[..., float] | None = None,
         initializer: str | Initializer | None = None,
-        callbacks: Callback | Sequence[Callback] = (),
+        callbacks: Callback | Sequence[Callback] | None = (),
         progress: bool = False,
         n_threads: int | None = None,
     ) -> None:

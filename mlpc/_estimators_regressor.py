@@ -95,7 +95,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     initializer : str, callable or None, default=None
         Of the first weights. None: scikit-learn's, uniform after Glorot and Bengio (2010), biases too; otherwise as in
         `mlpc.Network`.
-    callbacks : callable or sequence of callable, default=()
+    callbacks : callable, sequence of callable or None, default=()
         Called as (network, epoch, logs) after each epoch (iteration); a truthy result stops training. Numbers added to
         the dict `logs` are kept in `network_.history`. What is written to the parameters meanwhile, "lbfgs" ignores.
     progress : bool, default=False
@@ -193,7 +193,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         dropout: float | Sequence[float] = 0.0,
         scoring: str | Callable[..., float] | None = None,
         initializer: str | Initializer | None = None,
-        callbacks: Callback | Sequence[Callback] = (),
+        callbacks: Callback | Sequence[Callback] | None = (),
         progress: bool = False,
         n_threads: int | None = None,
     ) -> None:

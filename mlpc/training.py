@@ -146,7 +146,8 @@ class Training(Evaluation):
         callbacks : callable or sequence of callable, default=()
             Called as (net, epoch, logs) after each epoch, `epoch` the number of epochs completed. A truthy result stops
             training. Numbers added to the dict `logs` are kept as columns of the history and may be monitored. One with
-            a method `fit_ended` has that called as (net) once training has ended without an exception.
+            a method `fit_ended` has that called as (net) once training has ended, unless by an exception of its own; a
+            divergence is raised or warned of after it.
         progress : bool, default=False
             Whether to show epoch, loss, validation loss and rate while training (needs tqdm).
         on_divergence : {"warn", "raise"}, default="warn"

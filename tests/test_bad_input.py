@@ -393,6 +393,8 @@ FIT = [
     ({"early_stopping": mlpc.EarlyStopping("accuracy")}, ValueError, "early_stopping|accuracy"),
     ({"callbacks": 3}, TypeError, "callbacks"),
     ({"callbacks": [print, 3]}, TypeError, "callbacks"),
+    ({"callbacks": [dict]}, TypeError, "callbacks"),  # a class, whose instances are true
+    ({"callbacks": mlpc.EarlyStopping("loss")}, TypeError, "early_stopping"),
     ({"progress": "bar"}, TypeError, "progress"),
     ({"on_divergence": "ignore"}, ValueError, "on_divergence|ignore|'warn'|'raise'"),
     ({"n_threads": 0}, ValueError, "n_threads|0"),
@@ -452,7 +454,8 @@ def test_predictions():
     binary = trained("binary_cross_entropy", 1)
     for threshold in (-0.1, 1.1, np.nan, [0.2, 0.3], []):
         assert_refused(lambda t=threshold: binary.predict(X, threshold=t), binary, ValueError, "threshold")
-    assert_refused(lambda: binary.predict(X, threshold="half"), binary, TypeError, "threshold")
+    for threshold in ("half", True, np.False_, [True], np.array(True)):
+        assert_refused(lambda t=threshold: binary.predict(X, threshold=t), binary, TypeError, "threshold")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

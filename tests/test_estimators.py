@@ -255,10 +255,30 @@ def test_refusals_are_scikit_learns(name):
         assert messages[0].partition(" must be ")[0] == messages[1].partition(" must be ")[0]
 
 
-@pytest.mark.parametrize("sizes", [(3.0,), [4, 2.5], np.array([5.0])], ids=str)
+@pytest.mark.parametrize("sizes", [(3.0,), [4, 2.5], np.array([5.0]), True, [3, np.True_]], ids=str)
 def test_layers_of_broken_units(sizes):
     with pytest.raises(TypeError, match="hidden_layer_sizes must be integers"):
         mlpc.estimators.MLPClassifier(sizes).fit(*IRIS)
+
+
+def test_other_layers_later():
+    model = mlpc.estimators.MLPRegressor(hidden_layer_sizes=(4,), max_iter=1, warm_start=True, random_state=0)
+    before = model.partial_fit(TABLE, CURVE).network_.parameters.copy()
+    model.set_params(hidden_layer_sizes=(9,))
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes must stay \[4\] .*, got \[9\]"):
+        model.partial_fit(TABLE, CURVE)
+    np.testing.assert_array_equal(model.network_.parameters, before)
+    with pytest.warns(UserWarning, match=r"goes on with a network of hidden_layer_sizes \[4\], not \[9\]"):
+        model.fit(TABLE, CURVE)
+    assert model.network_.layer_sizes == (TABLE.shape[1], 4, 1)
+
+
+def test_what_takes_no_callbacks_and_no_boolean_number():
+    model = mlpc.estimators.MLPClassifier((2,), max_iter=1, callbacks=None)
+    with pytest.warns(ConvergenceWarning):
+        assert model.fit(*IRIS).loss == sklearn.neural_network.MLPClassifier().loss
+    with pytest.raises(TypeError, match="n_threads must be an integer, got True"):
+        model.set_params(n_threads=True).fit(*IRIS)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of scikit-learn, which goes on with infinities

@@ -754,6 +754,15 @@ def test_what_is_no_network(value, expected):
         plot.NetworkDisplay.from_network(value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("path", [["a", 1.0]]), ("directions", [["a"] * 3] * 2), ("limits", (("a", 1), (0, 1))), ("seed", 0.5)],
+)
+def test_what_is_no_number_for_a_path_is_named(name, value):
+    with pytest.raises(TypeError, match=f"^{name} must"):
+        plot.DescentPathDisplay.from_network(network([2, 1]), X, Y, **{"directions": "random", name: value})
+
+
 DISPLAYS = {
     "DecisionBoundary": lambda net: plot.DecisionBoundaryDisplay.from_network(net, X, Y),
     "HiddenClassifiers": lambda net: plot.HiddenClassifiersDisplay.from_network(net, X, Y),

@@ -228,6 +228,16 @@ def test_values_that_are_not_finite(shape):
         narrow.fit(X, y)
 
 
+def test_duplicates_too_large_for_their_own_dtype():
+    values, columns, pointers = np.array([1.0, 3e38, 3e38], np.float32), np.array([1, 0, 0]), np.array([0, 1, 3])
+    X = sparse.csr_matrix((values, columns, pointers), shape=(2, 2))
+    net = mlpc.Network([2, 1], loss="squared_error", seed=0)
+    with pytest.raises(
+        ValueError, match=r"X\[1, 0\] is 6.*e\+38: it must be finite when duplicates are added in their own"
+    ):
+        net.fit(X, [0.0, 1.0])
+
+
 def damaged(part, place, value, index="i4"):
     X, _ = messy(*LANES, "f8", index)
     getattr(X, part)[place] = value

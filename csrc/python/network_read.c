@@ -96,14 +96,18 @@ PyObject *network_forward(network_object *self, PyObject *const *args, Py_ssize_
 static bool get_thresholds(const network_object *self, PyObject *value, double *thresholds) {
     size_t n_outputs = self->layer_sizes[self->n_layers];
     PyArrayObject *array = NULL, *numbers = NULL;
-    bool ok = false;
-    if (value == NULL || PyFloat_Check(value) || PyLong_Check(value) || PyArray_IsScalar(value, Floating) ||
-        PyArray_IsScalar(value, Integer)) {
+    bool ok = false, is_bool = value != NULL && (PyBool_Check(value) || PyArray_IsScalar(value, Bool));
+    if (value == NULL || (PyLong_Check(value) && !is_bool) || PyFloat_Check(value) ||
+        PyArray_IsScalar(value, Floating) || PyArray_IsScalar(value, Integer)) {
         thresholds[0] = value == NULL ? 0.5 : PyFloat_AsDouble(value);
         if (thresholds[0] == -1.0 && PyErr_Occurred()) PyErr_Clear(); /* too large an integer; -1 is as wrong */
         for (size_t k = 1; k < n_outputs; k++) thresholds[k] = thresholds[0];
     } else {
-        if ((numbers = as_numbers(self->state, value, "threshold")) == NULL) goto done;
+        if (!is_bool && (numbers = as_numbers(self->state, value, "threshold")) == NULL) goto done;
+        if (is_bool || PyArray_ISBOOL((PyArrayObject *)numbers)) {
+            PyErr_Format(PyExc_TypeError, "threshold must be a number, or %zu of them, got %R", n_outputs, value);
+            goto done;
+        }
         array = (PyArrayObject *)PyArray_FromArray(numbers, PyArray_DescrFromType(NPY_DOUBLE), NPY_ARRAY_CARRAY_RO);
         if (array == NULL) goto done;
         bool one = PyArray_NDIM(array) == 0;

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mlpc import _check
+from mlpc._arrays import as_array
 from mlpc.plot import _style, _subject
 
 if TYPE_CHECKING:
@@ -267,8 +268,12 @@ def _distinct(values: NDArray[np.float64]) -> list[str]:
     return labels
 
 
+def _floats(name: str, value: Any) -> NDArray[np.float64]:
+    return np.asarray(as_array(value, name), dtype=np.float64)
+
+
 def _run(path: ArrayLike, n: int) -> NDArray[np.float64]:
-    run = np.asarray(path, dtype=np.float64)
+    run = _floats("path", path)
     if run.ndim != 2 or run.shape[1] != n or len(run) < 2:
         raise ValueError(f"path must be of shape (n_points, {n}), two points or more, got {run.shape}")
     if not np.isfinite(run).all():
@@ -302,9 +307,11 @@ def _parameter_name(net: Network, place: int) -> str:
 def _two_directions(directions: Any, n: int, seed: int | np.random.Generator | None) -> NDArray[np.float64]:
     if isinstance(directions, str):
         _check.choice("directions", directions, ("random",))
+        if seed is not None and not isinstance(seed, np.random.Generator):
+            seed = _check.integer("seed", seed, 0, np.inf)
         drawn = np.random.default_rng(seed).normal(size=(n, 2))
         return np.ascontiguousarray(np.linalg.qr(drawn)[0].T)
-    basis = np.asarray(directions, dtype=np.float64)
+    basis = _floats("directions", directions)
     if basis.shape != (2, n):
         raise ValueError(f"directions must be of shape (2, {n}), got {basis.shape}")
     if not np.isfinite(basis).all() or np.linalg.matrix_rank(basis) < 2:
@@ -318,7 +325,7 @@ def _limits(limits: Any, track: NDArray[np.float64]) -> tuple[NDArray[np.float64
         half = 0.7 * float((high - low).max()) or 1.0
         middle = (low + high) / 2.0
         return middle - half, middle + half
-    bounds = np.asarray(limits, dtype=np.float64)
+    bounds = _floats("limits", limits)
     if bounds.shape != (2, 2) or not np.isfinite(bounds).all() or (bounds[:, 0] >= bounds[:, 1]).any():
         raise ValueError(f"limits must be ((left, right), (bottom, top)), each pair rising, got {limits!r}")
     return bounds[:, 0], bounds[:, 1]
