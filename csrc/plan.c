@@ -126,9 +126,9 @@ size_t mlp_threads_of_products(const mlp_network *net, const mlp_plan *plan, con
 bool mlp_is_deep(size_t n_in, size_t n_rows) { return n_in >= DEEP * n_rows; }
 
 bool mlp_is_turned(const mlp_network *net, const mlp_layer *layer, size_t n_rows) {
-    double weights = (double)layer->n_in * (double)layer->n_out, others = (double)(layer->n_in + layer->n_out);
-    return mlp_whole_vectors(net, n_rows) == n_rows && weights > TURNED * (double)n_rows * others &&
-           layer->n_out <= MLP_PANEL_DEPTH;
+    size_t n_in = layer->n_in, n_out = layer->n_out;
+    return mlp_whole_vectors(net, n_rows) == n_rows && n_in * n_out > TURNED * n_rows * (n_in + n_out) &&
+           n_out <= MLP_PANEL_DEPTH;
 }
 
 size_t mlp_parts_for(const mlp_network *net, const mlp_plan *plan, size_t n_rows, const mlp_call *call) {

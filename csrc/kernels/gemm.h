@@ -324,31 +324,34 @@ static inline size_t width_of(size_t n) { /* twice its vectors, a half one count
 WIDTHS(WIDTH)
 #undef WIDTH
 
-/* The rows after the first tile, which has copied B. */
-static mlp_panel_product after_copying(const mlp_panel_product *p) {
-    mlp_panel_product rest = *p;
-    rest.m = p->m - TILE_ROWS;
-    rest.a = (const real *)p->a + TILE_ROWS * p->a_row;
-    rest.c = (real *)p->c + TILE_ROWS * p->ldc;
-    rest.b = p->copy;
-    rest.ldb = PANEL;
-    rest.operand = p->ending == MLP_RELU_SLOPE ? (const real *)p->operand + TILE_ROWS * p->ldc : p->operand;
-    return rest;
-}
-
-static void product(const mlp_panel_product *p) {
-    mlp_panel_product rest;
-    if (p->copy != NULL) {
-        product_copying(p);
-        rest = after_copying(p);
-        p = &rest;
-    }
+static inline void product_of_width(const mlp_panel_product *p) {
     switch (width_of(p->n)) {
 #define WIDTH(vectors, half) \
     case 2 * vectors + half: product_##vectors##_##half(p); break;
         WIDTHS(WIDTH)
 #undef WIDTH
     default: break;
+    }
+}
+
+/* The first tile copies B, the rows after it read the copy. */
+static NOT_INLINE void product_by_copy(const mlp_panel_product *p) {
+    mlp_panel_product rest = *p;
+    product_copying(p);
+    rest.m = p->m - TILE_ROWS;
+    rest.a = (const real *)p->a + TILE_ROWS * p->a_row;
+    rest.c = (real *)p->c + TILE_ROWS * p->ldc;
+    rest.b = p->copy;
+    rest.ldb = PANEL;
+    rest.operand = p->ending == MLP_RELU_SLOPE ? (const real *)p->operand + TILE_ROWS * p->ldc : p->operand;
+    product_of_width(&rest);
+}
+
+static void product(const mlp_panel_product *p) {
+    if (p->copy != NULL) {
+        product_by_copy(p);
+    } else {
+        product_of_width(p);
     }
 }
 
