@@ -40,7 +40,6 @@ typedef struct {
     size_t depth;    /* that is taken at a time */
     size_t part;     /* of the depth, where threads share it */
     bool packs;      /* the right operand; else only where it could not be read to a whole vector */
-    bool copies;     /* by the way: there are rows of the left operand for a tile and more */
     atomic_bool stop;
     part_done *parts;
 } cut_product;
@@ -84,10 +83,12 @@ static void *panel_of(const cut_product *c, size_t thread) {
     return (char *)c->team->panels + thread * c->team->thread_bytes;
 }
 
-/* Of panel t and its rows from `begin` to `end`, the part from q on, copied where it would be slow or out of bounds to
- * read it in place: before it is used, or by the way. What is copied next, of this panel or the one after it, is worth fetching, except where it is
- * transposed: there the machine itself sees what comes next in its long rows. */
-static right_part take_part(const cut_product *c, size_t thread, size_t t, size_t q, size_t begin, size_t end) {
+/* Of panel t and its rows from `begin` to `end`, the part from q on, for so many rows of C: copied where it would be slow
+ * or out of bounds to read it in place, before it is used or by the way. What is copied next, of this panel or the one
+ * after it, is worth fetching, except where it is transposed: there the machine itself sees what comes next in its long
+ * rows. */
+static right_part take_part(const cut_product *c, size_t thread, size_t t, size_t q, size_t begin, size_t end,
+                            size_t rows) {
     const mlp_kernels *kernels = c->p->kernels;
     right_part right = part_at(c, t, q, end);
     bool transposed = c->p->b.transposed, whole = (right.columns & (kernels->lanes - 1)) == 0;
@@ -95,7 +96,7 @@ static right_part take_part(const cut_product *c, size_t thread, size_t t, size_
         return right;
     }
     void *panel = panel_of(c, thread);
-    if (!transposed && right.columns == kernels->panel && c->copies) {
+    if (!transposed && right.columns == kernels->panel && rows >= MLP_FEW_ROWS && c->p->adam == NULL) {
         right.copy = panel;
     } else {
         (transposed ? kernels->pack_transposed : kernels->pack)(panel, right.at, right.ld, right.k, right.columns);
@@ -192,7 +193,7 @@ static void multiply_panel(cut_product *c, size_t thread, size_t i, size_t rows,
     const mlp_product *p = c->p;
     void *tile = p->c == NULL ? (char *)panel_of(c, thread) + c->team->panel_bytes : NULL;
     for (size_t q = 0; q < p->k; q += c->depth) { /* C takes up its chains where the last part of k left them */
-        right_part right = take_part(c, thread, panel, q, 0, p->k);
+        right_part right = take_part(c, thread, panel, q, 0, p->k, rows);
         /* What follows the last part is done group by group, while the group is still in the L1 cache. */
         bool last = p->done != NULL && q + right.k == p->k;
         size_t group = last && p->adam == NULL ? MLP_GROUP_ROWS : rows;
@@ -234,7 +235,7 @@ static void run_part(void *context, size_t t, size_t thread) {
     size_t awaited = 0;
     for (size_t panel = 0; panel < c->n_panels; panel++) {
         for (size_t q = begin; q < end; q += c->depth) {
-            right_part right = take_part(c, thread, panel, q, begin, end);
+            right_part right = take_part(c, thread, panel, q, begin, end, p->m);
             bool ends = q + right.k == end;
             for (size_t i = 0; i < p->m; i += PASSED_ROWS) {
                 size_t n = p->m - i < PASSED_ROWS ? p->m - i : PASSED_ROWS;
@@ -313,8 +314,7 @@ bool mlp_multiply(const mlp_product *p, mlp_team *team) {
                      .n_panels = (p->n + kernels->panel - 1) / kernels->panel,
                      .rows = p->m,
                      .depth = near ? kernels->near_depth : MLP_PANEL_DEPTH,
-                     .packs = p->b.transposed || far_apart || (many && (crossing || spread)),
-                     .copies = p->adam == NULL && part >= MLP_FEW_ROWS};
+                     .packs = p->b.transposed || far_apart || (many && (crossing || spread))};
     if (n_threads > 1) {
         multiply_together(&c, work);
     } else {

@@ -92,6 +92,19 @@ def test_same_bits_where_a_part_is_short(sizes, n, dtype):
     assert len(set(results)) == 1
 
 
+# The last of so many threads has few rows of a product by wide weights, which its tiles copy by the way: 6, 5 and 1.
+@pytest.mark.parametrize(("n_threads", "n"), [(12, 193), (13, 209), (16, 241)])
+def test_same_bits_where_a_thread_has_few_rows(n_threads, n):
+    rng = np.random.default_rng(4)
+    X, y = rng.normal(size=(n, 900)).astype("f4"), rng.normal(size=(n, 700)).astype("f4")
+    results = []
+    for threads in (1, n_threads):
+        net = mlpc.Network([900, 800, 700], loss="squared_error", dtype="float32", seed=0)
+        net.fit(X, y, epochs=2, batch_size=None, n_threads=threads)
+        results.append(net.parameters.tobytes())
+    assert results[0] == results[1]
+
+
 @pytest.mark.parametrize(
     "case", [([300, 100, 3], 640, 64, "categorical_cross_entropy"), ([20, 100, 1], 4000, 2000, "binary_cross_entropy")]
 )

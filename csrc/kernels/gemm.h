@@ -232,6 +232,7 @@ ALWAYS_INLINE void product_tile(const mlp_panel_product *p, size_t i, size_t las
 }
 
 /* The same of the first rows, by a whole panel that is copied meanwhile. */
+_Static_assert(TILE_ROWS < 12, "groups of 12 rows go on after a tile");
 static NOT_INLINE void product_copying(const mlp_panel_product *p) {
     const size_t a_row = p->a_row, a_k = p->a_k, ldb = p->ldb;
     const real *a = p->a, *b = p->b;
