@@ -164,6 +164,7 @@ TABLE = [
 
 # Shapes that nothing was tuned for: odd widths, other batches and activations.
 OTHERS = [
+    step("784-512-512-10", 32, "Adam", SOFTMAX, n_batches=32),
     step("97-131-53-7", 50, "Adam", SOFTMAX, n_batches=96),
     step("97-131-53-7", 333, "SGD", SOFTMAX, hidden="tanh"),
     step("17-33-65-1", 7, "SGD", n_batches=1024),
