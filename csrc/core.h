@@ -243,7 +243,7 @@ typedef struct {
     size_t m, n, k;
     bool accumulate;
     bool keeps_depth;     /* threads share k: of B, the weights, each keeps to some rows */
-    bool keeps_rows;      /* they share m: of C, their gradient, each keeps to the same rows */
+    bool keeps_rows;      /* they share m: of the weights, A, or their gradient, C, each keeps to some rows */
     const mlp_adam *adam; /* C goes through Adam's step in place of being kept, k in one part; or NULL */
     mlp_ending ending;    /* what becomes of C, if anything, and by what */
     const void *operand;
@@ -256,8 +256,8 @@ typedef struct {
 /* Fewer rows are not worth packing the right operand for them. */
 #define MLP_FEW_ROWS 16
 
-/* Rows of C that are completed together, fewer than half as many again: whole tiles of every height there is, and whole
- * vectors; with a panel's columns a good part of the L1 cache. */
+/* Rows of C that are completed together, fewer than half as many again: whole tiles of nearly every height there is, and
+ * whole vectors; with a panel's columns a good part of the L1 cache. */
 #define MLP_GROUP_ROWS 48
 #define MLP_PIECE_ROWS 80 /* of a thread's tile: no group has more, whole vectors of rows */
 

@@ -77,7 +77,8 @@ typedef struct {
     void *c;
     const void *a, *b;
     size_t ldc, a_row, a_k, ldb, m, n, k;
-    bool accumulate, far; /* far: C is larger than the L2 cache, and its tiles are fetched one ahead */
+    bool accumulate,
+        far; /* far: C is larger than the L2 cache, and its tiles are fetched one ahead, but for one after a copy */
     mlp_ending ending;
     const void *operand; /* of the ending */
     void *copy;          /* (k, panel): the first tile packs B by the way, and the others read it there; or NULL */
@@ -133,8 +134,8 @@ typedef struct {
 
     /* ---- Products. */
     void (*product)(const mlp_panel_product *p);
-    /* The same, whose elements go through update_adam and are not kept: C, accumulate, far, ending and ahead are not
-     * looked at. Or NULL: do one after the other. */
+    /* The same, whose elements go through update_adam and are not kept: C, accumulate, far, ending, copy and ahead are
+     * not looked at. Or NULL: do one after the other. */
     void (*product_adam)(const mlp_panel_product *p, const mlp_adam *to);
     /* panel (k, panel), zeros past n up to a whole vector, from b (k, n); or from the rows of b (n, k). */
     void (*pack)(void *panel, const void *b, size_t ldb, size_t k, size_t n);
