@@ -1,10 +1,10 @@
 /* core.h: what the files of the core share and no caller sees. The dimension letters are mlp.h's.
  *
- * From fit to the kernels: mlp_fit (train.c) makes epochs of steps; mlp_run_batch (batch.c) has the loss and gradient of
- * one, by chunks of its rows or by parts of blocks; run_block drives one block through mlp_forward_block (propagate.c)
- * and mlp_backward_block (backward.c), layer by layer; mlp_multiply (matmul.c) cuts a layer's product into panels and
- * groups of rows for kernels->product (kernels/gemm.h); mlp_step (optimizers.c) changes the parameters. plan.c decides
- * what is cut, and for how many threads; crew.c has the memory.
+ * From fit to the kernels: mlp_fit (train.c) makes epochs of steps; mlp_run_batch (batch.c) has the loss and gradient
+ * of one, by chunks of its rows or by parts of blocks; run_block drives one block through mlp_forward_block
+ * (propagate.c) and mlp_backward_block (backward.c), layer by layer; mlp_multiply (matmul.c) cuts a layer's product
+ * into panels and groups of rows for kernels->product (kernels/gemm.h); mlp_step (optimizers.c) changes the
+ * parameters. plan.c decides what is cut, and for how many threads; crew.c has the memory.
  *
  *     pass     the scratch that drives one block
  *     crew     the passes of a call: one, or one for each thread where these share rows
@@ -256,8 +256,8 @@ typedef struct {
 /* Fewer rows are not worth packing the right operand for them. */
 #define MLP_FEW_ROWS 16
 
-/* Rows of C that are completed together, fewer than half as many again: whole tiles of nearly every height there is, and
- * whole vectors; with a panel's columns a good part of the L1 cache. */
+/* Rows of C that are completed together, fewer than half as many again: whole tiles of nearly every height there is,
+ * and whole vectors; with a panel's columns a good part of the L1 cache. */
 #define MLP_GROUP_ROWS 48
 #define MLP_PIECE_ROWS 80 /* of a thread's tile: no group has more, whole vectors of rows */
 

@@ -77,8 +77,7 @@ typedef struct {
     void *c;
     const void *a, *b;
     size_t ldc, a_row, a_k, ldb, m, n, k;
-    bool accumulate,
-        far; /* far: C is larger than the L2 cache, and its tiles are fetched one ahead, but for one after a copy */
+    bool accumulate, far; /* far: C is larger than the L2 cache, and its tiles are fetched one ahead */
     mlp_ending ending;
     const void *operand; /* of the ending */
     void *copy;          /* (k, panel): the first tile packs B by the way, and the others read it there; or NULL */

@@ -83,10 +83,10 @@ static void *panel_of(const cut_product *c, size_t thread) {
     return (char *)c->team->panels + thread * c->team->thread_bytes;
 }
 
-/* Of panel t and its rows from `begin` to `end`, the part from q on, for so many rows of C: copied where it would be slow
- * or out of bounds to read it in place, before it is used or by the way. What is copied next, of this panel or the one
- * after it, is worth fetching, except where it is transposed: there the machine itself sees what comes next in its long
- * rows. */
+/* Of panel t and its rows from `begin` to `end`, the part from q on, for so many rows of C: copied where it would be
+ * slow or out of bounds to read it in place, before it is used or by the way. What is copied next, of this panel or
+ * the one after it, is worth fetching, except where it is transposed: there the machine itself sees what comes next
+ * in its long rows. */
 static right_part take_part(const cut_product *c, size_t thread, size_t t, size_t q, size_t begin, size_t end,
                             size_t rows) {
     const mlp_kernels *kernels = c->p->kernels;

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mlpc import _check
-from mlpc._arrays import as_array
+from mlpc._arrays import as_array, as_floats
 from mlpc.plot import _style, _subject
 
 if TYPE_CHECKING:
@@ -269,7 +269,7 @@ def _distinct(values: NDArray[np.float64]) -> list[str]:
 
 
 def _floats(name: str, value: Any) -> NDArray[np.float64]:
-    return np.asarray(as_array(value, name), dtype=np.float64)
+    return as_floats(as_array(value, name), np.dtype(np.float64))
 
 
 def _run(path: ArrayLike, n: int) -> NDArray[np.float64]:
