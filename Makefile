@@ -125,7 +125,7 @@ ARM := $(filter arm64 aarch64,$(MACHINE))
 C_FILES := $(filter-out $(if $(X86),,%_avx2.c %_avx512.c) $(if $(ARM),,%_neon.c),$(CORE_SOURCES))
 ISA_avx2 := -mavx2 -mfma
 ISA_avx512 := -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma
-ISA_generic := -O2
+ISA_generic := -Os
 isa_flags = $(foreach isa,avx2 avx512 generic,$(if $(filter %_$(isa).c,$(1)),$(ISA_$(isa))))
 
 # tests/c/test_functions.c is compiled once per dtype and header of vectors that this machine can run.
