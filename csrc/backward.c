@@ -19,27 +19,34 @@ static void add_columns(void *context, const mlp_piece *piece) {
     }
 }
 
+/* Where that is wanted, some weights of the last layer, one unit, through their update. */
+static void update_one(const mlp_network *net, size_t at, size_t n, const mlp_outputs_wanted *wanted) {
+    if (wanted->update != NULL) {
+        mlp_adam to = mlp_adam_at(net, at, 1, wanted->update);
+        mlp_change_weights(net, wanted->gradient, at, n, wanted->update);
+        net->kernels->update_adam(to.p, mlp_at(net, wanted->gradient, at), to.m, to.v, n, wanted->update);
+    }
+}
+
 /* dW of a layer of one unit, and its db with the first row. */
 static bool gradient_of_one(const mlp_pass *pass, mlp_team *team, const mlp_range *rows, size_t l, const void *a,
                             size_t ld, const mlp_outputs_wanted *wanted) {
     const mlp_network *net = pass->net;
     size_t n = rows->end - rows->begin, at = net->layers[l].weights + rows->begin;
-    void *dw = mlp_at(net, wanted->gradient, at);
     void *db = net->bias && rows->begin == 0 ? mlp_at(net, wanted->gradient, net->layers[l].biases) : NULL;
-    net->kernels->single_gradient(dw, db, a, ld, pass->dz[l], pass->n, n, wanted->accumulate);
-    if (wanted->update != NULL) {
-        mlp_adam to = mlp_adam_at(net, at, 1, wanted->update);
-        mlp_change_weights(net, wanted->gradient, at, n, wanted->update);
-        net->kernels->update_adam(to.p, dw, to.m, to.v, n, wanted->update);
-    }
+    net->kernels->single_gradient(mlp_at(net, wanted->gradient, at), db, a, ld, pass->dz[l], pass->n, n,
+                                  wanted->accumulate);
+    update_one(net, at, n, wanted);
     return !mlp_pause(team->call, 2.0 * (double)(n * pass->n));
 }
+
+static void *dz_of(const mlp_pass *pass, size_t l) { return l == pass->replaced ? pass->a[l] : pass->dz[l]; }
 
 bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const mlp_range *rows,
                         const mlp_outputs_wanted *wanted) {
     const mlp_network *net = pass->net;
     const mlp_layer *layer = &net->layers[l];
-    const void *dz = pass->dz[l];
+    const void *dz = dz_of(pass, l);
     size_t ld, at = layer->weights + rows->begin * layer->n_out;
     const void *a = mlp_layer_input(pass, l, &ld);
     if (pass->plan.lanes) { /* one virtual vector for each parameter, laid out like them */
@@ -61,20 +68,21 @@ bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const ml
     if (wanted->update != NULL) {
         adam = mlp_adam_at(net, at, layer->n_out, wanted->update);
     }
-    return mlp_multiply(&(mlp_product){.kernels = net->kernels,
-                                       .c = mlp_at(net, wanted->gradient, at),
-                                       .ldc = layer->n_out,
-                                       .a = {a, 1, ld},
-                                       .b = {.data = dz, .ld = layer->ld, .padded = true},
-                                       .m = rows->end - rows->begin,
-                                       .n = layer->n_out,
-                                       .k = pass->n,
-                                       .accumulate = wanted->accumulate,
-                                       .keeps_rows = pass->keeps,
-                                       .adam = wanted->update != NULL ? &adam : NULL,
-                                       .done = net->bias && rows->begin == 0 ? add_columns : NULL,
-                                       .context = &end},
-                        team);
+    return mlp_multiply(
+        &(mlp_product){.kernels = net->kernels,
+                       .c = mlp_at(net, wanted->gradient, at),
+                       .ldc = layer->n_out,
+                       .a = {a, 1, ld},
+                       .b = {.data = dz, .ld = layer->ld, .padded = true},
+                       .m = rows->end - rows->begin,
+                       .n = layer->n_out,
+                       .k = pass->n,
+                       .accumulate = wanted->accumulate,
+                       .keeps_rows = pass->keeps,
+                       .adam = wanted->update != NULL ? &adam : NULL,
+                       .done = net->bias && rows->begin == 0 && l != pass->replaced ? add_columns : NULL,
+                       .context = &end},
+        team);
 }
 
 const void *mlp_slope_of(const mlp_pass *pass, size_t l) { return pass->d[l] != NULL ? pass->d[l] : pass->a[l]; }
@@ -122,6 +130,37 @@ static void input_gradient_of_one(mlp_pass *pass, const void *dz, const void *w,
     if (through && !together) {
         through_activation(end, 0, pass->n, 0, units);
     }
+}
+
+/* Whether the last layer is one unit whose inputs nobody wants any more. */
+static bool goes_back_at_once(const mlp_pass *pass, const mlp_outputs_wanted *wanted) {
+    const mlp_network *net = pass->net;
+    size_t l = net->n_layers - 1;
+    return pass->plan.single && l > 0 && wanted->records == NULL && pass->mask[l] == NULL &&
+           net->kernels->single_backward[net->layers[l].activation] != NULL;
+}
+
+/* A last layer of one unit all at once, and back through the one below: one pass over what lies between them. */
+static bool back_from_one(mlp_pass *pass, const mlp_outputs_wanted *wanted) {
+    const mlp_network *net = pass->net;
+    const mlp_layer *layer = &net->layers[net->n_layers], *below = layer - 1;
+    size_t l = net->n_layers - 1;
+    memcpy(pass->padded, mlp_at(net, pass->parameters, layer->weights), layer->n_in * net->item);
+    mlp_single all = {.a = pass->a[l],
+                      .slopes = pass->d[l],
+                      .dz = pass->dz[l + 1],
+                      .w = pass->padded,
+                      .dw = mlp_at(net, wanted->gradient, layer->weights),
+                      .db = net->bias ? mlp_at(net, wanted->gradient, layer->biases) : NULL,
+                      .db_below = net->bias ? mlp_at(net, wanted->gradient, below->biases) : NULL,
+                      .rows = pass->n,
+                      .n = layer->n_in,
+                      .ld = below->ld,
+                      .accumulate = wanted->accumulate};
+    net->kernels->single_backward[below->activation](&all);
+    pass->replaced = l;
+    update_one(net, layer->weights, layer->n_in, wanted);
+    return !mlp_pause(pass->team.call, 4.0 * (double)(layer->n_in * pass->n));
 }
 
 /* da (block, n[l-1]) = dZ[l] W[l]^T, and if `through`, on to dZ[l-1]. */
@@ -178,11 +217,20 @@ static bool layer_input_gradient(mlp_pass *pass, size_t l, const void *dz, void 
 
 bool mlp_backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wanted *wanted) {
     const mlp_network *net = pass->net;
-    for (size_t l = net->n_layers; l >= 1; l--) {
+    bool now = wanted->gradient != NULL && !wanted->of_parts;
+    size_t top = net->n_layers;
+    pass->replaced = 0;
+    if (now && goes_back_at_once(pass, wanted)) {
+        if (!back_from_one(pass, wanted)) {
+            return false;
+        }
+        top--;
+    }
+    for (size_t l = top; l >= 1; l--) {
         bool below = pass->plan.lanes, lanes = below || (pass->plan.single && l == net->n_layers);
         size_t ld = lanes ? pass->stride : net->layers[l].ld, ld_in = below ? pass->stride : net->layers[l - 1].ld;
         const mlp_layer *layer = &net->layers[l];
-        void *dz = pass->dz[l], *da = pass->dz[l - 1];
+        void *dz = dz_of(pass, l), *da = pass->dz[l - 1];
         if (wanted->records != NULL) {
             mlp_copy_out(pass, dz, lanes, ld, layer->n_out, wanted->records[l - 1].dz, first);
         }
@@ -192,7 +240,6 @@ bool mlp_backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wanted *
             return false;
         }
         /* After dA: it may go into the weights. */
-        bool now = wanted->gradient != NULL && !wanted->of_parts;
         if (now && !mlp_layer_gradient(pass, &pass->team, l, &(mlp_range){0, layer->n_in}, wanted)) {
             return false;
         }

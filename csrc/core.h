@@ -302,6 +302,7 @@ typedef struct {
     void **d;               /* [L+1] g'(Z), where it comes from the input; NULL elsewhere */
     void **mask, **dropped; /* [L+1] dropout; NULL where there is none */
     void **dz;              /* [L+1] dZ, of layer 0 dA: two blocks in turn, or one each where a block is in parts */
+    size_t replaced;        /* the layer whose dZ lies in place of its A, with its db computed; 0: none */
     void *z, *dz_out, *y, *d_out; /* outputs, in lanes layout (K, stride); by_rows: not used */
     const void *y_rows;           /* by_rows: targets (n, K), y_ld apart, in place or in `targets` */
     size_t y_ld;

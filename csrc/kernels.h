@@ -100,6 +100,18 @@ typedef struct {
     const void *scale, *parameters; /* real [n]; [K], padded */
 } mlp_row_targets;
 
+/* The way back through a layer of one unit over a tile of rows by n inputs. dw (n,) (+)= a^T dz, db (+)= the sum of dz;
+ * and in place of a, dZ of the layer below: dz w^T times its g', with db_below (n,) (+)= the sums of its columns. db and
+ * db_below NULL: not wanted. */
+typedef struct {
+    void *a;            /* in rows ld apart, to whole vectors */
+    const void *slopes; /* g' where it does not follow from a; lies like a */
+    const void *dz, *w; /* one number a row, in whole virtual vectors, 0 past the last row; (n,) padded */
+    void *dw, *db, *db_below;
+    size_t rows, n, ld;
+    bool accumulate;
+} mlp_single;
+
 /* A network of narrow layers for steps of one sample: rows of MLP_ONLINE_ROW elements, whole vectors of them used. */
 #define MLP_ONLINE_ROW 16
 
@@ -185,7 +197,8 @@ typedef struct {
     void (*dots_forward)(void *z, size_t stride, const void *a, size_t ld, const void *w, void *columns,
                          const void *bias, size_t rows, size_t n, size_t outputs);
     void (*single_gradient)(void *dw, void *db, const void *a, size_t ld, const void *dz, size_t rows, size_t n,
-                            bool accumulate); /* db NULL: not wanted */
+                            bool accumulate);                        /* db NULL: not wanted */
+    void (*single_backward[MLP_N_ACTIVATIONS])(const mlp_single *p); /* NULL: do one after the other */
 
     /* Steps of gradient descent on samples x (n, n[0]), y (n, K), one by one, their losses added to *loss; how many
      * were made: fewer than n where a loss is not finite. */

@@ -122,17 +122,15 @@ ALWAYS_INLINE void sum_columns(real *sums, const real *a, size_t ld, size_t rows
 }
 
 static void column_sums(void *sums, const void *a, size_t ld, size_t rows, size_t n, bool accumulate) {
-    for (size_t j = 0, count; j < n; j += count * LANES) {
-        size_t vectors = (n - j + LANES - 1) / LANES;
-        real *to = (real *)sums + j;
-        const real *from = (const real *)a + j;
-        count = vectors >= 4 ? 4 : vectors >= 2 ? 2 : 1;
-        if (count == 4) {
-            sum_columns(to, from, ld, rows, n - j, accumulate, 4);
-        } else if (count == 2) {
-            sum_columns(to, from, ld, rows, n - j, accumulate, 2);
-        } else {
-            sum_columns(to, from, ld, rows, n - j, accumulate, 1);
-        }
+    size_t j = 0;
+    for (; j + 3 * LANES < n; j += 4 * LANES) {
+        sum_columns((real *)sums + j, (const real *)a + j, ld, rows, n - j, accumulate, 4);
+    }
+    if (j + LANES < n) {
+        sum_columns((real *)sums + j, (const real *)a + j, ld, rows, n - j, accumulate, 2);
+        j += 2 * LANES;
+    }
+    if (j < n) {
+        sum_columns((real *)sums + j, (const real *)a + j, ld, rows, n - j, accumulate, 1);
     }
 }

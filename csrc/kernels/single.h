@@ -109,45 +109,129 @@ static void dots_forward(void *z, size_t stride, const void *a, size_t ld, const
 ALWAYS_INLINE void gradient_columns(real *dw, const real *a, size_t ld, const real *dz, size_t rows, size_t n,
                                     bool accumulate, const int vectors) {
     vec sum[4];
-    size_t last = (size_t)(vectors - 1) * LANES;
     for (int j = 0; j < vectors; j++) {
-        sum[j] = accumulate ? v_load_n(dw + (size_t)j * LANES, n - (size_t)j * LANES) : v_zero();
+        size_t at = (size_t)j * LANES;
+        sum[j] = accumulate ? v_load_n(dw + at, n - at) : v_zero();
     }
     for (size_t i = 0; i < rows; i++, a += ld) {
         vec delta = v_set1(dz[i]);
         UNROLL(4)
-        for (int j = 0; j + 1 < vectors; j++) {
-            sum[j] = v_fma(v_load(a + (size_t)j * LANES), delta, sum[j]);
+        for (int j = 0; j < vectors; j++) {
+            size_t at = (size_t)j * LANES;
+            sum[j] = v_fma(j + 1 < vectors ? v_load(a + at) : v_load_n(a + at, n - at), delta, sum[j]);
         }
-        sum[vectors - 1] = v_fma(v_load_n(a + last, n - last), delta, sum[vectors - 1]);
     }
     for (int j = 0; j < vectors; j++) {
-        v_store_n(dw + (size_t)j * LANES, sum[j], n - (size_t)j * LANES);
+        size_t at = (size_t)j * LANES;
+        v_store_n(dw + at, sum[j], n - at);
     }
 }
 
+/* *db (+)= the sum of dz. */
+static NOT_INLINE void sum_deltas(real *db, const real *dz, size_t rows, bool accumulate) {
+    real wide[WIDE];
+    lanes_columns(NULL, 0, wide, NULL, dz, rows, false, 0);
+    real sum = add_up(wide);
+    *db = accumulate ? *db + sum : sum;
+}
+
 /* dw (n,) (+)= a^T dz; db, unless NULL, (+)= the sum of dz. */
-static void single_gradient(void *gradient, void *bias_gradient, const void *inputs, size_t ld, const void *deltas,
-                            size_t rows, size_t n, bool accumulate) {
-    real *dw = gradient, *db = bias_gradient;
-    const real *a = inputs, *dz = deltas;
+static void single_gradient(void *dw, void *db, const void *a, size_t ld, const void *dz, size_t rows, size_t n,
+                            bool accumulate) {
     if (db != NULL) {
-        real wide[WIDE];
-        lanes_columns(NULL, 0, wide, NULL, dz, rows, false, 0);
-        real sum = add_up(wide);
-        *db = accumulate ? *db + sum : sum;
+        sum_deltas(db, dz, rows, accumulate);
     }
-    for (size_t j = 0; j < n; j += 4 * LANES) {
-        size_t columns = n - j < 4 * LANES ? n - j : 4 * LANES;
-        switch ((columns + LANES - 1) / LANES) {
-#define WIDTH(v) \
-    case v: gradient_columns(dw + j, a + j, ld, dz, rows, columns, accumulate, v); break;
-            WIDTH(1)
-            WIDTH(2)
-            WIDTH(3)
-            WIDTH(4)
-#undef WIDTH
-        default: break;
+    size_t j = 0;
+    for (; j + 3 * LANES < n; j += 4 * LANES) {
+        gradient_columns((real *)dw + j, (const real *)a + j, ld, dz, rows, n - j, accumulate, 4);
+    }
+    if (j + LANES < n) {
+        gradient_columns((real *)dw + j, (const real *)a + j, ld, dz, rows, n - j, accumulate, 2);
+        j += 2 * LANES;
+    }
+    if (j < n) {
+        gradient_columns((real *)dw + j, (const real *)a + j, ld, dz, rows, n - j, accumulate, 1);
+    }
+}
+
+/* What the columns of up to four vectors have in common with each row, and what they come to. */
+typedef struct {
+    vec w[4], dw[4], db[4];
+} back_sums;
+
+/* Columns j.. of them; vectors past the last one are not looked at. */
+static NOT_INLINE void begin_columns(back_sums *sums, const mlp_single *p, size_t j) {
+    for (size_t v = 0; v < 4 && j < p->n; v++, j += LANES) {
+        sums->w[v] = v_load((const real *)p->w + j);
+        sums->dw[v] = p->accumulate ? v_load_n((const real *)p->dw + j, p->n - j) : v_zero();
+        sums->db[v] =
+            p->accumulate && p->db_below != NULL ? v_load_n((const real *)p->db_below + j, p->n - j) : v_zero();
+    }
+}
+
+static NOT_INLINE void end_columns(const back_sums *sums, const mlp_single *p, size_t j, size_t vectors) {
+    for (size_t v = 0; v < vectors; v++, j += LANES) {
+        v_store_n((real *)p->dw + j, sums->dw[v], p->n - j);
+        if (p->db_below != NULL) {
+            v_store_n((real *)p->db_below + j, sums->db[v], p->n - j);
         }
     }
 }
+
+/* Of `vectors` vectors all rows; dg: g' from the slopes, which are a itself unless there are some. */
+ALWAYS_INLINE void back_columns(const mlp_single *p, size_t j, const real *slopes, vec (*dg)(vec), const int vectors) {
+    real *a = (real *)p->a + j;
+    const real *dz = p->dz;
+    back_sums sums;
+    vec w[4], dw[4], db[4]; /* of them, in registers */
+    begin_columns(&sums, p, j);
+    UNROLL(4)
+    for (int v = 0; v < vectors; v++) {
+        w[v] = sums.w[v];
+        dw[v] = sums.dw[v];
+        db[v] = sums.db[v];
+    }
+    for (size_t i = 0; i < p->rows; i++, a += p->ld) {
+        vec delta = v_set1(dz[i]);
+        UNROLL(4)
+        for (int v = 0; v < vectors; v++) {
+            size_t at = (size_t)v * LANES;
+            vec x = v_load(a + at), slope = dg(v_held(slopes == NULL ? x : v_load(slopes + i * p->ld + j + at)));
+            vec below = v_mul(v_mul(delta, w[v]), slope);
+            dw[v] = v_fma(x, delta, dw[v]);
+            db[v] = v_add(db[v], below);
+            v_store(a + at, below);
+        }
+    }
+    UNROLL(4)
+    for (int v = 0; v < vectors; v++) {
+        sums.dw[v] = dw[v];
+        sums.db[v] = db[v];
+    }
+    end_columns(&sums, p, j, (size_t)vectors);
+}
+
+ALWAYS_INLINE void back_from_single(const mlp_single *p, const real *slopes, vec (*dg)(vec)) {
+    if (p->db != NULL) {
+        sum_deltas(p->db, p->dz, p->rows, p->accumulate);
+    }
+    size_t j = 0;
+    for (; j + 3 * LANES < p->n; j += 4 * LANES) {
+        back_columns(p, j, slopes, dg, 4);
+    }
+    if (j + LANES < p->n) {
+        back_columns(p, j, slopes, dg, 2);
+        j += 2 * LANES;
+    }
+    if (j < p->n) {
+        back_columns(p, j, slopes, dg, 1);
+    }
+}
+
+/* For activations often met, and all whose g' comes from the input; each of the others would take 8 kB of the
+ * extension's megabyte. */
+static void single_backward_relu(const mlp_single *p) { back_from_single(p, NULL, d_relu); }
+static void single_backward_leaky_relu(const mlp_single *p) { back_from_single(p, NULL, d_leaky_relu); }
+static void single_backward_sigmoid(const mlp_single *p) { back_from_single(p, NULL, d_sigmoid); }
+static void single_backward_tanh(const mlp_single *p) { back_from_single(p, NULL, d_tanh); }
+static void single_backward_by_slopes(const mlp_single *p) { back_from_single(p, p->slopes, unchanged); }
