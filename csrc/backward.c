@@ -1,13 +1,14 @@
 /* backward.c: the backward pass over a block, the last layer first. */
 #include "core.h"
 
-/* What follows a part of dW: the same columns of db; and a part of dA: g'. */
+/* What follows a part of dW: the same columns of db, or its way from a part of dW^T; and a part of dA: g'. */
 typedef struct {
     const mlp_pass *pass;
-    size_t layer;
+    const mlp_outputs_wanted *wanted;
+    size_t layer, weights; /* number of the first weight */
     void *db, *da;
     const void *dz;
-    bool accumulate, through;
+    bool through;
 } backward_end;
 
 static void add_columns(void *context, const mlp_piece *piece) {
@@ -15,12 +16,12 @@ static void add_columns(void *context, const mlp_piece *piece) {
     const mlp_network *net = end->pass->net;
     if (piece->row == 0) {
         net->kernels->column_sums(mlp_at(net, end->db, piece->column), mlp_at(net, end->dz, piece->column),
-                                  net->layers[end->layer].ld, end->pass->n, piece->n_columns, end->accumulate);
+                                  net->layers[end->layer].ld, end->pass->n, piece->n_columns, end->wanted->accumulate);
     }
 }
 
-/* Where that is wanted, some weights of the last layer, one unit, through their update. */
-static void update_one(const mlp_network *net, size_t at, size_t n, const mlp_outputs_wanted *wanted) {
+/* n weights from number `at` on through their update, where that is wanted. */
+static void update_weights(const mlp_network *net, size_t at, size_t n, const mlp_outputs_wanted *wanted) {
     if (wanted->update != NULL) {
         mlp_adam to = mlp_adam_at(net, at, 1, wanted->update);
         mlp_change_weights(net, wanted->gradient, at, n, wanted->update);
@@ -36,8 +37,23 @@ static bool gradient_of_one(const mlp_pass *pass, mlp_team *team, const mlp_rang
     void *db = net->bias && rows->begin == 0 ? mlp_at(net, wanted->gradient, net->layers[l].biases) : NULL;
     net->kernels->single_gradient(mlp_at(net, wanted->gradient, at), db, a, ld, pass->dz[l], pass->n, n,
                                   wanted->accumulate);
-    update_one(net, at, n, wanted);
+    update_weights(net, at, n, wanted);
     return !mlp_pause(team->call, 2.0 * (double)(n * pass->n));
+}
+
+/* All rows of some columns of dW^T (n[l], inputs) into dW, and that through its update. */
+static void turn_gradient(void *context, const mlp_piece *piece) {
+    const backward_end *end = context;
+    const mlp_network *net = end->pass->net;
+    size_t units = piece->n_rows, at = end->weights + piece->column * units, n = piece->n_columns * units;
+    void *dw = mlp_at(net, end->wanted->gradient, at);
+    double turned[MLP_PANEL_BYTES * MLP_TURNED_UNITS / sizeof(double)];
+    net->kernels->transpose(end->wanted->accumulate ? turned : dw, units, piece->c, piece->ldc, units,
+                            piece->n_columns);
+    if (end->wanted->accumulate) {
+        net->kernels->add(dw, turned, n);
+    }
+    update_weights(net, at, n, end->wanted);
 }
 
 static void *dz_of(const mlp_pass *pass, size_t l) { return l == pass->replaced ? pass->a[l] : pass->dz[l]; }
@@ -60,29 +76,47 @@ bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const ml
         return gradient_of_one(pass, team, rows, l, a, ld, wanted);
     }
     backward_end end = {.pass = pass,
+                        .wanted = wanted,
                         .layer = l,
+                        .weights = at,
                         .db = mlp_at(net, wanted->gradient, layer->biases),
-                        .dz = dz,
-                        .accumulate = wanted->accumulate};
+                        .dz = dz};
+    bool biases = net->bias && rows->begin == 0 && l != pass->replaced;
+    if (mlp_turns_dw(net, layer, pass->n)) {
+        if (biases) {
+            net->kernels->column_sums(end.db, dz, layer->ld, pass->n, layer->n_out, wanted->accumulate);
+        }
+        return mlp_multiply(
+            &(mlp_product){
+                .kernels = net->kernels,
+                .a = {dz, 1, layer->ld},
+                .b = {.data = a, .ld = ld, .padded = l > 1 && mlp_whole_vectors(net, rows->begin) == rows->begin},
+                .m = layer->n_out,
+                .n = rows->end - rows->begin,
+                .k = pass->n,
+                .keeps_columns = true,
+                .done = turn_gradient,
+                .context = &end},
+            team);
+    }
     mlp_adam adam;
     if (wanted->update != NULL) {
         adam = mlp_adam_at(net, at, layer->n_out, wanted->update);
     }
-    return mlp_multiply(
-        &(mlp_product){.kernels = net->kernels,
-                       .c = mlp_at(net, wanted->gradient, at),
-                       .ldc = layer->n_out,
-                       .a = {a, 1, ld},
-                       .b = {.data = dz, .ld = layer->ld, .padded = true},
-                       .m = rows->end - rows->begin,
-                       .n = layer->n_out,
-                       .k = pass->n,
-                       .accumulate = wanted->accumulate,
-                       .keeps_rows = pass->keeps,
-                       .adam = wanted->update != NULL ? &adam : NULL,
-                       .done = net->bias && rows->begin == 0 && l != pass->replaced ? add_columns : NULL,
-                       .context = &end},
-        team);
+    return mlp_multiply(&(mlp_product){.kernels = net->kernels,
+                                       .c = mlp_at(net, wanted->gradient, at),
+                                       .ldc = layer->n_out,
+                                       .a = {a, 1, ld},
+                                       .b = {.data = dz, .ld = layer->ld, .padded = true},
+                                       .m = rows->end - rows->begin,
+                                       .n = layer->n_out,
+                                       .k = pass->n,
+                                       .accumulate = wanted->accumulate,
+                                       .keeps_rows = pass->keeps,
+                                       .adam = wanted->update != NULL ? &adam : NULL,
+                                       .done = biases ? add_columns : NULL,
+                                       .context = &end},
+                        team);
 }
 
 const void *mlp_slope_of(const mlp_pass *pass, size_t l) { return pass->d[l] != NULL ? pass->d[l] : pass->a[l]; }
@@ -159,7 +193,7 @@ static bool back_from_one(mlp_pass *pass, const mlp_outputs_wanted *wanted) {
                       .accumulate = wanted->accumulate};
     net->kernels->single_backward[below->activation](&all);
     pass->replaced = l;
-    update_one(net, layer->weights, layer->n_in, wanted);
+    update_weights(net, layer->weights, layer->n_in, wanted);
     return !mlp_pause(pass->team.call, 4.0 * (double)(layer->n_in * pass->n));
 }
 
@@ -185,7 +219,7 @@ static bool layer_input_gradient(mlp_pass *pass, size_t l, const void *dz, void 
         input_gradient_of_one(pass, dz, w, &end, through);
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * pass->n));
     }
-    if (mlp_is_turned(net, layer, pass->n)) {
+    if (mlp_turns_da(net, layer, pass->n)) {
         end.through = through;
         return mlp_multiply(&(mlp_product){.kernels = net->kernels,
                                            .a = {w, layer->n_out, 1},

@@ -194,8 +194,9 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows);
 size_t mlp_even_block(const mlp_network *net, size_t n_rows, size_t most, const mlp_call *call);
 /* Whether a product by weights of so many inputs had better be shared by these than by its rows. */
 bool mlp_is_deep(size_t n_in, size_t n_rows);
-/* Whether dA of so many rows is computed as the transpose of W dZ^T, in pieces. */
-bool mlp_is_turned(const mlp_network *net, const mlp_layer *layer, size_t n_rows);
+/* Whether dA of so many rows is computed as the transpose of W dZ^T, in pieces; dW as that of dZ^T A. */
+bool mlp_turns_da(const mlp_network *net, const mlp_layer *layer, size_t n_rows);
+bool mlp_turns_dw(const mlp_network *net, const mlp_layer *layer, size_t n_rows);
 /* The threads that rows are shared among, `unit` of them at a time: chunks of a batch, or blocks of a prediction. */
 size_t mlp_threads_of_units(const mlp_network *net, size_t n_rows, size_t unit, bool gradient, const mlp_call *call);
 /* The threads that a block's products are worth. */
@@ -244,6 +245,7 @@ typedef struct {
     bool accumulate;
     bool keeps_depth;     /* threads share k: of B, the weights, each keeps to some rows */
     bool keeps_rows;      /* they share m: of the weights, A, or their gradient, C, each keeps to some rows */
+    bool keeps_columns;   /* they share n alone: a piece has all rows */
     const mlp_adam *adam; /* C goes through Adam's step in place of being kept, k in one part; or NULL */
     mlp_ending ending;    /* what becomes of C, if anything, and by what */
     const void *operand;
@@ -260,6 +262,9 @@ typedef struct {
  * and whole vectors; with a panel's columns a good part of the L1 cache. */
 #define MLP_GROUP_ROWS 48
 #define MLP_PIECE_ROWS 80 /* of a thread's tile: no group has more, whole vectors of rows */
+
+/* Units of a layer whose dW^T may be computed in place of its dW. */
+#define MLP_TURNED_UNITS 48
 
 /* Who computes: so many threads of the call's, each with room for a panel, and behind it, where products are not kept,
  * for a piece of C. */

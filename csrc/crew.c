@@ -118,9 +118,11 @@ static void begin_pass(mlp_pass *at, const mlp_network *net, const mlp_plan *pla
     at->net = net;
     at->parameters = net->parameters;
     at->plan = *plan;
-    bool turns = false; /* rows come in whole vectors then, and the fewer the rather */
-    for (size_t l = 1; l <= net->n_layers && d->gradient; l++) {
-        turns = turns || mlp_is_turned(net, &net->layers[l], MLP_VECTOR_BYTES / net->item);
+    bool turns = false;
+    for (size_t l = 1; l <= net->n_layers && d->gradient; l++) { /* dA the rather the fewer rows, dW the more */
+        const mlp_layer *layer = &net->layers[l];
+        bool turns_da = mlp_turns_da(net, layer, MLP_VECTOR_BYTES / net->item);
+        turns = turns || turns_da || mlp_turns_dw(net, layer, plan->block);
     }
     size_t row = net->kernels->panel * net->item, panel = depth * row;
     at->team = (mlp_team){.call = call,

@@ -7,7 +7,8 @@
  * "Lanes" blocks are the transpose: one row per unit, `stride` samples apart, stride a multiple of 64 bytes.
  * Every output element is one chain of fused multiply-adds in the order of k, whatever the blocking: the bits do not
  * depend on tiles, packing, or the width of a vector. Sums over samples in lanes, and over the inputs of up to MLP_DOTS
- * units, run in a virtual vector of 64 bytes. */
+ * units, run in a virtual vector of 64 bytes. Blocks of samples continue such chains, but for the gradients of few units'
+ * weights (mlp_turns_dw) and of a single unit's bias, which are added up block by block. */
 #ifndef MLP_KERNELS_H
 #define MLP_KERNELS_H
 
@@ -18,9 +19,10 @@
 #include "activations.h"
 #include "losses.h"
 
-#define MLP_VECTOR_BYTES 64 /* the virtual vector, on every machine */
-#define MLP_DOTS 4          /* outputs that are dot products, at most */
-#define MLP_BLOCK_ROWS 256  /* samples that go through all layers together, at most */
+#define MLP_VECTOR_BYTES 64                    /* the virtual vector, on every machine */
+#define MLP_DOTS 4                             /* outputs that are dot products, at most */
+#define MLP_PANEL_BYTES (4 * MLP_VECTOR_BYTES) /* of a row of a panel, at most */
+#define MLP_BLOCK_ROWS 256                     /* samples that go through all layers together, at most */
 /* Rows of the right operand's panels, at most: all rows of a product use one before the next, which may be fetched
  * meanwhile, and both should stay in the L2 cache beside them. */
 #define MLP_PANEL_DEPTH ((size_t)1024)

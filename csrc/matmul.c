@@ -272,7 +272,8 @@ static void multiply_together(cut_product *c, double work) {
     part_done parts[MOST_PARTS];
     mlp_task task = run_panel;
     if (c->n_panels < 8 * n_threads) {
-        bool by_panels = c->n_panels % n_threads == 0 && p->n % p->kernels->panel == 0 && !p->keeps_rows;
+        bool even = c->n_panels % n_threads == 0 && p->n % p->kernels->panel == 0;
+        bool by_panels = p->keeps_columns || (even && !p->keeps_rows);
         if (share_depth(c)) {
             task = run_part;
             c->depth = MLP_PANEL_DEPTH; /* a group that is complete early can be passed on */

@@ -33,6 +33,11 @@ enum { DEEP = 8 };
  * the samples leave no vector half empty: up to 9 % of a step. */
 enum { TURNED = 2 };
 
+/* The gradient of few units' weights would leave a good part of its vectors empty (the last one may be half of one). It
+ * is computed as its transpose where that has fewer of them, and samples enough: to be turned back takes each element
+ * as long as so many samples' multiplications. Up to 15 % of a step. */
+enum { TURNING = 20 };
+
 /* A block of very wide layers has fewer rows: so many numbers of the widest, that what follows a product (activations,
  * losses) takes no longer than the caller should wait; but enough to share a pass over the weights. */
 enum { BLOCK_NUMBERS = 1 << 23, WIDE_BLOCK_ROWS = 32 };
@@ -125,10 +130,17 @@ size_t mlp_threads_of_products(const mlp_network *net, const mlp_plan *plan, con
 
 bool mlp_is_deep(size_t n_in, size_t n_rows) { return n_in >= DEEP * n_rows; }
 
-bool mlp_is_turned(const mlp_network *net, const mlp_layer *layer, size_t n_rows) {
+bool mlp_turns_da(const mlp_network *net, const mlp_layer *layer, size_t n_rows) {
     size_t n_in = layer->n_in, n_out = layer->n_out;
     return mlp_whole_vectors(net, n_rows) == n_rows && n_in * n_out > TURNED * n_rows * (n_in + n_out) &&
            n_out <= MLP_PANEL_DEPTH;
+}
+
+bool mlp_turns_dw(const mlp_network *net, const mlp_layer *layer, size_t n_rows) {
+    size_t n_in = layer->n_in, n_out = layer->n_out, half = MLP_VECTOR_BYTES / net->item / 2;
+    size_t lanes = n_in * ((n_out + half - 1) / half * half), lanes_turned = n_out * mlp_whole_vectors(net, n_in);
+    return n_out <= MLP_TURNED_UNITS && lanes_turned < lanes &&
+           n_rows * (lanes - lanes_turned) >= TURNING * n_in * n_out;
 }
 
 size_t mlp_parts_for(const mlp_network *net, const mlp_plan *plan, size_t n_rows, const mlp_call *call) {

@@ -15,6 +15,7 @@
 #include "../kernels.h"
 
 #define PANEL (TILE_VECTORS * LANES)
+_Static_assert(PANEL * sizeof(real) <= MLP_PANEL_BYTES, "panels are narrower");
 /* Rows of a panel that the L1 cache holds with a line of A for each. A small tile uses what it loads so few times that
  * loading it from L2 again for every tile takes longer than C's way to memory and back. */
 #define NEAR_DEPTH ((size_t)24 * 1024 / (PANEL * sizeof(real) + MLP_VECTOR_BYTES))
