@@ -74,6 +74,9 @@ static mlp_status check_x(const mlp_network *net, const mlp_rows *x, mlp_call *c
     return status;
 }
 
+/* Probabilities may sum to so much less or more than 1. */
+#define SUM_TOLERANCE 1e-3
+
 static mlp_status check_y_row(const mlp_network *net, const mlp_data *data, const double *y, size_t row,
                               mlp_call *call) {
     const mlp_loss_line *loss = mlp_loss_at(net->loss);
@@ -102,21 +105,29 @@ static mlp_status check_y_row(const mlp_network *net, const mlp_data *data, cons
         }
         sum += y[k];
     }
-    if (net->loss_kind == OF_LOGITS && fabs(sum - 1.0) > 1e-3) {
+    if (net->loss_kind == OF_LOGITS && fabs(sum - 1.0) > SUM_TOLERANCE) {
         snprintf(reason, sizeof reason, "a row of probabilities that sum to 1, not to %g", sum);
         return reject(call, MLP_BAD_Y, row, SIZE_MAX, reason);
     }
     return MLP_OK;
 }
 
-/* Whether there is nothing in so many targets that check_y_row could object to; false proves nothing. */
-static bool are_plain(const mlp_network *net, const mlp_data *data, const double *y, size_t n) {
+/* Whether there is nothing in so many rows of targets that check_y_row could object to; false proves nothing. */
+static bool are_plain(const mlp_network *net, const mlp_data *data, const double *y, size_t n_rows) {
     const mlp_loss_line *loss = mlp_loss_at(net->loss);
+    size_t columns = data->y.n_columns;
     double most = net->dtype == MLP_F32 ? (double)FLT_MAX : DBL_MAX;
     double lowest = fmax(loss->lowest, -most), highest = fmin(loss->highest, most);
-    unsigned outside = data->labels || data->class_weight != NULL || net->loss_kind == OF_LOGITS;
-    for (size_t i = 0; i < n; i++) {
+    unsigned outside = data->labels || data->class_weight != NULL;
+    for (size_t i = 0; i < n_rows * columns; i++) {
         outside |= (unsigned)!(y[i] >= lowest) | (unsigned)!(y[i] <= highest);
+    }
+    for (size_t i = 0; i < n_rows && net->loss_kind == OF_LOGITS; i++, y += columns) {
+        double sum = 0;
+        for (size_t k = 0; k < columns; k++) {
+            sum += y[k];
+        }
+        outside |= (unsigned)!(fabs(sum - 1.0) <= SUM_TOLERANCE);
     }
     return outside == 0;
 }
@@ -153,7 +164,7 @@ static mlp_status check_y(const mlp_network *net, const mlp_data *data, mlp_call
         if (weighted) {
             mlp_read_doubles(&data->weight, NULL, first, n, weights);
         }
-        if (plain || (!weighted && are_plain(net, data, values, n * columns))) {
+        if (plain || (!weighted && are_plain(net, data, values, n))) {
             sum += (double)n;
             n = 0;
         }
