@@ -188,7 +188,8 @@ typedef struct {
     bool by_rows; /* else: losses of many outputs are taken where they are, row-major; else in lanes layout */
     size_t block; /* samples driven through all layers together */
 } mlp_plan;
-mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows);
+bool mlp_is_narrow(const mlp_network *net); /* its layers have so few units that samples may go into the lanes */
+mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows, bool trains);
 /* The block of a prediction of more than `most` rows, the plan's block: rows come out the same from any, so its threads
  * get as many blocks each. */
 size_t mlp_even_block(const mlp_network *net, size_t n_rows, size_t most, const mlp_call *call);

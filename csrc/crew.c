@@ -234,7 +234,7 @@ bool mlp_crew_stops(const mlp_crew *crew) { return atomic_load_explicit(&crew->s
 static int told_to_stop(void *context) { return mlp_crew_stops(context); }
 
 mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose purpose, mlp_call *call, mlp_room *room) {
-    mlp_plan plan = mlp_make_plan(net, n_rows);
+    mlp_plan plan = mlp_make_plan(net, n_rows, purpose == TRAINS);
     bool by_chunks = purpose != PREDICTS;
     if (!by_chunks && n_rows > plan.block) {
         plan.block = mlp_even_block(net, n_rows, plan.block, call);

@@ -16,7 +16,7 @@ bool mlp_is_online(const mlp_network *net, const mlp_data *data, const mlp_fit_s
     for (size_t l = 1; l < net->n_layers; l++) {
         plain = plain && net->layers[l].dropout == 0;
     }
-    return batch == 1 && plain && !weighted && !by_steps && !settings->as_sklearn && mlp_make_plan(net, 1).lanes;
+    return batch == 1 && plain && !weighted && !by_steps && !settings->as_sklearn && mlp_is_narrow(net);
 }
 
 /* The weights in rows of their own, and what the kernel writes on the way. */

@@ -6,11 +6,12 @@
  * blocks are for predictions, which sum nothing over rows. */
 #include "core.h"
 
-/* Samples go into the lanes where the layers are too narrow to fill a vector of units: a product then costs
- * n_in * n_out vectors for 16 samples (float), against 16 n_in * ceil(n_out / 16) by units; from 12 units on the
- * register tiles of the other way make up for the units they waste. The inputs are transposed, so there must not be
- * many. */
-enum { LANES_UNITS = 12 };
+/* Samples may go into the lanes where layers are too narrow to fill a vector of units. A product then costs n_in * n_out
+ * vectors for 16 samples (float), against 16 n_in * ceil(n_out / 16) by units, whose register tiles do more at a time but
+ * take longer to begin. What they take for the first layer's products, an inner layer's and the last one's, in
+ * multiply-adds of a sample, was measured; double has three fifths of that. An input that has to be transposed costs one
+ * more. Steps on one sample have a way of their own, in lanes whatever these say. */
+enum { LANES_UNITS = 12, FIRST_LAYER = 210, INNER_LAYER = 150, ONE_OUTPUT = 50, OUTPUTS = 150, OUTPUT = 18 };
 
 /* One chain of sums over this many samples at most: accurate in float. Batches of more are cut into even chunks. So are
  * smaller ones, into a few that threads can have to themselves, where such a chunk is worth a thread's while and its
@@ -83,11 +84,26 @@ void mlp_share(mlp_call *call, size_t n_threads, double work, size_t n_tasks, ml
     mlp_parallel(call->pool, n_threads, call->shared >= waking_work, n_tasks, task, context);
 }
 
-mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows) {
-    mlp_plan plan = {.lanes = mlp_inputs(net) <= MLP_LANES_INPUTS};
+bool mlp_is_narrow(const mlp_network *net) {
+    bool narrow = mlp_inputs(net) <= MLP_LANES_INPUTS;
     for (size_t l = 1; l <= net->n_layers; l++) {
-        plan.lanes = plan.lanes && net->layers[l].n_out <= LANES_UNITS;
+        narrow = narrow && net->layers[l].n_out <= LANES_UNITS;
     }
+    return narrow;
+}
+
+static bool lanes_pay(const mlp_network *net) {
+    size_t outputs = mlp_outputs(net), cost = mlp_inputs(net);
+    size_t worth = outputs == 1 ? ONE_OUTPUT : OUTPUTS + OUTPUT * outputs;
+    for (size_t l = 1; l <= net->n_layers; l++) {
+        cost += net->layers[l].n_in * net->layers[l].n_out;
+        worth += l == net->n_layers ? 0 : l == 1 ? FIRST_LAYER : INNER_LAYER;
+    }
+    return net->dtype == MLP_F32 ? cost <= worth : 5 * cost <= 3 * worth;
+}
+
+mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows, bool trains) {
+    mlp_plan plan = {.lanes = mlp_is_narrow(net) && (lanes_pay(net) || (trains && n_rows == 1))};
     plan.dots = !plan.lanes && mlp_outputs(net) <= MLP_DOTS; /* so few would leave a register tile empty */
     plan.single = plan.dots && mlp_outputs(net) == 1;
     plan.by_rows = !plan.lanes && net->loss_kind == OF_DIFFERENCE && mlp_outputs(net) >= MANY_OUTPUTS;
