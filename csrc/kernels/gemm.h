@@ -36,6 +36,10 @@ typedef vec half_vec;
 #define h_fma v_fma
 #endif
 
+#ifndef MASKED_AT_ONCE /* a part of a vector is stored as fast as all of it */
+#define MASKED_AT_ONCE 0
+#endif
+
 typedef struct {
     vec whole[12][TILE_VECTORS];
     half_vec half[12];
@@ -375,23 +379,56 @@ static NOT_INLINE void interleave(real *out, const real *a, const real *b, size_
     }
 }
 
+static NOT_INLINE void transpose_thin(real *out, size_t ld_out, const real *in, size_t ld_in, size_t rows,
+                                      size_t columns) {
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < columns; j++) {
+            out[j * ld_out + i] = in[i * ld_in + j];
+        }
+    }
+}
+
+/* Rows or columns of less than a vector are worth a block of vectors from so many on; rows where it is stored in parts
+ * as fast as whole. */
+enum { THIN = LANES / 4, THIN_ROWS = MASKED_AT_ONCE ? THIN : LANES - 1 };
+
+static NOT_INLINE void transpose_edge(real *out, size_t ld_out, const real *in, size_t ld_in, size_t rows,
+                                      size_t columns) {
+    if (rows <= THIN_ROWS || columns <= THIN) {
+        transpose_thin(out, ld_out, in, ld_in, rows, columns);
+        return;
+    }
+    real block[LANES * LANES], turned[LANES * LANES];
+    for (size_t i = 0; i < LANES; i++) { /* the last row again for those that are not there */
+        v_store(block + i * LANES, v_load_n(in + (i < rows ? i : rows - 1) * ld_in, columns));
+    }
+    v_transpose(turned, LANES, block, LANES);
+    for (size_t j = 0; j < columns; j++) {
+        v_store_n(out + j * ld_out, v_load(turned + j * LANES), rows);
+    }
+}
+
 /* out (columns, rows) = in (rows, columns) transposed, in square blocks of vectors. */
 static void transpose(void *to, size_t ld_out, const void *from, size_t ld_in, size_t rows, size_t columns) {
     real *out = to;
     const real *in = from;
-    size_t whole_rows = rows - rows % LANES, whole_columns = columns - columns % LANES;
     if (rows == 2 && ld_out == 2) {
         interleave(out, in, in + ld_in, columns);
         return;
     }
-    for (size_t i = 0; i < whole_rows; i += LANES) {
-        for (size_t j = 0; j < whole_columns; j += LANES) {
-            v_transpose(out + j * ld_out + i, ld_out, in + i * ld_in + j, ld_in);
-        }
+    if (rows <= THIN || columns <= THIN) {
+        transpose_thin(out, ld_out, in, ld_in, rows, columns);
+        return;
     }
-    for (size_t i = 0; i < rows; i++) {
-        for (size_t j = i < whole_rows ? whole_columns : 0; j < columns; j++) {
-            out[j * ld_out + i] = in[i * ld_in + j];
+    for (size_t i = 0, m; i < rows; i += m) {
+        m = rows - i < LANES ? rows - i : LANES;
+        for (size_t j = 0, n; j < columns; j += n) {
+            n = columns - j < LANES ? columns - j : LANES;
+            if (m == LANES && n == LANES) {
+                v_transpose(out + j * ld_out + i, ld_out, in + i * ld_in + j, ld_in);
+            } else {
+                transpose_edge(out + j * ld_out + i, ld_out, in + i * ld_in + j, ld_in, m, n);
+            }
         }
     }
 }

@@ -29,6 +29,7 @@ typedef __mmask16 mask;
 #define TILE_ROWS 6
 #define TILE_VECTORS 4
 #define TILE_STEPS 1
+#define MASKED_AT_ONCE 1
 #define ALL_LANES ((mask)((1u << LANES) - 1))
 
 static inline vec v_load(const real *p) { return V(loadu)(p); }
