@@ -37,7 +37,7 @@ enum { TURNED = 2 };
 /* The gradient of few units' weights would leave a good part of its vectors empty (the last one may be half of one). It
  * is computed as its transpose where that has fewer of them, and samples enough: to be turned back takes each element
  * as long as so many samples' multiplications. Up to 15 % of a step. */
-enum { TURNING = 20 };
+enum { TURNING = 14 };
 
 /* A block of very wide layers has fewer rows: so many numbers of the widest, that what follows a product (activations,
  * losses) takes no longer than the caller should wait; but enough to share a pass over the weights. */
