@@ -164,6 +164,8 @@ TABLE = [
 
 # Shapes that nothing was tuned for: odd widths, other batches and activations.
 OTHERS = [
+    step("30-1", 32, "SGD", LOGISTIC, n_batches=1024),
+    step("64-50-10", 32, "Adam", SOFTMAX, n_batches=256),
     step("784-512-512-10", 32, "Adam", SOFTMAX, n_batches=32),
     step("97-131-53-7", 50, "Adam", SOFTMAX, n_batches=96),
     step("97-131-53-7", 333, "SGD", SOFTMAX, hidden="tanh"),
