@@ -27,6 +27,7 @@ help:
 	@echo 'make test-oldest      the estimators with the oldest scikit-learn and NumPy (installs them)'
 	@echo 'make test-exhaustive  the tests that take minutes'
 	@echo 'make test-neon        the C programs for 64-bit Arm under QEMU; the same bits as with AVX2'
+	@echo 'make size             how large the extension is; more than a megabyte is an error'
 	@echo 'make bench            time against NumPy, scikit-learn, PyTorch, JAX and ONNX Runtime (installs them)'
 	@echo 'make bench-tables     put the tables of the last make bench into the documents'
 	@echo 'make bench-estimators time and scores of the estimators against scikit-learn'

@@ -22,7 +22,7 @@ SOURCES = sorted(str(path) for folder in ("", "kernels", "python") for path in P
 HEADERS = [str(path) for path in Path("csrc").rglob("*.h")]
 
 # Kernels for one instruction set end in its name; at run time the best that the machine has is chosen. The portable
-# ones take 40 % of the room of -O3's, and no longer for it.
+# ones take 40 % of the room that -O3 gives them, and are as fast.
 MACHINE = platform.machine().lower()
 if sys.platform == "darwin":
     # A universal Python for macOS would compile every file for both architectures.

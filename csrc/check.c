@@ -118,7 +118,10 @@ static bool are_plain(const mlp_network *net, const mlp_data *data, const double
     size_t columns = data->y.n_columns;
     double most = net->dtype == MLP_F32 ? (double)FLT_MAX : DBL_MAX;
     double lowest = fmax(loss->lowest, -most), highest = fmin(loss->highest, most);
-    unsigned outside = data->labels || data->class_weight != NULL;
+    unsigned outside = 0;
+    if (data->labels || data->class_weight != NULL) {
+        return false;
+    }
     for (size_t i = 0; i < n_rows * columns; i++) {
         outside |= (unsigned)!(y[i] >= lowest) | (unsigned)!(y[i] <= highest);
     }

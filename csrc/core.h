@@ -189,6 +189,8 @@ typedef struct {
     size_t block; /* samples driven through all layers together */
 } mlp_plan;
 bool mlp_is_narrow(const mlp_network *net); /* its layers have so few units that samples may go into the lanes */
+/* trains: for a training call, whose steps on one sample are in lanes, as online.c's are, also where those on more are
+ * not. */
 mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows, bool trains);
 /* The block of a prediction of more than `most` rows, the plan's block: rows come out the same from any, so its threads
  * get as many blocks each. */
@@ -205,7 +207,7 @@ size_t mlp_threads_of_products(const mlp_network *net, const mlp_plan *plan, con
 /* The threads that each block of a batch of one chunk is cut into parts for, and the rows of a part of n. */
 size_t mlp_parts_for(const mlp_network *net, const mlp_plan *plan, size_t n_rows, const mlp_call *call);
 size_t mlp_part_rows(const mlp_network *net, const mlp_plan *plan, size_t n, size_t n_parts);
-/* Of n samples so many at a time: their gradients are one chain of sums; those of chunks are added in order. */
+/* Of n samples so many at a time: chains of sums (see kernels.h); the gradients of chunks are added in order. */
 size_t mlp_chunk_rows(const mlp_network *net, size_t n);
 size_t mlp_threads_for(const mlp_call *call, double work); /* the threads to share a region of so many operations */
 /* The tasks of a region of so many operations, on up to n_threads. */
@@ -229,15 +231,15 @@ typedef struct {
 /* A part of a product that is complete: C's rows from `row` on, and columns from `column` on. */
 typedef struct {
     size_t row, n_rows, column, n_columns;
-    const void *c; /* where C is not kept: this part of it, in whole vectors both ways, and the distance of its rows */
+    const void *c; /* where C is not kept: this part of it, readable to whole vectors both ways, in rows ldc apart */
     size_t ldc;
 } mlp_piece;
 
 /* C (m, n) +=/= A (m, k) B (k, n). */
 typedef struct {
     const mlp_kernels *kernels;
-    void *c; /* NULL: it is not kept, and pieces of whole vectors of rows go from a thread's tile to `done`; k is at
-              * most MLP_PANEL_DEPTH */
+    void *c; /* NULL: it is not kept, and pieces, of whole vectors of rows but for the last ones, go from a thread's
+              * tile to `done`; k is at most MLP_PANEL_DEPTH */
     size_t ldc;
     bool padded; /* C's rows may be written to the next whole vector */
     mlp_left a;
@@ -246,7 +248,7 @@ typedef struct {
     bool accumulate;
     bool keeps_depth;     /* threads share k: of B, the weights, each keeps to some rows */
     bool keeps_rows;      /* they share m: of the weights, A, or their gradient, C, each keeps to some rows */
-    bool keeps_columns;   /* they share n alone: a piece has all rows */
+    bool keeps_columns;   /* they share n alone: a piece has all m rows, MLP_TURNED_UNITS at most */
     const mlp_adam *adam; /* C goes through Adam's step in place of being kept, k in one part; or NULL */
     mlp_ending ending;    /* what becomes of C, if anything, and by what */
     const void *operand;

@@ -111,7 +111,8 @@ static size_t pass_size(const mlp_network *net) { return sizeof(mlp_pass) + 5 * 
 /* In `at`, so far without scratch. */
 static void begin_pass(mlp_pass *at, const mlp_network *net, const mlp_plan *plan, const demands *d, mlp_call *call) {
     size_t layers = net->n_layers + 1;
-    size_t deepest = d->gradient && plan->block > net->widest ? plan->block : net->widest; /* right operand: W or dZ */
+    size_t deepest =
+        d->gradient && plan->block > net->widest ? plan->block : net->widest; /* right operand: W, dZ or A */
     size_t depth = deepest < MLP_PANEL_DEPTH ? deepest : MLP_PANEL_DEPTH;
     void **pointers = (void **)(at + 1);
     memset(at, 0, pass_size(net));
@@ -119,10 +120,11 @@ static void begin_pass(mlp_pass *at, const mlp_network *net, const mlp_plan *pla
     at->parameters = net->parameters;
     at->plan = *plan;
     bool turns = false;
-    for (size_t l = 1; l <= net->n_layers && d->gradient; l++) { /* dA the rather the fewer rows, dW the more */
+    for (size_t l = 1; l <= net->n_layers && d->gradient; l++) { /* each of the rows that speak most for it */
         const mlp_layer *layer = &net->layers[l];
         bool turns_da = mlp_turns_da(net, layer, MLP_VECTOR_BYTES / net->item);
-        turns = turns || turns_da || mlp_turns_dw(net, layer, plan->block);
+        bool turns_dw = !(plan->single && l == net->n_layers) && mlp_turns_dw(net, layer, plan->block);
+        turns = turns || turns_da || turns_dw;
     }
     size_t row = net->kernels->panel * net->item, panel = depth * row;
     at->team = (mlp_team){.call = call,

@@ -13,8 +13,10 @@ enum { FAR_APART = 8 };
  * time. */
 enum { MANY_ROWS = 64, APART = 2, L1_BYTES = 32 * 1024 };
 
-/* Adam's step within a product is made once an element: a block's samples are one part of the depth. */
+/* What is done with a C that is not kept, Adam's step or other, is done once: a block's samples are one part of the
+ * depth. Pieces that have all rows of it are groups. */
 _Static_assert(MLP_BLOCK_ROWS <= MLP_PANEL_DEPTH, "a block is deeper than a panel");
+_Static_assert(MLP_TURNED_UNITS < 3 * MLP_GROUP_ROWS / 2 && MLP_TURNED_UNITS <= MLP_PIECE_ROWS, "more than a group");
 
 /* A matrix of this size lies beyond the L2 cache: each store of a tile of C would wait for its line, and each column of
  * A where these lie apart. */
@@ -301,7 +303,7 @@ bool mlp_multiply(const mlp_product *p, mlp_team *team) {
     const mlp_kernels *kernels = p->kernels;
     double work = 2.0 * (double)p->m * (double)p->n * (double)p->k;
     size_t n_threads = team->n_threads > 1 ? mlp_threads_for(team->call, work) : 1;
-    size_t part = n_threads > 1 ? p->m / n_threads : p->m;
+    size_t part = n_threads > 1 && !p->keeps_columns ? p->m / n_threads : p->m;
     size_t apart = p->b.ld * kernels->item, vector = kernels->lanes * kernels->item;
     size_t panel_row = kernels->panel * kernels->item;
     bool far_apart = apart >= FAR_APART * panel_row && part >= MLP_FEW_ROWS;

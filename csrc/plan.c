@@ -1,17 +1,17 @@
 /* plan.c: from shapes to the way they are computed. Nothing else decides between regimes, blocks, chunks and parts, or
  * how many threads share them.
  *
- * Everything in a plan but `few`, and chunks, changes an order of summation. It depends on shapes and constants alone,
- * never on caches, instruction sets or threads: a run has the same bits on every machine with fused multiply-adds. Even
- * blocks are for predictions, which sum nothing over rows. */
+ * Everything in a plan but `few`, chunks, and whether dW is turned change an order of summation. They depend on shapes,
+ * constants and whether the call trains, never on caches, instruction sets or threads: a run has the same bits on every
+ * machine with fused multiply-adds. Even blocks are for predictions, which sum nothing over rows. */
 #include "core.h"
 
-/* Samples may go into the lanes where layers are too narrow to fill a vector of units. A product then costs n_in * n_out
- * vectors for 16 samples (float), against 16 n_in * ceil(n_out / 16) by units, whose register tiles do more at a time but
- * take longer to begin. What they take for the first layer's products, an inner layer's and the last one's, in
- * multiply-adds of a sample, was measured; double has three fifths of that. An input that has to be transposed costs one
- * more. Steps on one sample have a way of their own, in lanes whatever these say. */
-enum { LANES_UNITS = 12, FIRST_LAYER = 210, INNER_LAYER = 150, ONE_OUTPUT = 50, OUTPUTS = 150, OUTPUT = 18 };
+/* Samples may go into the lanes where layers have too few units to fill a vector. For each sample that takes as long as
+ * its multiply-adds, n_in * n_out a layer, and one more for an input, which has to be transposed. By units the products
+ * of a layer take as long as so many of these, whatever its width: those of the first layer, of an inner one, and of the
+ * last one, by its outputs (measured for float; double has three fifths). Steps on one sample have a way of their own, in
+ * lanes whatever these say. */
+enum { LANES_UNITS = 12, FIRST_LAYER = 210, INNER_LAYER = 150, ONE_OUTPUT = 50, SOME_OUTPUTS = 150, EACH_OUTPUT = 18 };
 
 /* One chain of sums over this many samples at most: accurate in float. Batches of more are cut into even chunks. So are
  * smaller ones, into a few that threads can have to themselves, where such a chunk is worth a thread's while and its
@@ -32,12 +32,12 @@ enum { DEEP = 8 };
 
 /* On the way back either the weights are transposed, or dZ and what comes of it, where these are so much smaller and
  * the samples leave no vector half empty: up to 9 % of a step. */
-enum { TURNED = 2 };
+enum { TURNED_DA = 2 };
 
 /* The gradient of few units' weights would leave a good part of its vectors empty (the last one may be half of one). It
  * is computed as its transpose where that has fewer of them, and samples enough: to be turned back takes each element
  * as long as so many samples' multiplications. Up to 15 % of a step. */
-enum { TURNING = 14 };
+enum { TURNED_DW = 14 };
 
 /* A block of very wide layers has fewer rows: so many numbers of the widest, that what follows a product (activations,
  * losses) takes no longer than the caller should wait; but enough to share a pass over the weights. */
@@ -93,13 +93,13 @@ bool mlp_is_narrow(const mlp_network *net) {
 }
 
 static bool lanes_pay(const mlp_network *net) {
-    size_t outputs = mlp_outputs(net), cost = mlp_inputs(net);
-    size_t worth = outputs == 1 ? ONE_OUTPUT : OUTPUTS + OUTPUT * outputs;
+    size_t outputs = mlp_outputs(net), in_lanes = mlp_inputs(net);
+    size_t by_units = outputs == 1 ? ONE_OUTPUT : SOME_OUTPUTS + EACH_OUTPUT * outputs;
     for (size_t l = 1; l <= net->n_layers; l++) {
-        cost += net->layers[l].n_in * net->layers[l].n_out;
-        worth += l == net->n_layers ? 0 : l == 1 ? FIRST_LAYER : INNER_LAYER;
+        in_lanes += net->layers[l].n_in * net->layers[l].n_out;
+        by_units += l == net->n_layers ? 0 : l == 1 ? FIRST_LAYER : INNER_LAYER;
     }
-    return net->dtype == MLP_F32 ? cost <= worth : 5 * cost <= 3 * worth;
+    return net->dtype == MLP_F32 ? in_lanes <= by_units : 5 * in_lanes <= 3 * by_units;
 }
 
 mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows, bool trains) {
@@ -148,7 +148,7 @@ bool mlp_is_deep(size_t n_in, size_t n_rows) { return n_in >= DEEP * n_rows; }
 
 bool mlp_turns_da(const mlp_network *net, const mlp_layer *layer, size_t n_rows) {
     size_t n_in = layer->n_in, n_out = layer->n_out;
-    return mlp_whole_vectors(net, n_rows) == n_rows && n_in * n_out > TURNED * n_rows * (n_in + n_out) &&
+    return mlp_whole_vectors(net, n_rows) == n_rows && n_in * n_out > TURNED_DA * n_rows * (n_in + n_out) &&
            n_out <= MLP_PANEL_DEPTH;
 }
 
@@ -156,7 +156,7 @@ bool mlp_turns_dw(const mlp_network *net, const mlp_layer *layer, size_t n_rows)
     size_t n_in = layer->n_in, n_out = layer->n_out, half = MLP_VECTOR_BYTES / net->item / 2;
     size_t lanes = n_in * ((n_out + half - 1) / half * half), lanes_turned = n_out * mlp_whole_vectors(net, n_in);
     return n_out <= MLP_TURNED_UNITS && lanes_turned < lanes &&
-           n_rows * (lanes - lanes_turned) >= TURNING * n_in * n_out;
+           n_rows * (lanes - lanes_turned) >= TURNED_DW * n_in * n_out;
 }
 
 size_t mlp_parts_for(const mlp_network *net, const mlp_plan *plan, size_t n_rows, const mlp_call *call) {

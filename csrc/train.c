@@ -373,9 +373,8 @@ static mlp_status run_epochs(training *t) {
 }
 
 /* ---- Beginning and end. */
-static bool settle(training *t, mlp_data *data, bool by_rows, bool always, void **settled) {
+static bool settle(training *t, mlp_data *data, bool by_columns, bool always, void **settled) {
     mlp_dtype dtype = t->net->dtype;
-    bool by_columns = t->crew->members[0].pass->plan.lanes && !by_rows;
     return mlp_settle_rows(&data->x, dtype, by_columns, always, &settled[0]) &&
            mlp_settle_rows(&data->y, data->labels ? MLP_F64 : dtype, false, always, &settled[1]) &&
            mlp_settle_rows(&data->weight, MLP_F64, false, always, &settled[2]);
@@ -392,7 +391,7 @@ static bool settle_rows(training *t) {
     const mlp_data *data = &t->data;
     const mlp_plan *plan = &t->crew->members[0].pass->plan;
     bool same = plan->lanes && t->order == NULL && t->batch == data->x.n_rows && is_one_block(t);
-    if (!settle(t, &t->data, t->order != NULL || t->online, same, t->settled)) {
+    if (!settle(t, &t->data, plan->lanes && t->order == NULL && !t->online, same, t->settled)) {
         return false;
     }
     bool weighted = data->weight.data != NULL;
@@ -445,7 +444,11 @@ static bool prepare(training *t) {
     }
     if (t->settings->validation != NULL) {
         t->validation_crew = mlp_crew_create(net, t->validation.x.n_rows, EVALUATES, t->call, NULL);
-        if (t->validation_crew == NULL || !settle(t, &t->validation, false, false, t->settled + 3)) {
+        if (t->validation_crew == NULL) {
+            return false;
+        }
+        bool lanes = t->validation_crew->members[0].pass->plan.lanes;
+        if (!settle(t, &t->validation, lanes, false, t->settled + 3)) {
             return false;
         }
     }

@@ -236,6 +236,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         ------
         TypeError, ValueError
             If an argument or a parameter is not of its type, shape or range; the estimator is as before.
+        ValueError
+            If training diverges; the weights are those of the last finite epoch.
         """
         validation = (X_val, y_val, sample_weight_val)
         self._fit(X, y, sample_weight, validation, incremental=False)
@@ -262,6 +264,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         ------
         TypeError, ValueError
             If an argument or a parameter is not of its type, shape or range; the estimator is as before.
+        ValueError
+            If training diverges; the weights are those of the last finite epoch.
         """
         if isinstance(self.class_weight, str):
             raise ValueError(

@@ -234,6 +234,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         ------
         TypeError, ValueError
             If an argument or a parameter is not of its type, shape or range; the estimator is as before.
+        ValueError
+            If training diverges; the weights are those of the last finite epoch.
         """
         validation = (X_val, y_val, sample_weight_val)
         self._fit(X, y, sample_weight, validation, incremental=False)
@@ -258,6 +260,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         ------
         TypeError, ValueError
             If an argument or a parameter is not of its type, shape or range; the estimator is as before.
+        ValueError
+            If training diverges; the weights are those of the last finite epoch.
         """
         self._fit(X, y, sample_weight, (None, None, None), incremental=True)
         return self

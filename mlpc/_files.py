@@ -37,7 +37,8 @@ def write(path: Path, data: bytes) -> None:
             shutil.copymode(target, temporary)  # who may read the old one may read the new one
         temporary.replace(target)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         if isinstance(error, OSError) and error.filename is not None:  # the caller does not know that one
             raise OSError(error.errno, error.strerror, str(path)) from None
         raise

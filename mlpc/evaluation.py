@@ -68,7 +68,8 @@ class Evaluation(_core.Network):
         Returns
         -------
         float
-            Reduced loss + l1 sum|W| + l2/2 sum W².
+            Reduced loss + l1 sum|W| + l2/2 sum W²; the penalties divided by the sum of the samples' weights where the
+            reduction is "penalized_mean".
 
         Raises
         ------
@@ -276,7 +277,7 @@ class Evaluation(_core.Network):
         -----
         The last layer first: dZ[L] from loss and output together (a - y for the canonical pairs),
         dW[l] = A[l-1]^T dZ[l], db[l] = column sums of dZ[l], dA[l-1] = dZ[l] W[l]^T, dZ[l-1] = dA[l-1] * g'(Z[l-1]);
-        each divided by the sum of the weights with reduction "mean".
+        each divided by the sum of the weights unless the reduction is "sum".
 
         Examples
         --------

@@ -49,6 +49,8 @@ def export_c(
         If an argument is not of its type or range, or parameters, rows to check or their outputs are not finite.
     OSError
         If the file cannot be written.
+    RuntimeError
+        If the network is being changed by another call.
 
     Notes
     -----
@@ -112,6 +114,8 @@ def export_numpy(net: Network, path: str | os.PathLike[str] | None = None) -> st
         If an argument is not of its type, or a parameter is not finite.
     OSError
         If the file cannot be written.
+    RuntimeError
+        If the network is being changed by another call.
 
     Notes
     -----
@@ -156,6 +160,8 @@ def export_onnx(net: Network, path: str | os.PathLike[str]) -> None:
         If onnx is not installed.
     OSError
         If the file cannot be written.
+    RuntimeError
+        If the network is being changed by another call.
 
     Notes
     -----

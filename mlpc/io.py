@@ -2,7 +2,8 @@
 
 Tensors: `parameters` and `optimizer_state`, flat, of the network's dtype; `history`, float64, one row a column of the
 history (loss, validation_loss, learning_rate, then what callbacks added). Metadata, all text: `format` ("mlpc"),
-`version`, `header` (JSON: specification, optimizer, counts, random state) and `checksum` over header and tensors.
+`version`, `header` (JSON: specification, optimizer, counts, random state), `fingerprint` and `checksum` over header and
+tensors.
 
 What only files need is imported when the first one is written or read.
 """
@@ -93,7 +94,7 @@ def load(path: str | os.PathLike[str]) -> Network:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is not a model file, or truncated, altered, or of a newer version.
+        If it is not a model file, or truncated, altered, or of another version of the format.
 
     Examples
     --------

@@ -258,6 +258,8 @@ class Network(Shipping, Description):
             If the optimizer's schedule is a function: a model file is data, never code.
         OSError
             If the file cannot be written.
+        RuntimeError
+            If the network is being changed by another call.
 
         Examples
         --------

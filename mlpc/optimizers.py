@@ -218,7 +218,7 @@ class RMSprop(FirstOrder):
 
 
 class Rprop(Optimizer):
-    """Resilient propagation: each parameter has a step of its own, led by the gradient's sign. Full batches only.
+    """Resilient propagation: each parameter has its own step, led by the gradient's sign. Full batches, no dropout.
 
     Parameters
     ----------
@@ -262,7 +262,7 @@ class Rprop(Optimizer):
 
 
 class LBFGS(Optimizer):
-    """Limited-memory BFGS with a strong Wolfe line search; an epoch is one iteration. Full batches only.
+    """Limited-memory BFGS with a strong Wolfe line search; an epoch is one iteration. Full batches, no dropout.
 
     Parameters
     ----------

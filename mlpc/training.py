@@ -142,7 +142,8 @@ class Training(Evaluation):
         validation_data : tuple (X, y) or (X, y, sample_weight), optional
             Judged after each epoch, without penalties or class weights.
         early_stopping : EarlyStopping or bool, optional
-            When to stop before the last epoch; True is `mlpc.EarlyStopping()`.
+            When to stop before the last epoch; True is `mlpc.EarlyStopping()`, which needs `validation_data`: no rows
+            are set aside.
         callbacks : callable or sequence of callable, default=()
             Called as (net, epoch, logs) after each epoch, `epoch` the number of epochs completed. A truthy result stops
             training. Numbers added to the dict `logs` are kept as columns of the history and may be monitored. One with

@@ -121,16 +121,22 @@ ALWAYS_INLINE void sum_columns(real *sums, const real *a, size_t ld, size_t rows
     }
 }
 
+/* n columns, from column j on 4, 2 or 1 vectors of them at a time. */
+#define BY_VECTORS(j, n, pass)                    \
+    size_t j = 0;                                 \
+    for (; j + 3 * LANES < (n); j += 4 * LANES) { \
+        pass(4);                                  \
+    }                                             \
+    if (j + LANES < (n)) {                        \
+        pass(2);                                  \
+        j += 2 * LANES;                           \
+    }                                             \
+    if (j < (n)) {                                \
+        pass(1);                                  \
+    }
+
 static void column_sums(void *sums, const void *a, size_t ld, size_t rows, size_t n, bool accumulate) {
-    size_t j = 0;
-    for (; j + 3 * LANES < n; j += 4 * LANES) {
-        sum_columns((real *)sums + j, (const real *)a + j, ld, rows, n - j, accumulate, 4);
-    }
-    if (j + LANES < n) {
-        sum_columns((real *)sums + j, (const real *)a + j, ld, rows, n - j, accumulate, 2);
-        j += 2 * LANES;
-    }
-    if (j < n) {
-        sum_columns((real *)sums + j, (const real *)a + j, ld, rows, n - j, accumulate, 1);
-    }
+#define PASS(vectors) sum_columns((real *)sums + j, (const real *)a + j, ld, rows, n - j, accumulate, vectors)
+    BY_VECTORS(j, n, PASS)
+#undef PASS
 }

@@ -11,14 +11,19 @@
 /* The tiles are less high than a product's own: the step needs registers too. */
 #define FUSED_HEIGHT(vectors) (TILE_HEIGHT(vectors) * 5 / 6)
 
-/* Gradients and where they go: rows of `pieces` vectors, which lie ld apart in p, m and v. Where weights of whole rows
- * follow each other they are cut anew, into rows of whole vectors; what is less than a row waits for the next tile. A
- * vector that is stored in part would keep the next row, which begins within it, waiting until it is in the cache. */
+/* Gradients and where they go: rows of `pieces` vectors, which lie ld apart in p, m and v. Where the weights' rows follow
+ * each other without a gap they are cut anew, into rows of whole vectors; what is less than a row waits for the next
+ * tile. A vector that is stored in part would keep the next row, which begins within it, waiting until it is in the
+ * cache. */
 typedef struct {
-    real gradient[12 * PANEL];
+    _Alignas(MLP_VECTOR_BYTES) real gradient[12 * PANEL]; /* what waits and a tile, whose last row may end in a spill */
     real *p, *m, *v;
     size_t ld, rows, rest; /* rest: elements after the rows */
 } waiting_tile;
+
+#define FITS(vectors) ((FUSED_HEIGHT(vectors) + 1) * (vectors) <= 12 * TILE_VECTORS)
+_Static_assert(FITS(1) && FITS(2) && FITS(3) && FITS(4), "less than a row waits, and a tile");
+#undef FITS
 
 ALWAYS_INLINE void step_vector(const waiting_tile *w, const adam_factors *f, size_t i, int j, int pieces, size_t last) {
     size_t at = i * w->ld + (size_t)j * LANES;
@@ -59,11 +64,11 @@ static NOT_INLINE void penalize(real *gradient, size_t ld_gradient, real *p, siz
     }
 }
 
-/* Of a layer's weights those that a product has the gradient of, n in each row of theirs. */
+/* Where a product's gradients go: n weights in a row. */
 typedef struct {
     const mlp_adam *to;
     size_t n, ld_gradient, last; /* last: elements of the last vector in a row that waits */
-    bool close, penalized;
+    bool close, penalized;       /* close: the rows follow each other without a gap */
 } fused_weights;
 
 /* What waits has been through its step, but for the rest, which comes first now. */

@@ -388,8 +388,8 @@ static NOT_INLINE void transpose_thin(real *out, size_t ld_out, const real *in, 
     }
 }
 
-/* Rows or columns of less than a vector are worth a block of vectors from so many on; rows where it is stored in parts
- * as fast as whole. */
+/* A block at the edge goes by vectors where it has more rows and columns than these; where a vector is not stored in part
+ * as fast as whole, only one that has all rows. */
 enum { THIN = LANES / 4, THIN_ROWS = MASKED_AT_ONCE ? THIN : LANES - 1 };
 
 static NOT_INLINE void transpose_edge(real *out, size_t ld_out, const real *in, size_t ld_in, size_t rows,
@@ -416,7 +416,7 @@ static void transpose(void *to, size_t ld_out, const void *from, size_t ld_in, s
         interleave(out, in, in + ld_in, columns);
         return;
     }
-    if (rows <= THIN || columns <= THIN) {
+    if (rows <= THIN_ROWS || columns <= THIN) {
         transpose_thin(out, ld_out, in, ld_in, rows, columns);
         return;
     }

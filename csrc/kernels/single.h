@@ -2,7 +2,7 @@
  * vectors, and a register tile would be empty but for a few lanes.
  *
  * z runs over the inputs in one virtual vector of 64 bytes, input p in lane p mod WIDE, added up by the tree of
- * lanes.h: the same bits for every width of a native vector and any number of rows. The gradients are the same chains
+ * lanes.h: the same bits for every width of a native vector and any number of rows. dw is the same chain
  * over samples as gemm.h's. */
 
 enum { DOT_ROWS = 4 }; /* rows of a at a time: enough chains to hide the latency of a fused multiply-add */
@@ -141,27 +141,18 @@ static void single_gradient(void *dw, void *db, const void *a, size_t ld, const 
     if (db != NULL) {
         sum_deltas(db, dz, rows, accumulate);
     }
-    size_t j = 0;
-    for (; j + 3 * LANES < n; j += 4 * LANES) {
-        gradient_columns((real *)dw + j, (const real *)a + j, ld, dz, rows, n - j, accumulate, 4);
-    }
-    if (j + LANES < n) {
-        gradient_columns((real *)dw + j, (const real *)a + j, ld, dz, rows, n - j, accumulate, 2);
-        j += 2 * LANES;
-    }
-    if (j < n) {
-        gradient_columns((real *)dw + j, (const real *)a + j, ld, dz, rows, n - j, accumulate, 1);
-    }
+#define PASS(vectors) gradient_columns((real *)dw + j, (const real *)a + j, ld, dz, rows, n - j, accumulate, vectors)
+    BY_VECTORS(j, n, PASS)
+#undef PASS
 }
 
-/* What the columns of up to four vectors have in common with each row, and what they come to. */
+/* Of up to four vectors of columns: w, and the sums that go on from row to row. */
 typedef struct {
     vec w[4], dw[4], db[4];
 } back_sums;
 
-/* Columns j.. of them; vectors past the last one are not looked at. */
-static NOT_INLINE void begin_columns(back_sums *sums, const mlp_single *p, size_t j) {
-    for (size_t v = 0; v < 4 && j < p->n; v++, j += LANES) {
+static NOT_INLINE void begin_columns(back_sums *sums, const mlp_single *p, size_t j, size_t vectors) {
+    for (size_t v = 0; v < vectors; v++, j += LANES) {
         sums->w[v] = v_load((const real *)p->w + j);
         sums->dw[v] = p->accumulate ? v_load_n((const real *)p->dw + j, p->n - j) : v_zero();
         sums->db[v] =
@@ -184,7 +175,7 @@ ALWAYS_INLINE void back_columns(const mlp_single *p, size_t j, const real *slope
     const real *dz = p->dz;
     back_sums sums;
     vec w[4], dw[4], db[4]; /* of them, in registers */
-    begin_columns(&sums, p, j);
+    begin_columns(&sums, p, j, (size_t)vectors);
     UNROLL(4)
     for (int v = 0; v < vectors; v++) {
         w[v] = sums.w[v];
@@ -215,17 +206,9 @@ ALWAYS_INLINE void back_from_single(const mlp_single *p, const real *slopes, vec
     if (p->db != NULL) {
         sum_deltas(p->db, p->dz, p->rows, p->accumulate);
     }
-    size_t j = 0;
-    for (; j + 3 * LANES < p->n; j += 4 * LANES) {
-        back_columns(p, j, slopes, dg, 4);
-    }
-    if (j + LANES < p->n) {
-        back_columns(p, j, slopes, dg, 2);
-        j += 2 * LANES;
-    }
-    if (j < p->n) {
-        back_columns(p, j, slopes, dg, 1);
-    }
+#define PASS(vectors) back_columns(p, j, slopes, dg, vectors)
+    BY_VECTORS(j, p->n, PASS)
+#undef PASS
 }
 
 /* For activations often met, and all whose g' comes from the input; each of the others would take 8 kB of the
