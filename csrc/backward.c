@@ -58,6 +58,41 @@ static void turn_gradient(void *context, const mlp_piece *piece) {
 
 static void *dz_of(const mlp_pass *pass, size_t l) { return l == pass->replaced ? pass->a[l] : pass->dz[l]; }
 
+/* dW of a first layer of sparse rows, in parts of its rows: most of it is 0. */
+typedef struct {
+    const mlp_pass *pass;
+    const mlp_outputs_wanted *wanted;
+    mlp_range rows;
+    size_t part;
+} sparse_end;
+
+static void sparse_gradient_of(void *context, size_t t, size_t thread) {
+    const sparse_end *end = context;
+    const mlp_network *net = end->pass->net;
+    const mlp_layer *layer = &net->layers[1];
+    size_t begin = end->rows.begin + t * end->part, n_out = layer->n_out;
+    size_t stop = end->rows.end - begin < end->part ? end->rows.end : begin + end->part;
+    size_t at = layer->weights + begin * n_out, n = (stop - begin) * n_out;
+    mlp_sparse x = mlp_sparse_input(end->pass, 0);
+    (void)thread;
+    if (!end->wanted->accumulate) {
+        memset(mlp_at(net, end->wanted->gradient, at), 0, n * net->item);
+    }
+    net->kernels->sparse_gradient(mlp_at(net, end->wanted->gradient, layer->weights), &x, dz_of(end->pass, 1),
+                                  layer->ld, end->pass->n, n_out, begin, stop);
+    update_weights(net, at, n, end->wanted);
+}
+
+static bool sparse_gradient(const mlp_pass *pass, mlp_team *team, const mlp_range *rows,
+                            const mlp_outputs_wanted *wanted) {
+    size_t n = rows->end - rows->begin, n_out = pass->net->layers[1].n_out;
+    double work = 2.0 * (double)(pass->sparse + n) * (double)n_out;
+    size_t n_threads = team->n_threads > 1 ? mlp_threads_for(team->call, work) : 1;
+    sparse_end end = {pass, wanted, *rows, (n + n_threads - 1) / n_threads};
+    mlp_share(team->call, n_threads, work, (n + end.part - 1) / end.part, sparse_gradient_of, &end);
+    return !mlp_pause(team->call, work);
+}
+
 bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const mlp_range *rows,
                         const mlp_outputs_wanted *wanted) {
     const mlp_network *net = pass->net;
@@ -82,10 +117,16 @@ bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const ml
                         .db = mlp_at(net, wanted->gradient, layer->biases),
                         .dz = dz};
     bool biases = net->bias && rows->begin == 0 && l != pass->replaced;
-    if (mlp_turns_dw(net, layer, pass->n)) {
-        if (biases) {
-            net->kernels->column_sums(end.db, dz, layer->ld, pass->n, layer->n_out, wanted->accumulate);
-        }
+    /* Of the first layer the chains go on from block to block, so that sparse rows have the bits of others. */
+    bool sparse = l == 1 && pass->sparse > 0, goes_on = l == 1 && wanted->accumulate;
+    bool turns = !sparse && !goes_on && mlp_turns_dw(net, layer, pass->n);
+    if (biases && (sparse || turns)) {
+        net->kernels->column_sums(end.db, dz, layer->ld, pass->n, layer->n_out, wanted->accumulate);
+    }
+    if (sparse) {
+        return sparse_gradient(pass, team, rows, wanted);
+    }
+    if (turns) {
         return mlp_multiply(
             &(mlp_product){
                 .kernels = net->kernels,

@@ -166,6 +166,9 @@ bool mlp_is_by_columns(const mlp_rows *rows);
 const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void *tile, size_t ld, size_t *ld_out);
 /* The same transposed: column j to out[j * stride + i], i < n; in lanes layout, that is. */
 bool mlp_read_columns(const mlp_source *source, size_t first, size_t n, void *out, size_t stride);
+/* Row i of a sparse source as its columns, ascending, and their values: how many there are. SIZE_MAX: more than `most`, or
+ * it is not that simple: read as any other it may be one. */
+size_t mlp_compress_row(const mlp_source *source, size_t i, size_t most, uint32_t *columns, void *values);
 /* Rows that are not sparse as double, into out (n, n_columns). */
 void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, size_t n, double *out);
 /* A source as one contiguous block of real, by rows or by columns, converted once, where it needs converting (or
@@ -305,6 +308,7 @@ typedef struct {
     size_t whole;     /* samples of the block of which these are a part; 0: they are all */
     const void *x;    /* A[0] now, in place or in a[0]; rows x_ld apart */
     size_t x_ld;
+    size_t sparse;          /* values in the block where the rows in a[0] are sparse, and 1 more; 0: they are not */
     const void *next;       /* the rows of the next block, where they are worth fetching ahead; or NULL */
     void **a;               /* [L+1] tiles (block, ld) or lanes (n[l], stride) */
     void **d;               /* [L+1] g'(Z), where it comes from the input; NULL elsewhere */
@@ -387,6 +391,7 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
 void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t ld, size_t width, void *out,
                   size_t first);
 const void *mlp_layer_input(const mlp_pass *pass, size_t l, size_t *ld); /* A[l-1] after its dropout */
+mlp_sparse mlp_sparse_input(const mlp_pass *pass, size_t first);         /* the rows of x from one on: pass->sparse */
 void mlp_shape_of(const mlp_pass *pass, size_t l, size_t *rows, size_t *n,
                   size_t *ld);                             /* a block, for elementwise kernels */
 void mlp_activate_output(mlp_pass *pass, bool derivative); /* z becomes A[L], d_out g' where it comes from the input */

@@ -8,7 +8,7 @@
  * Every output element is one chain of fused multiply-adds in the order of k, whatever the blocking: the bits do not
  * depend on tiles, packing, or the width of a vector. Sums over samples in lanes, and over the inputs of up to MLP_DOTS
  * units, run in a virtual vector of 64 bytes. Blocks of samples continue such chains, but for the gradients of few units'
- * weights (mlp_turns_dw) and of a single unit's bias, which are added up block by block. */
+ * weights in later layers (mlp_turns_dw) and of a single unit's bias, which are added up block by block. */
 #ifndef MLP_KERNELS_H
 #define MLP_KERNELS_H
 
@@ -101,6 +101,13 @@ typedef struct {
     size_t y_ld;
     const void *scale, *parameters; /* real [n]; [K], padded */
 } mlp_row_targets;
+
+/* Rows that are sparse, `apart` bytes from one to the next: in each the number of its values, a size_t; room for `most`
+ * values, real; and as much for their columns, in ascending order. */
+typedef struct {
+    const void *rows;
+    size_t apart, most;
+} mlp_sparse;
 
 /* The way back through a layer of one unit over a tile of rows by n inputs. dw (n,) (+)= a^T dz, db (+)= the sum of dz;
  * and in place of a, dZ of the layer below: dz w^T times its g', with db_below (n,) (+)= the sums of its columns. db and
@@ -201,6 +208,13 @@ typedef struct {
     void (*single_gradient)(void *dw, void *db, const void *a, size_t ld, const void *dz, size_t rows, size_t n,
                             bool accumulate);                        /* db NULL: not wanted */
     void (*single_backward[MLP_N_ACTIVATIONS])(const mlp_single *p); /* NULL: do one after the other */
+
+    /* ---- A first layer of sparse rows: the chains of its products without the zeros, whose bits are the same. */
+    /* z (n, ld) = x W, w (inputs, n_out), to whole vectors. */
+    void (*sparse_forward)(void *z, size_t ld, const mlp_sparse *x, const void *w, size_t n, size_t n_out);
+    /* Rows begin..end of dW (inputs, n_out) += x^T dZ; dw: where row 0 lies. */
+    void (*sparse_gradient)(void *dw, const mlp_sparse *x, const void *dz, size_t ld, size_t n, size_t n_out,
+                            size_t begin, size_t end);
 
     /* Steps of gradient descent on samples x (n, n[0]), y (n, K), one by one, their losses added to *loss; how many
      * were made: fewer than n where a loss is not finite. */

@@ -219,6 +219,28 @@ static bool lay_out(const mlp_source *source, size_t i) {
     return false;
 }
 
+size_t mlp_compress_row(const mlp_source *source, size_t i, size_t most, uint32_t *columns, void *values) {
+    const mlp_csr *csr = source->rows->data;
+    int64_t first = read_index(&csr->pointers, i), last = read_index(&csr->pointers, i + 1), before = -1;
+    if (first < 0 || last < first || (uint64_t)last > csr->values.n_rows || (uint64_t)(last - first) > most) {
+        return SIZE_MAX;
+    }
+    size_t n = (size_t)(last - first);
+    for (size_t k = 0; k < n; k++) {
+        int64_t j = read_index(&csr->indices, (size_t)first + k);
+        if (j <= before || (uint64_t)j >= source->rows->n_columns || j > UINT32_MAX) {
+            return SIZE_MAX;
+        }
+        columns[k] = (uint32_t)j;
+        before = j;
+    }
+    if (n > 0) {
+        read_run(&csr->values, source->dtype, values, 0, 1, row_at(&csr->values, (size_t)first), csr->values.row_stride,
+                 n);
+    }
+    return n;
+}
+
 /* Row i of a sparse source to out[at + j * step]. */
 static bool read_sparse(const mlp_source *source, size_t i, void *out, size_t at, size_t step) {
     const mlp_csr *csr = source->rows->data;

@@ -64,6 +64,60 @@ def test_the_bits_of_the_dense_array(shape, of, dtype):
                 assert results(X, y, dtype=dtype, n_in=shape[1]) == results(X.toarray(), y, dtype=dtype)
 
 
+def few(n, m, of="f8", per_row=None):
+    """A matrix in canonical form with few values in a row (explicit zeros among them), and its dense array."""
+    rng = np.random.default_rng([n, m])
+    counts = np.full(n, per_row) if per_row is not None else rng.integers(0, m // 8 + 1, n)
+    indices = np.concatenate([np.sort(rng.choice(m, k, replace=False)) for k in counts]).astype("i4")
+    data = (rng.normal(size=len(indices)) * 4).astype(of)
+    data[::7] = 0
+    X = with_parts(sparse.csr_array, (n, m), data, indices, np.concatenate([[0], np.cumsum(counts)]).astype("i4"))
+    return X, X.toarray()
+
+
+OPTIMIZERS = [mlpc.SGD(0.01), mlpc.SGD(0.01, momentum=0.9, clip_norm=1.0), mlpc.AdamW(0.01), "rmsprop", "lbfgs"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("hidden", [1, 3, 16, 50, 100, 130])
+def test_products_of_few_values_have_the_bits_of_all(hidden, dtype):
+    """The first layer's products leave the zeros out, whatever the blocks, threads and optimizer."""
+    X, dense = few(600, 333)
+    y = dense[:, :2] @ [1.0, -1.0] + np.sin(dense[:, 2])
+    weights = np.arange(600) % 3 / 2.0
+    for optimizer in OPTIMIZERS:
+        for batch_size in (32, 500, None) if optimizer != "lbfgs" else (None,):
+            seen = set()
+            for data in (X, dense):
+                for n_threads in (1, 3):
+                    net = mlpc.Network(
+                        [333, hidden, 5, 1], loss="squared_error", l2=1e-3, optimizer=optimizer, dtype=dtype, seed=0
+                    )
+                    settings = {"batch_size": batch_size, "epochs": 2, "sample_weight": weights}
+                    net.fit(data, y, n_threads=n_threads, validation_data=(data, y), **settings)
+                    gradients = net.gradient(data, y), net.input_gradient(data, y), net.predict(data)
+                    seen.add((fingerprint(net), *(array.tobytes() for array in gradients)))
+            assert len(seen) == 1
+
+
+def test_a_row_of_too_many_values_among_others_of_few():
+    X, dense = few(64, 80)
+    full, full_dense = few(3, 80, per_row=70)
+    X, dense = sparse.vstack([X, full]).tocsr(), np.vstack([dense, full_dense])
+    y = dense[:, 0]
+    assert results(X, y, n_in=80) == results(dense, y)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_few_values_are_looked_at_too(value):
+    X, _ = few(64, 80, per_row=5)
+    X.data[13] = value
+    row, column = 13 // 5, X.indices[13]
+    net = mlpc.Network([80, 4, 1], loss="squared_error", seed=0)
+    with pytest.raises(ValueError, match=rf"X\[{row}, {column}\] is .*: it must be finite"):
+        net.fit(X, np.zeros(64))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("of", ["f4", "f8", "i8"])
 def test_more_data_than_a_tile_buffer(of, dtype):

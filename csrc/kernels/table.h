@@ -30,6 +30,8 @@ _Static_assert(PANEL * sizeof(real) <= MLP_PANEL_BYTES, "panels are narrower");
 
 #include "single.h"
 
+#include "sparse.h"
+
 #include "online.h"
 
 #include "update.h"
@@ -91,6 +93,8 @@ const mlp_kernels TABLE = {
                         [MLP_ACT_gelu] = single_backward_by_slopes,
                         [MLP_ACT_silu] = single_backward_by_slopes,
                         [MLP_ACT_mish] = single_backward_by_slopes},
+    .sparse_forward = sparse_forward,
+    .sparse_gradient = sparse_gradient,
     .online = online,
     .update_sgd = update_sgd,
     .update_adam = update_adam,
