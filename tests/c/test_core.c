@@ -340,6 +340,54 @@ static void test_sparse(void) {
     }
 }
 
+/* Rows of so few values that the first layer's products leave the zeros out: the same bits, of a block and of more. */
+static void test_few_values(void) {
+    enum { ROWS = 300, COLUMNS = 70, MOST = COLUMNS / 8 };
+    double *dense = calloc(ROWS * COLUMNS, sizeof *dense), y[ROWS];
+    float *values = malloc(ROWS * MOST * sizeof *values);
+    int32_t *columns = malloc(ROWS * MOST * sizeof *columns), starts[ROWS + 1];
+    int32_t n = 0;
+    for (int i = 0; i < ROWS; i++) {
+        starts[i] = n;
+        for (int k = 0; k < i % (MOST + 1); k++, n++) {
+            columns[n] = k == MOST - 1 ? COLUMNS - 1 : 8 * k + (i + k) % 8;
+            values[n] = (float)((31 * i + 17 * k) % 23 - 11) / 8;
+            dense[i * COLUMNS + columns[n]] = (double)values[n];
+        }
+        y[i] = i % 7;
+    }
+    starts[ROWS] = n;
+    mlp_csr csr = {.values = {values, MLP_FLOAT32, false, (size_t)n, 1, sizeof *values, 0},
+                   .indices = {columns, MLP_INT32, false, (size_t)n, 1, sizeof *columns, 0},
+                   .pointers = {starts, MLP_INT32, false, ROWS + 1, 1, sizeof *starts, 0}};
+    mlp_rows forms[] = {{dense, MLP_FLOAT64, false, ROWS, COLUMNS, COLUMNS * sizeof *dense, sizeof *dense},
+                        {&csr, MLP_CSR, false, ROWS, COLUMNS, 0, 0}};
+    for (int variant = 0; variant < 12; variant++) {
+        mlp_spec spec = {.n_layers = 2,
+                         .layer_sizes = (size_t[]){COLUMNS, (size_t[]){3, 40, 100}[variant / 4], 1},
+                         .activations = (const char *[]){"relu", "identity"},
+                         .loss = "squared_error",
+                         .bias = true,
+                         .dtype = variant & 1 ? MLP_F32 : MLP_F64};
+        mlp_network *nets[] = {make_network(&spec), make_network(&spec)};
+        size_t bytes = mlp_n_parameters(nets[0]) * (variant & 1 ? sizeof(float) : sizeof(double));
+        memcpy(mlp_parameters(nets[1]), mlp_parameters(nets[0]), bytes);
+        for (int form = 0; form < 2; form++) {
+            mlp_data data = {.x = forms[form], .y = {y, MLP_FLOAT64, false, ROWS, 1, sizeof *y, sizeof *y}};
+            mlp_fit_settings settings = {.epochs = 2, .batch_size = variant & 2 ? 0 : 32};
+            mlp_fit_result result;
+            mlp_status status = mlp_fit(nets[form], &data, &settings, &result, &(mlp_call){0});
+            CHECK(status == MLP_OK && result.reason == MLP_EPOCHS, "variant %d: %d", variant, status);
+        }
+        CHECK(memcmp(mlp_parameters(nets[0]), mlp_parameters(nets[1]), bytes) == 0, "variant %d", variant);
+        mlp_destroy(nets[0]);
+        mlp_destroy(nets[1]);
+    }
+    free(dense);
+    free(values);
+    free(columns);
+}
+
 /* ---- Training. */
 typedef struct {
     int polls, stop_at; /* poll number that says stop; 0: none */
@@ -586,6 +634,7 @@ int main(void) {
     test_many_samples();
     test_rows();
     test_sparse();
+    test_few_values();
     test_optimizers();
     test_stopping();
     test_interrupting();
