@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse
 import sklearn
 import sklearn.neural_network
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, make_classification
@@ -39,6 +40,16 @@ def images_of(n_rows: int, n_columns: int) -> tuple[Any, Any]:
     return X, y
 
 
+def words_of(n_rows: int, n_columns: int) -> tuple[Any, Any]:
+    """Counts of words, 60 or so different ones in a row: sparse."""
+    rng = np.random.default_rng(0)
+    frequency = 1.0 / np.arange(1.0, n_columns + 1.0)
+    words = rng.choice(n_columns, (n_rows, 80), p=frequency / frequency.sum())
+    X = scipy.sparse.csr_array((np.ones(words.size), (np.repeat(np.arange(n_rows), 80), words.ravel())))
+    X.resize(n_rows, n_columns)
+    return X, (X[:, 20:2000].sum(axis=1) > np.median(X[:, 20:2000].sum(axis=1))).astype(int)
+
+
 class Case(NamedTuple):
     """Data and what is not default about the fit."""
 
@@ -58,6 +69,7 @@ CASES = [
     Case("digits, SGD", "MLPClassifier", lambda: load_digits(return_X_y=True), {"solver": "sgd"}),
     Case("20,000 × 8", "MLPRegressor", lambda: table_of(20_000, 8), {"max_iter": 30}),
     Case("10,000 × 784", "MLPClassifier", lambda: images_of(10_000, 784), {"max_iter": 10}),
+    Case("5,000 × 20,000, sparse", "MLPClassifier", lambda: words_of(5_000, 20_000), {"max_iter": 5}),
 ]
 
 
@@ -86,7 +98,8 @@ def main() -> None:
         if options.only not in case.name:
             continue
         X, y = case.load()
-        parts = train_test_split(StandardScaler().fit_transform(X), y, test_size=0.25, random_state=0)
+        scaler = StandardScaler(with_mean=not scipy.sparse.issparse(X))
+        parts = train_test_split(scaler.fit_transform(X), y, test_size=0.25, random_state=0)
         results: dict[str, list[tuple[float, float]]] = {module.__name__: [] for module in modules}
         for seed in range(options.seeds):
             for module in modules if seed % 2 else reversed(modules):
