@@ -29,14 +29,63 @@ static void update_weights(const mlp_network *net, size_t at, size_t n, const ml
     }
 }
 
+static void *dz_of(const mlp_pass *pass, size_t l) { return l == pass->replaced ? pass->a[l] : pass->dz[l]; }
+
+/* dW of a first layer of sparse rows, in parts of its rows. */
+typedef struct {
+    const mlp_pass *pass;
+    const mlp_outputs_wanted *wanted;
+    mlp_range rows;
+    size_t part;
+    mlp_watch watch;
+} sparse_gradient;
+
+static void sparse_gradient_part(void *context, size_t t, size_t thread) {
+    sparse_gradient *g = context;
+    const mlp_pass *pass = g->pass;
+    const mlp_network *net = pass->net;
+    const mlp_layer *layer = &net->layers[1];
+    size_t begin = g->rows.begin + t * g->part, n_out = layer->n_out;
+    size_t end = g->rows.end - begin < g->part ? g->rows.end : begin + g->part;
+    size_t at = layer->weights + begin * n_out, n = (end - begin) * n_out;
+    size_t ld = pass->plan.single && net->n_layers == 1 ? 1 : layer->ld;
+    mlp_sparse x = mlp_sparse_input(pass, 0);
+    if (!mlp_watched(&g->watch, thread)) {
+        return;
+    }
+    if (!g->wanted->accumulate) {
+        memset(mlp_at(net, g->wanted->gradient, at), 0, n * net->item);
+    }
+    net->kernels->sparse_gradient(mlp_at(net, g->wanted->gradient, layer->weights), &x, dz_of(pass, 1), ld, pass->n,
+                                  n_out, begin, end);
+    update_weights(net, at, n, g->wanted);
+}
+
+/* What a part of it may take, in operations: the caller is looked after between them. */
+static const double sparse_part_work = 4e6;
+
+static bool gradient_of_sparse(const mlp_pass *pass, mlp_team *team, const mlp_range *rows,
+                               const mlp_outputs_wanted *wanted) {
+    size_t n = rows->end - rows->begin, n_out = pass->net->layers[1].n_out;
+    double work = 2.0 * (double)(pass->n_values + n) * (double)n_out;
+    size_t parts = (size_t)(work / sparse_part_work) + 1, least = 4 * team->n_threads;
+    parts = parts > least ? parts : least;
+    sparse_gradient g = {.pass = pass, .wanted = wanted, .rows = *rows, .part = (n + parts - 1) / parts};
+    return mlp_share_watched(team, &g.watch, work, (n + g.part - 1) / g.part, sparse_gradient_part, &g);
+}
+
 /* dW of a layer of one unit, and its db with the first row. */
 static bool gradient_of_one(const mlp_pass *pass, mlp_team *team, const mlp_range *rows, size_t l, const void *a,
                             size_t ld, const mlp_outputs_wanted *wanted) {
     const mlp_network *net = pass->net;
     size_t n = rows->end - rows->begin, at = net->layers[l].weights + rows->begin;
     void *db = net->bias && rows->begin == 0 ? mlp_at(net, wanted->gradient, net->layers[l].biases) : NULL;
-    net->kernels->single_gradient(mlp_at(net, wanted->gradient, at), db, a, ld, pass->dz[l], pass->n, n,
+    bool sparse = l == 1 && pass->sparse;
+    net->kernels->single_gradient(mlp_at(net, wanted->gradient, at), db, a, ld, pass->dz[l], pass->n, sparse ? 0 : n,
                                   wanted->accumulate);
+    if (sparse) {
+        return gradient_of_sparse(pass, team, rows, wanted);
+    }
     update_weights(net, at, n, wanted);
     return !mlp_pause(team->call, 2.0 * (double)(n * pass->n));
 }
@@ -54,43 +103,6 @@ static void turn_gradient(void *context, const mlp_piece *piece) {
         net->kernels->add(dw, turned, n);
     }
     update_weights(net, at, n, end->wanted);
-}
-
-static void *dz_of(const mlp_pass *pass, size_t l) { return l == pass->replaced ? pass->a[l] : pass->dz[l]; }
-
-/* dW of a first layer of sparse rows, in parts of its rows: most of it is 0. */
-typedef struct {
-    const mlp_pass *pass;
-    const mlp_outputs_wanted *wanted;
-    mlp_range rows;
-    size_t part;
-} sparse_end;
-
-static void sparse_gradient_of(void *context, size_t t, size_t thread) {
-    const sparse_end *end = context;
-    const mlp_network *net = end->pass->net;
-    const mlp_layer *layer = &net->layers[1];
-    size_t begin = end->rows.begin + t * end->part, n_out = layer->n_out;
-    size_t stop = end->rows.end - begin < end->part ? end->rows.end : begin + end->part;
-    size_t at = layer->weights + begin * n_out, n = (stop - begin) * n_out;
-    mlp_sparse x = mlp_sparse_input(end->pass, 0);
-    (void)thread;
-    if (!end->wanted->accumulate) {
-        memset(mlp_at(net, end->wanted->gradient, at), 0, n * net->item);
-    }
-    net->kernels->sparse_gradient(mlp_at(net, end->wanted->gradient, layer->weights), &x, dz_of(end->pass, 1),
-                                  layer->ld, end->pass->n, n_out, begin, stop);
-    update_weights(net, at, n, end->wanted);
-}
-
-static bool sparse_gradient(const mlp_pass *pass, mlp_team *team, const mlp_range *rows,
-                            const mlp_outputs_wanted *wanted) {
-    size_t n = rows->end - rows->begin, n_out = pass->net->layers[1].n_out;
-    double work = 2.0 * (double)(pass->sparse + n) * (double)n_out;
-    size_t n_threads = team->n_threads > 1 ? mlp_threads_for(team->call, work) : 1;
-    sparse_end end = {pass, wanted, *rows, (n + n_threads - 1) / n_threads};
-    mlp_share(team->call, n_threads, work, (n + end.part - 1) / end.part, sparse_gradient_of, &end);
-    return !mlp_pause(team->call, work);
 }
 
 bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const mlp_range *rows,
@@ -118,13 +130,13 @@ bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const ml
                         .dz = dz};
     bool biases = net->bias && rows->begin == 0 && l != pass->replaced;
     /* Of the first layer the chains go on from block to block, so that sparse rows have the bits of others. */
-    bool sparse = l == 1 && pass->sparse > 0, goes_on = l == 1 && wanted->accumulate;
+    bool sparse = l == 1 && pass->sparse, goes_on = l == 1 && wanted->accumulate;
     bool turns = !sparse && !goes_on && mlp_turns_dw(net, layer, pass->n);
     if (biases && (sparse || turns)) {
         net->kernels->column_sums(end.db, dz, layer->ld, pass->n, layer->n_out, wanted->accumulate);
     }
     if (sparse) {
-        return sparse_gradient(pass, team, rows, wanted);
+        return gradient_of_sparse(pass, team, rows, wanted);
     }
     if (turns) {
         return mlp_multiply(

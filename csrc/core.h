@@ -166,8 +166,8 @@ bool mlp_is_by_columns(const mlp_rows *rows);
 const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void *tile, size_t ld, size_t *ld_out);
 /* The same transposed: column j to out[j * stride + i], i < n; in lanes layout, that is. */
 bool mlp_read_columns(const mlp_source *source, size_t first, size_t n, void *out, size_t stride);
-/* Row i of a sparse source as its columns, ascending, and their values: how many there are. SIZE_MAX: more than `most`, or
- * it is not that simple: read as any other it may be one. */
+/* Row i of a sparse source as its columns, ascending, and their values: how many there are. SIZE_MAX: more than `most`,
+ * or it is not that simple: read as any other it may be one. */
 size_t mlp_compress_row(const mlp_source *source, size_t i, size_t most, uint32_t *columns, void *values);
 /* Rows that are not sparse as double, into out (n, n_columns). */
 void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, size_t n, double *out);
@@ -283,6 +283,18 @@ typedef struct {
 
 bool mlp_multiply(const mlp_product *product, mlp_team *team); /* false: the caller wants the call to end */
 
+/* A region of a team's that the calling thread looks up from after each task. */
+typedef struct {
+    mlp_call *call;
+    double work; /* of a task, and of those that the other threads have made meanwhile */
+    atomic_bool stop;
+} mlp_watch;
+
+/* False: nothing more is to be done. At the beginning of a task; its work counts at once. */
+bool mlp_watched(mlp_watch *watch, size_t thread);
+/* So many tasks of as much work, all together `work`; context has the watch. False: the caller wants the call to end. */
+bool mlp_share_watched(mlp_team *team, mlp_watch *watch, double work, size_t n_tasks, mlp_task task, void *context);
+
 /* ---- crew.c */
 typedef struct {
     const mlp_data *data;
@@ -308,7 +320,8 @@ typedef struct {
     size_t whole;     /* samples of the block of which these are a part; 0: they are all */
     const void *x;    /* A[0] now, in place or in a[0]; rows x_ld apart */
     size_t x_ld;
-    size_t sparse;          /* values in the block where the rows in a[0] are sparse, and 1 more; 0: they are not */
+    bool sparse;            /* the block's rows are in a[0] as sparse ones (mlp_sparse_input): x is not to be read */
+    size_t n_values;        /* that they have, all together */
     const void *next;       /* the rows of the next block, where they are worth fetching ahead; or NULL */
     void **a;               /* [L+1] tiles (block, ld) or lanes (n[l], stride) */
     void **d;               /* [L+1] g'(Z), where it comes from the input; NULL elsewhere */
@@ -391,7 +404,7 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
 void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t ld, size_t width, void *out,
                   size_t first);
 const void *mlp_layer_input(const mlp_pass *pass, size_t l, size_t *ld); /* A[l-1] after its dropout */
-mlp_sparse mlp_sparse_input(const mlp_pass *pass, size_t first);         /* the rows of x from one on: pass->sparse */
+mlp_sparse mlp_sparse_input(const mlp_pass *pass, size_t first);         /* its rows from `first` on; pass->sparse */
 void mlp_shape_of(const mlp_pass *pass, size_t l, size_t *rows, size_t *n,
                   size_t *ld);                             /* a block, for elementwise kernels */
 void mlp_activate_output(mlp_pass *pass, bool derivative); /* z becomes A[L], d_out g' where it comes from the input */

@@ -209,9 +209,13 @@ typedef struct {
                             bool accumulate);                        /* db NULL: not wanted */
     void (*single_backward[MLP_N_ACTIVATIONS])(const mlp_single *p); /* NULL: do one after the other */
 
-    /* ---- A first layer of sparse rows: the chains of its products without the zeros, whose bits are the same. */
+    /* ---- A first layer of sparse rows: the chains of its products without the zeros. They have the same bits where
+     * all numbers are finite (a zero times infinity is none), but for the sign of a zero. */
     /* z (n, ld) = x W, w (inputs, n_out), to whole vectors. */
     void (*sparse_forward)(void *z, size_t ld, const mlp_sparse *x, const void *w, size_t n, size_t n_out);
+    /* As dots_forward. */
+    void (*sparse_dots)(void *z, size_t stride, const mlp_sparse *x, const void *w, const void *bias, size_t n,
+                        size_t outputs);
     /* Rows begin..end of dW (inputs, n_out) += x^T dZ; dw: where row 0 lies. */
     void (*sparse_gradient)(void *dw, const mlp_sparse *x, const void *dz, size_t ld, size_t n, size_t n_out,
                             size_t begin, size_t end);

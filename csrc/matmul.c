@@ -299,6 +299,22 @@ static void multiply_together(cut_product *c, double work) {
     mlp_share(c->team->call, n_threads, work, n_tasks, task, c);
 }
 
+bool mlp_watched(mlp_watch *watch, size_t thread) {
+    if (thread == 0 && mlp_pause(watch->call, watch->work)) {
+        atomic_store_explicit(&watch->stop, true, memory_order_relaxed);
+    }
+    return !atomic_load_explicit(&watch->stop, memory_order_relaxed);
+}
+
+bool mlp_share_watched(mlp_team *team, mlp_watch *watch, double work, size_t n_tasks, mlp_task task, void *context) {
+    size_t n_threads = team->n_threads > 1 ? mlp_threads_for(team->call, work) : 1;
+    watch->call = team->call;
+    watch->work = work / (double)n_tasks * (double)n_threads;
+    atomic_init(&watch->stop, false);
+    mlp_share(team->call, n_threads, work, n_tasks, task, context);
+    return !atomic_load_explicit(&watch->stop, memory_order_relaxed);
+}
+
 bool mlp_multiply(const mlp_product *p, mlp_team *team) {
     const mlp_kernels *kernels = p->kernels;
     double work = 2.0 * (double)p->m * (double)p->n * (double)p->k;

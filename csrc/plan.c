@@ -36,7 +36,8 @@ enum { TURNED_DA = 2 };
 
 /* The gradient of few units' weights would leave a good part of its vectors empty (the last one may be half of one). It
  * is computed as its transpose where that has fewer of them, and samples enough: to be turned back takes each element
- * as long as so many samples' multiplications. Up to 15 % of a step. */
+ * as long as so many samples' multiplications. Up to 15 % of a step. (The first layer's goes on from an earlier block
+ * as it is.) */
 enum { TURNED_DW = 14 };
 
 /* A block of very wide layers has fewer rows: so many numbers of the widest, that what follows a product (activations,

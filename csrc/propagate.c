@@ -47,37 +47,36 @@ static bool read_lanes(mlp_pass *pass, const mlp_source *source, size_t first) {
     return true;
 }
 
-/* A sparse row pays where at most one in so many of its columns has a value; the others are not worth looking at. */
-enum { SPARSE_COLUMNS = 8 };
+/* A block of sparse rows pays where they have a value in so few of their columns; each is given room for more. A few
+ * columns are not worth it. */
+enum { SPARSE_PART = 8, SPARSE_ROOM = 3, SPARSE_COLUMNS = 64 };
 
 mlp_sparse mlp_sparse_input(const mlp_pass *pass, size_t first) {
     const mlp_network *net = pass->net;
     size_t apart = net->layers[0].ld * net->item;
-    return (mlp_sparse){(const char *)pass->a[0] + first * apart, apart, mlp_inputs(net) / SPARSE_COLUMNS};
+    return (mlp_sparse){(const char *)pass->a[0] + first * apart, apart, mlp_inputs(net) / SPARSE_ROOM};
 }
 
-/* The rows of a block as sparse ones, each in its row of the tile; false: one of them is not, and all are to be read. */
+/* The rows of a block as sparse ones, each in its row of the tile; false: they are to be read like others. */
 static bool read_sparse_rows(mlp_pass *pass, const mlp_source *source, size_t first) {
     const mlp_network *net = pass->net;
     mlp_sparse sparse = mlp_sparse_input(pass, 0);
-    pass->sparse = 1;
+    pass->n_values = 0;
     for (size_t i = 0; i < pass->n; i++) {
         size_t *count = (void *)((char *)pass->a[0] + i * sparse.apart);
-        char *values = (char *)(count + 1);
-        *count = mlp_compress_row(source, mlp_row_of(source->order, first + i), sparse.most,
-                                  (void *)(values + sparse.most * net->item), values);
+        char *values = (char *)(count + 1), *columns = values + sparse.most * net->item;
+        *count = mlp_compress_row(source, mlp_row_of(source->order, first + i), sparse.most, (void *)columns, values);
         if (*count == SIZE_MAX) {
             return false;
         }
-        pass->sparse += *count;
+        pass->n_values += *count;
     }
-    return true;
+    return pass->n_values <= pass->n * mlp_inputs(net) / SPARSE_PART;
 }
 
-/* Whether it is worth a try: parts of a block, which other threads read, are not; nor is a last layer of dot products. */
+/* Whether it is worth a try: parts of a block are not, whose gradient is taken from all of them at once. */
 static bool may_be_sparse(const mlp_pass *pass, const mlp_rows *x) {
-    bool dots = pass->plan.dots && pass->net->n_layers == 1;
-    return x->type == MLP_CSR && !pass->plan.lanes && !dots && pass->whole == 0 && x->n_columns >= 8 * SPARSE_COLUMNS;
+    return x->type == MLP_CSR && !pass->plan.lanes && pass->whole == 0 && x->n_columns >= SPARSE_COLUMNS;
 }
 
 static bool read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first) {
@@ -89,12 +88,12 @@ static bool read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order,
                          .together = pass->whole,
                          .cells = pass->cells,
                          .call = pass->team.call};
-    if (may_be_sparse(pass, x) && read_sparse_rows(pass, &source, first)) {
+    pass->sparse = may_be_sparse(pass, x) && read_sparse_rows(pass, &source, first);
+    if (pass->sparse) {
         pass->x = pass->a[0];
         pass->x_ld = net->layers[0].ld;
         return true;
     }
-    pass->sparse = 0;
     if (!pass->plan.lanes) {
         pass->x = mlp_read_tile(&source, first, pass->n, pass->a[0], net->layers[0].ld, &pass->x_ld);
         return pass->x != NULL;
@@ -164,29 +163,33 @@ static const void *next_rows(const mlp_pass *pass, const mlp_rows *x, const int6
     return in_place && many && first + next < x->n_rows ? mlp_at(net, pass->x, next * pass->x_ld) : NULL;
 }
 
-/* The first layer of sparse rows: groups of them. */
-enum { SPARSE_GROUP = 16 };
+/* The first layer of sparse rows, so many at a time. */
+enum { SPARSE_GROUP = 8 };
+
+typedef struct {
+    layer_end end;
+    mlp_watch watch;
+} sparse_forward;
 
 static void multiply_sparse_rows(void *context, size_t t, size_t thread) {
-    const layer_end *end = context;
-    const mlp_pass *pass = end->pass;
+    sparse_forward *f = context;
+    const mlp_pass *pass = f->end.pass;
     const mlp_network *net = pass->net;
     size_t ld = net->layers[1].ld, first = t * SPARSE_GROUP, n_out = net->layers[1].n_out;
     size_t n = pass->n - first < SPARSE_GROUP ? pass->n - first : SPARSE_GROUP;
     mlp_sparse x = mlp_sparse_input(pass, first);
-    (void)thread;
-    net->kernels->sparse_forward(mlp_at(net, end->z, first * ld), ld, &x,
-                                 mlp_at(net, pass->parameters, net->layers[1].weights), n, n_out);
-    end_layer(context, &(mlp_piece){.row = first, .n_rows = n, .n_columns = n_out});
+    if (mlp_watched(&f->watch, thread)) {
+        net->kernels->sparse_forward(mlp_at(net, f->end.z, first * ld), ld, &x,
+                                     mlp_at(net, pass->parameters, net->layers[1].weights), n, n_out);
+        end_layer(&f->end, &(mlp_piece){.row = first, .n_rows = n, .n_columns = n_out});
+    }
 }
 
 static bool multiply_sparse(mlp_pass *pass, void *z, size_t activation) {
-    layer_end end = {.pass = pass, .layer = 1, .activation = activation, .z = z, .bias = padded_biases(pass, 1)};
-    double work = 2.0 * (double)pass->sparse * (double)pass->net->layers[1].n_out;
-    size_t n_threads = pass->team.n_threads > 1 ? mlp_threads_for(pass->team.call, work) : 1;
-    mlp_share(pass->team.call, n_threads, work, (pass->n + SPARSE_GROUP - 1) / SPARSE_GROUP, multiply_sparse_rows,
-              &end);
-    return !mlp_pause(pass->team.call, work);
+    double work = 2.0 * (double)pass->n_values * (double)pass->net->layers[1].n_out;
+    size_t n_tasks = (pass->n + SPARSE_GROUP - 1) / SPARSE_GROUP;
+    sparse_forward f = {.end = {pass, 1, activation, z, padded_biases(pass, 1)}};
+    return mlp_share_watched(&pass->team, &f.watch, work, n_tasks, multiply_sparse_rows, &f);
 }
 
 /* z (block, n[l]) = A[l-1] W[l] + b[l], and through `activation`. */
@@ -206,10 +209,15 @@ static bool multiply_layer(mlp_pass *pass, size_t l, void *z, size_t activation)
     }
     if (pass->plan.dots && l == net->n_layers) {
         const void *b = net->bias ? mlp_at(net, pass->parameters, layer->biases) : NULL;
+        if (l == 1 && pass->sparse) {
+            mlp_sparse x = mlp_sparse_input(pass, 0);
+            net->kernels->sparse_dots(z, pass->stride, &x, w, b, pass->n, layer->n_out);
+            return !mlp_pause(pass->team.call, 2.0 * (double)(pass->n_values * layer->n_out));
+        }
         net->kernels->dots_forward(z, pass->stride, a, ld, w, pass->columns, b, pass->n, layer->n_in, layer->n_out);
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->n));
     }
-    if (l == 1 && pass->sparse > 0) {
+    if (l == 1 && pass->sparse) {
         return multiply_sparse(pass, z, activation);
     }
     layer_end end = {.pass = pass, .layer = l, .activation = activation, .z = z, .bias = padded_biases(pass, l)};

@@ -79,6 +79,27 @@ OPTIMIZERS = [mlpc.SGD(0.01), mlpc.SGD(0.01, momentum=0.9, clip_norm=1.0), mlpc.
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("of", ["f4", "i4", "u1", "i8", "?"])
+@pytest.mark.parametrize(("n_out", "loss"), [(1, "binary_cross_entropy"), (3, "squared_error"), (20, "squared_error")])
+def test_few_values_of_any_kind(n_out, loss, of, dtype):
+    """Also where the first layer is the last one, and where some blocks of a batch have too many values."""
+    X, _ = few(300, 120, of)
+    X = sparse.vstack([X, few(256, 120, of, per_row=60)[0], few(44, 120, of)[0]]).tocsr()
+    X.indices, X.indptr = X.indices.astype("i8"), X.indptr.astype("i8")
+    y = (np.arange(600)[:, None] * np.arange(1, n_out + 1) % 7 > 3) * 1.0
+    seen = set()
+    for data in (X, X.toarray()):
+        for sizes in ([120, n_out], [120, 7, n_out]):
+            net = mlpc.Network(
+                sizes, loss=loss, optimizer=mlpc.SGD(1e-4), bias=False, dropout=0.25, dtype=dtype, seed=0
+            )
+            net.fit(data, y, epochs=2, batch_size=600, n_threads=1 + len(seen) % 2)
+            records = [array.tobytes() for record in net.backpropagate(data, y) for array in record]
+            seen.add((len(sizes), fingerprint(net), net.predict_proba(data).tobytes(), *records))
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("hidden", [1, 3, 16, 50, 100, 130])
 def test_products_of_few_values_have_the_bits_of_all(hidden, dtype):
     """The first layer's products leave the zeros out, whatever the blocks, threads and optimizer."""

@@ -381,9 +381,15 @@ import os, signal, sys, threading, time
 import numpy as np
 import mlpc
 
-n_threads = int(sys.argv[1])
-net = mlpc.Network([4096] * 4, loss="squared_error", optimizer="sgd", initializer="zeros", dtype="float32", seed=0)
-X, y = np.ones((2048, 4096), "f4"), np.ones((2048, 4096), "f4")
+n_threads, sparse = int(sys.argv[1]), sys.argv[2] == "sparse"
+sizes = [20000, 1024, 1] if sparse else [4096] * 4
+net = mlpc.Network(sizes, loss="squared_error", optimizer="sgd", initializer="zeros", dtype="float32", seed=0)
+X, y = np.ones((2048, sizes[0]), "f4"), np.ones((2048, sizes[-1]), "f4")
+if sparse:
+    from scipy.sparse import csr_array
+
+    columns = np.arange(0, sizes[0], 20)
+    X = csr_array((np.ones(2048 * len(columns), "f4"), np.tile(columns, 2048), len(columns) * np.arange(2049)), X.shape)
 
 
 def send():
@@ -408,11 +414,12 @@ print(*delays)
 """
 
 
+@pytest.mark.parametrize("X", ["dense", "sparse"])
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_interrupt_in_a_wide_network(n_threads):
+def test_interrupt_in_a_wide_network(n_threads, X):
     """A step takes seconds, its largest product a good part of one; what a signal waits for is a slice of that."""
     result = subprocess.run(
-        [sys.executable, "-c", INTERRUPT, str(n_threads)], capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", INTERRUPT, str(n_threads), X], capture_output=True, text=True, timeout=300
     )
     assert result.returncode == 0, result.stderr
     assert min(map(float, result.stdout.split())) < 0.3, result.stdout  # on a busy machine; else 0.05

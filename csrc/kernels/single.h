@@ -214,7 +214,6 @@ ALWAYS_INLINE void back_from_single(const mlp_single *p, const real *slopes, vec
 /* For activations often met, and all whose g' comes from the input; each of the others would take 8 kB of the
  * extension's megabyte. */
 static void single_backward_relu(const mlp_single *p) { back_from_single(p, NULL, d_relu); }
-static void single_backward_leaky_relu(const mlp_single *p) { back_from_single(p, NULL, d_leaky_relu); }
 static void single_backward_sigmoid(const mlp_single *p) { back_from_single(p, NULL, d_sigmoid); }
 static void single_backward_tanh(const mlp_single *p) { back_from_single(p, NULL, d_tanh); }
 static void single_backward_by_slopes(const mlp_single *p) { back_from_single(p, p->slopes, unchanged); }

@@ -45,6 +45,30 @@ static void sparse_forward(void *z, size_t ld, const mlp_sparse *x, const void *
     }
 }
 
+/* One lane of a fused multiply-add, or of what stands for it. */
+static inline real multiply_add(real x, real y, real sum) {
+    real lanes[LANES];
+    v_store(lanes, v_fma(v_set1(x), v_set1(y), v_set1(sum)));
+    return lanes[0];
+}
+
+/* As dots_forward. */
+static void sparse_dots(void *z, size_t stride, const mlp_sparse *x, const void *w, const void *bias, size_t n,
+                        size_t outputs) {
+    for (size_t i = 0; i < n || i % WIDE != 0; i++) { /* after the last row come empty ones */
+        sparse_row row = i < n ? sparse_row_at(x, i) : (sparse_row){0};
+        for (size_t k = 0; k < outputs; k++) {
+            real wide[WIDE] = {0};
+            for (size_t e = 0; e < row.count; e++) {
+                real *lane = wide + row.columns[e] % WIDE;
+                *lane = multiply_add(row.values[e], ((const real *)w)[row.columns[e] * outputs + k], *lane);
+            }
+            real sum = add_up(wide);
+            ((real *)z)[k * stride + i] = bias == NULL ? sum : sum + ((const real *)bias)[k];
+        }
+    }
+}
+
 /* The first of a row's values in column `begin` or behind it. */
 static inline size_t first_from(const sparse_row *row, size_t begin) {
     size_t first = 0, n = row->count;
@@ -66,7 +90,8 @@ static void sparse_gradient(void *dw, const mlp_sparse *x, const void *dz, size_
             real *to = (real *)dw + row.columns[e] * n_out;
             vec value = v_set1(row.values[e]);
             for (size_t j = 0; j < n_out; j += LANES) {
-                v_store_n(to + j, v_fma(value, v_load(delta + j), v_load_n(to + j, n_out - j)), n_out - j);
+                size_t left = n_out - j;
+                v_store_n(to + j, v_fma(value, v_load_n(delta + j, left), v_load_n(to + j, left)), left);
             }
         }
     }

@@ -342,15 +342,15 @@ static void test_sparse(void) {
 
 /* Rows of so few values that the first layer's products leave the zeros out: the same bits, of a block and of more. */
 static void test_few_values(void) {
-    enum { ROWS = 300, COLUMNS = 70, MOST = COLUMNS / 8 };
+    enum { ROWS = 300, COLUMNS = 70, FEW = COLUMNS / 8 };
     double *dense = calloc(ROWS * COLUMNS, sizeof *dense), y[ROWS];
-    float *values = malloc(ROWS * MOST * sizeof *values);
-    int32_t *columns = malloc(ROWS * MOST * sizeof *columns), starts[ROWS + 1];
+    float *values = malloc(ROWS * FEW * sizeof *values);
+    int32_t *columns = malloc(ROWS * FEW * sizeof *columns), starts[ROWS + 1];
     int32_t n = 0;
     for (int i = 0; i < ROWS; i++) {
         starts[i] = n;
-        for (int k = 0; k < i % (MOST + 1); k++, n++) {
-            columns[n] = k == MOST - 1 ? COLUMNS - 1 : 8 * k + (i + k) % 8;
+        for (int k = 0; k < i % (FEW + 1); k++, n++) {
+            columns[n] = k == FEW - 1 ? COLUMNS - 1 : 8 * k + (i + k) % 8;
             values[n] = (float)((31 * i + 17 * k) % 23 - 11) / 8;
             dense[i * COLUMNS + columns[n]] = (double)values[n];
         }
