@@ -37,6 +37,7 @@ typedef struct {
     const mlp_outputs_wanted *wanted;
     mlp_range rows;
     size_t part;
+    double work; /* of a part, about */
     mlp_watch watch;
 } sparse_gradient;
 
@@ -50,7 +51,7 @@ static void sparse_gradient_part(void *context, size_t t, size_t thread) {
     size_t at = layer->weights + begin * n_out, n = (end - begin) * n_out;
     size_t ld = pass->plan.single && net->n_layers == 1 ? 1 : layer->ld;
     mlp_sparse x = mlp_sparse_input(pass, 0);
-    if (!mlp_watched(&g->watch, thread)) {
+    if (mlp_is_stopped(&g->watch)) {
         return;
     }
     if (!g->wanted->accumulate) {
@@ -59,6 +60,7 @@ static void sparse_gradient_part(void *context, size_t t, size_t thread) {
     net->kernels->sparse_gradient(mlp_at(net, g->wanted->gradient, layer->weights), &x, dz_of(pass, 1), ld, pass->n,
                                   n_out, begin, end);
     update_weights(net, at, n, g->wanted);
+    mlp_look_up(&g->watch, thread, g->work);
 }
 
 /* What a part of it may take, in operations: the caller is looked after between them. */
@@ -70,7 +72,8 @@ static bool gradient_of_sparse(const mlp_pass *pass, mlp_team *team, const mlp_r
     double work = 2.0 * (double)(pass->n_values + n) * (double)n_out;
     size_t parts = (size_t)(work / sparse_part_work) + 1, least = 4 * team->n_threads;
     parts = parts > least ? parts : least;
-    sparse_gradient g = {.pass = pass, .wanted = wanted, .rows = *rows, .part = (n + parts - 1) / parts};
+    sparse_gradient g = {
+        .pass = pass, .wanted = wanted, .rows = *rows, .part = (n + parts - 1) / parts, .work = work / (double)parts};
     return mlp_share_watched(team, &g.watch, work, (n + g.part - 1) / g.part, sparse_gradient_part, &g);
 }
 

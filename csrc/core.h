@@ -3,8 +3,9 @@
  * From fit to the kernels: mlp_fit (train.c) makes epochs of steps; mlp_run_batch (batch.c) has the loss and gradient
  * of one, by chunks of its rows or by parts of blocks; run_block drives one block through mlp_forward_block
  * (propagate.c) and mlp_backward_block (backward.c), layer by layer; mlp_multiply (matmul.c) cuts a layer's product
- * into panels and groups of rows for kernels->product (kernels/gemm.h); mlp_step (optimizers.c) changes the
- * parameters. plan.c decides what is cut, and for how many threads; crew.c has the memory.
+ * into panels and groups of rows for kernels->product (kernels/gemm.h), of sparse rows the first layer into groups for
+ * kernels/sparse.h; mlp_step (optimizers.c) changes the parameters. plan.c decides what is cut, and for how many threads;
+ * crew.c has the memory.
  *
  *     pass     the scratch that drives one block
  *     crew     the passes of a call: one, or one for each thread where these share rows
@@ -283,16 +284,17 @@ typedef struct {
 
 bool mlp_multiply(const mlp_product *product, mlp_team *team); /* false: the caller wants the call to end */
 
-/* A region of a team's that the calling thread looks up from after each task. */
+/* A region of a team's whose calling thread looks up now and then, and tells the others to stop. */
 typedef struct {
     mlp_call *call;
-    double work; /* of a task, and of those that the other threads have made meanwhile */
+    size_t n_threads;
     atomic_bool stop;
 } mlp_watch;
 
-/* False: nothing more is to be done. At the beginning of a task; its work counts at once. */
-bool mlp_watched(mlp_watch *watch, size_t thread);
-/* So many tasks of as much work, all together `work`; context has the watch. False: the caller wants the call to end. */
+/* After so many operations, while the other threads have made as many. */
+void mlp_look_up(mlp_watch *watch, size_t thread, double work);
+bool mlp_is_stopped(mlp_watch *watch);
+/* Tasks of all together `work`, whose context has the watch. False: the caller wants the call to end. */
 bool mlp_share_watched(mlp_team *team, mlp_watch *watch, double work, size_t n_tasks, mlp_task task, void *context);
 
 /* ---- crew.c */

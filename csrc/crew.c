@@ -111,8 +111,8 @@ static size_t pass_size(const mlp_network *net) { return sizeof(mlp_pass) + 5 * 
 /* In `at`, so far without scratch. */
 static void begin_pass(mlp_pass *at, const mlp_network *net, const mlp_plan *plan, const demands *d, mlp_call *call) {
     size_t layers = net->n_layers + 1;
-    size_t deepest =
-        d->gradient && plan->block > net->widest ? plan->block : net->widest; /* right operand: W, dZ or A */
+    /* The right operand is W, or on the way back dZ or A. */
+    size_t deepest = d->gradient && plan->block > net->widest ? plan->block : net->widest;
     size_t depth = deepest < MLP_PANEL_DEPTH ? deepest : MLP_PANEL_DEPTH;
     void **pointers = (void **)(at + 1);
     memset(at, 0, pass_size(net));

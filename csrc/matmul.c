@@ -36,14 +36,13 @@ typedef struct {
 typedef struct {
     const mlp_product *p;
     mlp_team *team;
-    size_t n_threads;
     size_t n_panels; /* of columns */
     size_t rows;     /* of a task */
     size_t depth;    /* that is taken at a time */
     size_t part;     /* of the depth, where threads share it */
     bool packs;      /* the right operand; else only where it could not be read to a whole vector */
-    atomic_bool stop;
     part_done *parts;
+    mlp_watch watch;
 } cut_product;
 
 /* Where panel t begins; n for the one after the last. A last one of a single vector would read A once more for little:
@@ -171,13 +170,19 @@ static void multiply_group(const cut_product *c, size_t i, size_t n, right_part 
     }
 }
 
-static bool stopped(cut_product *c) { return atomic_load_explicit(&c->stop, memory_order_relaxed); }
+bool mlp_is_stopped(mlp_watch *watch) { return atomic_load_explicit(&watch->stop, memory_order_relaxed); }
 
-/* After so many products of two numbers, while the other threads have made as many. */
-static void look_up(cut_product *c, size_t thread, size_t products) {
-    if (thread == 0 && mlp_pause(c->team->call, 2.0 * (double)products * (double)c->n_threads)) {
-        atomic_store_explicit(&c->stop, true, memory_order_relaxed);
+void mlp_look_up(mlp_watch *watch, size_t thread, double work) {
+    if (thread == 0 && mlp_pause(watch->call, work * (double)watch->n_threads)) {
+        atomic_store_explicit(&watch->stop, true, memory_order_relaxed);
     }
+}
+
+static bool stopped(cut_product *c) { return mlp_is_stopped(&c->watch); }
+
+/* After so many products of two numbers. */
+static void look_up(cut_product *c, size_t thread, size_t products) {
+    mlp_look_up(&c->watch, thread, 2.0 * (double)products);
 }
 
 static void piece_done(const cut_product *c, size_t i, size_t n, const right_part *right, const void *tile) {
@@ -242,7 +247,7 @@ static void run_part(void *context, size_t t, size_t thread) {
             for (size_t i = 0; i < p->m; i += PASSED_ROWS) {
                 size_t n = p->m - i < PASSED_ROWS ? p->m - i : PASSED_ROWS;
                 if (t > 0 && q == begin) {
-                    mlp_await(&c->parts[t - 1].groups, ++awaited, &c->stop);
+                    mlp_await(&c->parts[t - 1].groups, ++awaited, &c->watch.stop);
                 }
                 if (stopped(c)) {
                     return;
@@ -264,13 +269,13 @@ static void run_part(void *context, size_t t, size_t thread) {
  * that stay where they are: what passes from core to core costs more than it seems to. */
 static bool share_depth(const cut_product *c) {
     size_t n_groups = c->n_panels * ((c->p->m + PASSED_ROWS - 1) / PASSED_ROWS);
-    return c->p->keeps_depth && mlp_is_deep(c->p->k, c->p->m) && c->n_threads <= MOST_PARTS &&
-           n_groups >= 2 * c->n_threads;
+    return c->p->keeps_depth && mlp_is_deep(c->p->k, c->p->m) && c->watch.n_threads <= MOST_PARTS &&
+           n_groups >= 2 * c->watch.n_threads;
 }
 
 static void multiply_together(cut_product *c, double work) {
     const mlp_product *p = c->p;
-    size_t n_threads = c->n_threads, n_tasks = c->n_panels;
+    size_t n_threads = c->watch.n_threads, n_tasks = c->n_panels;
     part_done parts[MOST_PARTS];
     mlp_task task = run_panel;
     if (c->n_panels < 8 * n_threads) {
@@ -299,20 +304,12 @@ static void multiply_together(cut_product *c, double work) {
     mlp_share(c->team->call, n_threads, work, n_tasks, task, c);
 }
 
-bool mlp_watched(mlp_watch *watch, size_t thread) {
-    if (thread == 0 && mlp_pause(watch->call, watch->work)) {
-        atomic_store_explicit(&watch->stop, true, memory_order_relaxed);
-    }
-    return !atomic_load_explicit(&watch->stop, memory_order_relaxed);
-}
-
 bool mlp_share_watched(mlp_team *team, mlp_watch *watch, double work, size_t n_tasks, mlp_task task, void *context) {
-    size_t n_threads = team->n_threads > 1 ? mlp_threads_for(team->call, work) : 1;
     watch->call = team->call;
-    watch->work = work / (double)n_tasks * (double)n_threads;
+    watch->n_threads = team->n_threads > 1 ? mlp_threads_for(team->call, work) : 1;
     atomic_init(&watch->stop, false);
-    mlp_share(team->call, n_threads, work, n_tasks, task, context);
-    return !atomic_load_explicit(&watch->stop, memory_order_relaxed);
+    mlp_share(team->call, watch->n_threads, work, n_tasks, task, context);
+    return !mlp_is_stopped(watch);
 }
 
 bool mlp_multiply(const mlp_product *p, mlp_team *team) {
@@ -329,7 +326,7 @@ bool mlp_multiply(const mlp_product *p, mlp_team *team) {
     bool near = !whole && (p->a.step > 1 || (spread && !many));
     cut_product c = {.p = p,
                      .team = team,
-                     .n_threads = n_threads,
+                     .watch = {.call = team->call, .n_threads = n_threads},
                      .n_panels = (p->n + kernels->panel - 1) / kernels->panel,
                      .rows = p->m,
                      .depth = near ? kernels->near_depth : MLP_PANEL_DEPTH,

@@ -168,6 +168,7 @@ enum { SPARSE_GROUP = 8 };
 
 typedef struct {
     layer_end end;
+    double work; /* of a group, about */
     mlp_watch watch;
 } sparse_forward;
 
@@ -178,17 +179,18 @@ static void multiply_sparse_rows(void *context, size_t t, size_t thread) {
     size_t ld = net->layers[1].ld, first = t * SPARSE_GROUP, n_out = net->layers[1].n_out;
     size_t n = pass->n - first < SPARSE_GROUP ? pass->n - first : SPARSE_GROUP;
     mlp_sparse x = mlp_sparse_input(pass, first);
-    if (mlp_watched(&f->watch, thread)) {
+    if (!mlp_is_stopped(&f->watch)) {
         net->kernels->sparse_forward(mlp_at(net, f->end.z, first * ld), ld, &x,
                                      mlp_at(net, pass->parameters, net->layers[1].weights), n, n_out);
         end_layer(&f->end, &(mlp_piece){.row = first, .n_rows = n, .n_columns = n_out});
+        mlp_look_up(&f->watch, thread, f->work);
     }
 }
 
 static bool multiply_sparse(mlp_pass *pass, void *z, size_t activation) {
     double work = 2.0 * (double)pass->n_values * (double)pass->net->layers[1].n_out;
     size_t n_tasks = (pass->n + SPARSE_GROUP - 1) / SPARSE_GROUP;
-    sparse_forward f = {.end = {pass, 1, activation, z, padded_biases(pass, 1)}};
+    sparse_forward f = {.end = {pass, 1, activation, z, padded_biases(pass, 1)}, .work = work / (double)n_tasks};
     return mlp_share_watched(&pass->team, &f.watch, work, n_tasks, multiply_sparse_rows, &f);
 }
 
