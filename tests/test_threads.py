@@ -397,7 +397,7 @@ def send():
     os.kill(os.getpid(), signal.SIGINT)
 
 
-delays = []
+delays, late = [], 0
 for _ in range(4):
     sent = []
     timer = threading.Timer(1.0, send)
@@ -408,7 +408,8 @@ for _ in range(4):
         delays.append(time.perf_counter() - sent[0])
     timer.join()
     steps = net.step
-    assert net.epoch == steps and np.isfinite(net.parameters[:4096]).all()
+    late += sparse and net.epoch < steps - late  # short steps: after one, before the end of its epoch
+    assert net.epoch == steps - late and np.isfinite(net.parameters[:4096]).all()
     assert steps > 0 or not net.parameters.any()
 print(*delays)
 """
