@@ -108,27 +108,32 @@ static void lanes_gradient(void *sums, const void *inputs, const void *deltas, s
     }
 }
 
-/* out[i] = the sum of row i of `wide` (WIDE, WIDE), each by the same tree: halves added until one element is left. */
-static inline void add_up_rows(real *out, const real *wide) {
-    real columns[WIDE * WIDE];
-    for (size_t i = 0; i < WIDE; i += LANES) {
-        for (size_t j = 0; j < WIDE; j += LANES) {
-            v_transpose(columns + j * WIDE + i, WIDE, wide + i * WIDE + j, WIDE);
+/* Of a virtual vector the native one that comes of it when halves are added: totals of these are sums of that. */
+ALWAYS_INLINE vec add_halves(const vec *wide) {
+    vec tree[WIDE_VECTORS];
+    for (size_t v = 0; v < WIDE_VECTORS; v++) {
+        tree[v] = wide[v];
+    }
+    for (size_t half = WIDE_VECTORS / 2; half > 0; half /= 2) {
+        for (size_t v = 0; v < half; v++) {
+            tree[v] = v_add(tree[v], tree[v + half]);
         }
     }
-    for (size_t v = 0; v < WIDE; v += LANES) {
-        vec tree[WIDE];
-        for (size_t lane = 0; lane < WIDE; lane++) {
-            tree[lane] = v_load(columns + lane * WIDE + v);
-        }
-        UNROLL(4)
-        for (size_t half = WIDE / 2; half > 0; half /= 2) {
-            UNROLL(8)
-            for (size_t lane = 0; lane < half; lane++) {
-                tree[lane] = v_add(tree[lane], tree[lane + half]);
+    return tree[0];
+}
+
+/* out[i] = the sum of row i of `wide` (WIDE, WIDE), each by the same tree: halves added until one element is left. */
+static inline void add_up_rows(real *out, const real *wide) {
+    for (size_t i = 0; i < WIDE; i += LANES) {
+        vec halves[LANES];
+        for (size_t r = 0; r < LANES; r++, wide += WIDE) {
+            vec row[WIDE_VECTORS];
+            for (size_t v = 0; v < WIDE_VECTORS; v++) {
+                row[v] = v_load(wide + v * LANES);
             }
+            halves[r] = add_halves(row);
         }
-        v_store(out + v, tree[0]);
+        v_store(out + i, v_totals(halves));
     }
 }
 

@@ -5,11 +5,13 @@
  * lanes.h: the same bits for every width of a native vector and any number of rows. dw is the same chain
  * over samples as gemm.h's. */
 
-enum { DOT_ROWS = 4 }; /* rows of a at a time: enough chains to hide the latency of a fused multiply-add */
+/* Rows of a at a time: enough chains to hide the latency of a fused multiply-add. */
+enum { DOT_CHAINS = WIDE_VECTORS == 1 ? 8 : 4, DOT_ROWS = LANES < DOT_CHAINS ? LANES : DOT_CHAINS };
 
-/* wide[r] (WIDE) = the virtual vector of row r, for `count` rows; those past the last one repeat it. */
-ALWAYS_INLINE void dot_wide(real *wide, const real *a, size_t ld, const real *w, size_t rows, size_t n,
-                            const size_t count) {
+/* halves[r] = of the virtual vector of row r what add_halves makes of it, for `count` rows; those past the last one
+ * repeat it. */
+ALWAYS_INLINE void dot_halves(vec *halves, const real *a, size_t ld, const real *w, size_t rows, size_t n,
+                              const size_t count) {
     vec sum[DOT_ROWS][WIDE_VECTORS];
     const real *row[DOT_ROWS];
     for (size_t r = 0; r < count; r++) {
@@ -35,51 +37,62 @@ ALWAYS_INLINE void dot_wide(real *wide, const real *a, size_t ld, const real *w,
         }
     }
     for (size_t r = 0; r < count; r++) {
-        for (size_t v = 0; v < WIDE_VECTORS; v++) {
-            v_store(wide + r * WIDE + v * LANES, sum[r][v]);
-        }
+        halves[r] = add_halves(sum[r]);
     }
 }
 
-/* The sum of a virtual vector by the tree of add_up_rows; the vector is used up. */
-static inline real add_up(real *wide) {
+/* The sum of n lanes by the same tree; they are used up. */
+ALWAYS_INLINE real add_up(real *lanes, const size_t n) {
     UNROLL(4)
-    for (size_t half = WIDE / 2; half > 0; half /= 2) {
+    for (size_t half = n / 2; half > 0; half /= 2) {
         for (size_t lane = 0; lane < half; lane++) {
-            wide[lane] += wide[lane + half];
+            lanes[lane] += lanes[lane + half];
         }
     }
-    return wide[0];
+    return lanes[0];
+}
+
+/* The dots of LANES rows, or of those that there are: 0 in the place of others. */
+ALWAYS_INLINE vec dot_rows(const real *a, size_t ld, const real *w, size_t rows, size_t n) {
+    vec halves[LANES];
+    UNROLL(4)
+    for (size_t r = 0; r < LANES; r += DOT_ROWS) {
+        if (r < rows) {
+            dot_halves(halves + r, a + r * ld, ld, w, rows - r, n, DOT_ROWS);
+        } else {
+            for (size_t i = 0; i < DOT_ROWS; i++) {
+                halves[r + i] = v_zero();
+            }
+        }
+    }
+    return v_totals(halves);
+}
+
+static NOT_INLINE vec dot_last_rows(const real *a, size_t ld, const real *w, size_t rows, size_t n) {
+    return dot_rows(a, ld, w, rows, n);
 }
 
 /* z[i] = sum_p a[i][p] w[p] + bias, written to whole virtual vectors; the bias (or NULL) is added last. */
 static void dots(real *z, const real *a, size_t ld, const real *w, const real *bias, size_t rows, size_t n) {
-    for (size_t i = 0; i < rows; i += WIDE) {
-        real wide[WIDE * WIDE];
-        size_t left = rows - i < WIDE ? rows - i : WIDE;
-        if (left == 1) {
-            dot_wide(wide, a + i * ld, ld, w, 1, n, 1);
-        }
-        for (size_t r = 0; r < left && left > 1; r += DOT_ROWS) {
-            dot_wide(wide + r * WIDE, a + (i + r) * ld, ld, w, left - r, n, DOT_ROWS);
-        }
-        if (left <= DOT_ROWS) { /* the transposition in add_up_rows would not pay */
-            for (size_t v = 0; v < WIDE; v += LANES) {
-                v_store(z + i + v, v_zero());
-            }
-            for (size_t r = 0; r < left; r++) {
-                z[i + r] = add_up(wide + r * WIDE);
-            }
-        } else {
-            for (size_t v = left * WIDE; v < WIDE * WIDE; v += LANES) {
-                v_store(wide + v, v_zero());
-            }
-            add_up_rows(z + i, wide);
-        }
-        for (size_t v = 0; v < WIDE && bias != NULL; v += LANES) {
-            v_store(z + i + v, v_add(v_load(z + i + v), v_set1(*bias)));
-        }
+    vec added = v_set1(bias == NULL ? 0 : *bias);
+    for (size_t i = 0; i < rows || i % WIDE != 0; i += LANES) {
+        size_t left = i < rows ? rows - i : 0;
+        const real *row = left > 0 ? a + i * ld : NULL;
+        vec sum = left >= LANES ? dot_rows(row, ld, w, LANES, n) : dot_last_rows(row, ld, w, left, n);
+        v_store(z + i, bias == NULL ? sum : v_add(sum, added));
     }
+}
+
+/* The same of a single row. */
+static void dot_single(real *z, const real *a, const real *w, const real *bias, size_t n) {
+    vec halves;
+    real lanes[LANES];
+    dot_halves(&halves, a, 0, w, 1, n, 1);
+    v_store(lanes, halves);
+    for (size_t v = 0; v < WIDE; v += LANES) {
+        v_store(z + v, v_zero());
+    }
+    *z = bias == NULL ? add_up(lanes, LANES) : add_up(lanes, LANES) + *bias;
 }
 
 /* The columns of w (n, outputs), ld apart. */
@@ -101,8 +114,13 @@ static void dots_forward(void *z, size_t stride, const void *a, size_t ld, const
         split_columns(columns, ld_columns, w, n, outputs);
     }
     for (size_t k = 0; k < outputs; k++) {
-        dots((real *)z + k * stride, a, ld, outputs == 1 ? w : (const real *)columns + k * ld_columns,
-             bias == NULL ? NULL : (const real *)bias + k, rows, n);
+        const real *column = outputs == 1 ? w : (const real *)columns + k * ld_columns;
+        const real *b = bias == NULL ? NULL : (const real *)bias + k;
+        if (rows == 1) {
+            dot_single((real *)z + k * stride, a, column, b, n);
+        } else {
+            dots((real *)z + k * stride, a, ld, column, b, rows, n);
+        }
     }
 }
 
@@ -131,7 +149,7 @@ ALWAYS_INLINE void gradient_columns(real *dw, const real *a, size_t ld, const re
 static NOT_INLINE void sum_deltas(real *db, const real *dz, size_t rows, bool accumulate) {
     real wide[WIDE];
     lanes_columns(NULL, 0, wide, NULL, dz, rows, false, 0);
-    real sum = add_up(wide);
+    real sum = add_up(wide, WIDE);
     *db = accumulate ? *db + sum : sum;
 }
 

@@ -63,7 +63,7 @@ static void sparse_dots(void *z, size_t stride, const mlp_sparse *x, const void 
                 real *lane = wide + row.columns[e] % WIDE;
                 *lane = multiply_add(row.values[e], ((const real *)w)[row.columns[e] * outputs + k], *lane);
             }
-            real sum = add_up(wide);
+            real sum = add_up(wide, WIDE);
             ((real *)z)[k * stride + i] = bias == NULL ? sum : sum + ((const real *)bias)[k];
         }
     }

