@@ -29,6 +29,17 @@ static void update_weights(const mlp_network *net, size_t at, size_t n, const ml
     }
 }
 
+/* Some rows of dW, of all columns, through their update, with what else follows. */
+static void update_rows(void *context, const mlp_piece *piece) {
+    const backward_end *end = context;
+    const mlp_network *net = end->pass->net;
+    size_t n_out = net->layers[end->layer].n_out;
+    if (end->db != NULL) {
+        add_columns(context, piece);
+    }
+    update_weights(net, end->weights + piece->row * n_out, piece->n_rows * n_out, end->wanted);
+}
+
 static void *dz_of(const mlp_pass *pass, size_t l) { return l == pass->replaced ? pass->a[l] : pass->dz[l]; }
 
 /* dW of a first layer of sparse rows, in parts of its rows. */
@@ -125,13 +136,13 @@ bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const ml
     if (pass->plan.single && l == net->n_layers) {
         return gradient_of_one(pass, team, rows, l, a, ld, wanted);
     }
+    bool biases = net->bias && rows->begin == 0 && l != pass->replaced;
     backward_end end = {.pass = pass,
                         .wanted = wanted,
                         .layer = l,
                         .weights = at,
-                        .db = mlp_at(net, wanted->gradient, layer->biases),
+                        .db = biases ? mlp_at(net, wanted->gradient, layer->biases) : NULL,
                         .dz = dz};
-    bool biases = net->bias && rows->begin == 0 && l != pass->replaced;
     /* Of the first layer the chains go on from block to block, so that sparse rows have the bits of others. */
     bool sparse = l == 1 && pass->sparse, goes_on = l == 1 && wanted->accumulate;
     bool turns = !sparse && !goes_on && mlp_turns_dw(net, layer, pass->n);
@@ -155,24 +166,34 @@ bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const ml
                 .context = &end},
             team);
     }
+    /* Within the product, where that is better, or threads share it that have parts of the rows; or else of a layer of
+     * one panel by groups of rows, of a wider one when it is done. */
+    bool updates = wanted->update != NULL, wide = layer->n_out >= net->kernels->panel;
+    bool fuses = updates && wide && (team->n_threads > 1 || mlp_hides_update(net, layer, pass->n));
     mlp_adam adam;
-    if (wanted->update != NULL) {
+    if (fuses) {
         adam = mlp_adam_at(net, at, layer->n_out, wanted->update);
     }
-    return mlp_multiply(&(mlp_product){.kernels = net->kernels,
-                                       .c = mlp_at(net, wanted->gradient, at),
-                                       .ldc = layer->n_out,
-                                       .a = {a, 1, ld},
-                                       .b = {.data = dz, .ld = layer->ld, .padded = true},
-                                       .m = rows->end - rows->begin,
-                                       .n = layer->n_out,
-                                       .k = pass->n,
-                                       .accumulate = wanted->accumulate,
-                                       .keeps_rows = pass->keeps,
-                                       .adam = wanted->update != NULL ? &adam : NULL,
-                                       .done = biases ? add_columns : NULL,
-                                       .context = &end},
-                        team);
+    bool done = mlp_multiply(&(mlp_product){.kernels = net->kernels,
+                                            .c = mlp_at(net, wanted->gradient, at),
+                                            .ldc = layer->n_out,
+                                            .a = {a, 1, ld},
+                                            .b = {.data = dz, .ld = layer->ld, .padded = true},
+                                            .m = rows->end - rows->begin,
+                                            .n = layer->n_out,
+                                            .k = pass->n,
+                                            .accumulate = wanted->accumulate,
+                                            .keeps_rows = pass->keeps,
+                                            .adam = fuses ? &adam : NULL,
+                                            .done = updates && !wide ? update_rows
+                                                    : biases         ? add_columns
+                                                                     : NULL,
+                                            .context = &end},
+                             team);
+    if (done && updates && wide && !fuses) {
+        update_weights(net, at, (rows->end - rows->begin) * layer->n_out, wanted);
+    }
+    return done;
 }
 
 const void *mlp_slope_of(const mlp_pass *pass, size_t l) { return pass->d[l] != NULL ? pass->d[l] : pass->a[l]; }
