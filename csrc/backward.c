@@ -1,24 +1,14 @@
 /* backward.c: the backward pass over a block, the last layer first. */
 #include "core.h"
 
-/* What follows a part of dW: the same columns of db, or its way from a part of dW^T; and a part of dA: g'. */
+/* What follows a part of dW: its update, or its way from a part of dW^T; and a part of dA: g'. */
 typedef struct {
     const mlp_pass *pass;
     const mlp_outputs_wanted *wanted;
     size_t layer, weights; /* number of the first weight */
-    void *db, *da;
-    const void *dz;
+    void *da;
     bool through;
 } backward_end;
-
-static void add_columns(void *context, const mlp_piece *piece) {
-    const backward_end *end = context;
-    const mlp_network *net = end->pass->net;
-    if (piece->row == 0) {
-        net->kernels->column_sums(mlp_at(net, end->db, piece->column), mlp_at(net, end->dz, piece->column),
-                                  net->layers[end->layer].ld, end->pass->n, piece->n_columns, end->wanted->accumulate);
-    }
-}
 
 /* n weights from number `at` on through their update, where that is wanted. */
 static void update_weights(const mlp_network *net, size_t at, size_t n, const mlp_outputs_wanted *wanted) {
@@ -29,14 +19,11 @@ static void update_weights(const mlp_network *net, size_t at, size_t n, const ml
     }
 }
 
-/* Some rows of dW, of all columns, through their update, with what else follows. */
+/* Some rows of dW, of all columns, through their update. */
 static void update_rows(void *context, const mlp_piece *piece) {
     const backward_end *end = context;
     const mlp_network *net = end->pass->net;
     size_t n_out = net->layers[end->layer].n_out;
-    if (end->db != NULL) {
-        add_columns(context, piece);
-    }
     update_weights(net, end->weights + piece->row * n_out, piece->n_rows * n_out, end->wanted);
 }
 
@@ -136,22 +123,16 @@ bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const ml
     if (pass->plan.single && l == net->n_layers) {
         return gradient_of_one(pass, team, rows, l, a, ld, wanted);
     }
-    bool biases = net->bias && rows->begin == 0 && l != pass->replaced;
-    backward_end end = {.pass = pass,
-                        .wanted = wanted,
-                        .layer = l,
-                        .weights = at,
-                        .db = biases ? mlp_at(net, wanted->gradient, layer->biases) : NULL,
-                        .dz = dz};
-    /* Of the first layer the chains go on from block to block, so that sparse rows have the bits of others. */
-    bool sparse = l == 1 && pass->sparse, goes_on = l == 1 && wanted->accumulate;
-    bool turns = !sparse && !goes_on && mlp_turns_dw(net, layer, pass->n);
-    if (biases && (sparse || turns)) {
-        net->kernels->column_sums(end.db, dz, layer->ld, pass->n, layer->n_out, wanted->accumulate);
+    if (net->bias && rows->begin == 0 && l != pass->replaced) {
+        net->kernels->column_sums(mlp_at(net, wanted->gradient, layer->biases), dz, layer->ld, pass->n, layer->n_out,
+                                  wanted->accumulate);
     }
-    if (sparse) {
+    if (l == 1 && pass->sparse) {
         return gradient_of_sparse(pass, team, rows, wanted);
     }
+    backward_end end = {.pass = pass, .wanted = wanted, .layer = l, .weights = at};
+    /* Of the first layer the chains go on from block to block, so that sparse rows have the bits of others. */
+    bool goes_on = l == 1 && wanted->accumulate, turns = !goes_on && mlp_turns_dw(net, layer, pass->n);
     if (turns) {
         return mlp_multiply(
             &(mlp_product){
@@ -185,9 +166,7 @@ bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const ml
                                             .accumulate = wanted->accumulate,
                                             .keeps_rows = pass->keeps,
                                             .adam = fuses ? &adam : NULL,
-                                            .done = updates && !wide ? update_rows
-                                                    : biases         ? add_columns
-                                                                     : NULL,
+                                            .done = updates && !wide ? update_rows : NULL,
                                             .context = &end},
                              team);
     if (done && updates && wide && !fuses) {

@@ -4,8 +4,9 @@
 
 #include <stdatomic.h>
 
-/* B's rows are packed where they lie so many rows of a panel apart: they would compete for an eighth of L1. */
-enum { FAR_APART = 8 };
+/* B's rows are packed where they lie so many rows of a panel apart: they would compete for an eighth of L1. Where a page
+ * has several, that takes more rows of A to pay. */
+enum { FAR_APART = 8, PAGE = 4096 };
 
 /* Many rows of A are worth a copy of B that is read faster. Vectors shorter than a line of the cache, which are loaded
  * more often beside each multiplication, cross none in it. A small tile, which uses little of what it loads, finds rows
@@ -21,6 +22,9 @@ _Static_assert(MLP_TURNED_UNITS < 3 * MLP_GROUP_ROWS / 2 && MLP_TURNED_UNITS <= 
 /* A matrix of this size lies beyond the L2 cache: each store of a tile of C would wait for its line, and each column of
  * A where these lie apart. */
 enum { FAR_BYTES = 512 * 1024 };
+
+/* Rows of C after which the caller is looked after, where nothing follows them. */
+enum { LONG_GROUP = 1024 };
 
 /* Rows of C that one part of the depth passes on to the next: few, so that these begin early. */
 enum { PASSED_ROWS = 12, MOST_PARTS = 16 };
@@ -203,7 +207,7 @@ static void multiply_panel(cut_product *c, size_t thread, size_t i, size_t rows,
         right_part right = take_part(c, thread, panel, q, 0, p->k, rows);
         /* What follows the last part is done group by group, while the group is still in the L1 cache. */
         bool last = p->done != NULL && q + right.k == p->k;
-        size_t group = last && p->adam == NULL ? MLP_GROUP_ROWS : rows;
+        size_t group = last ? MLP_GROUP_ROWS : LONG_GROUP;
         for (size_t g = 0, n; g < rows; g += n) {
             n = rows - g >= 3 * group / 2 ? group : rows - g;
             multiply_group(c, i + g, n, &right, tile);
@@ -319,7 +323,7 @@ bool mlp_multiply(const mlp_product *p, mlp_team *team) {
     size_t part = n_threads > 1 && !p->keeps_columns ? p->m / n_threads : p->m;
     size_t apart = p->b.ld * kernels->item, vector = kernels->lanes * kernels->item;
     size_t panel_row = kernels->panel * kernels->item;
-    bool far_apart = apart >= FAR_APART * panel_row && part >= MLP_FEW_ROWS;
+    bool far_apart = apart >= FAR_APART * panel_row && part >= (apart > PAGE ? MLP_FEW_ROWS : MANY_ROWS + 1);
     bool crossing = vector < MLP_VECTOR_BYTES && apart % vector != 0;
     bool spread = kernels->near_depth < MLP_PANEL_DEPTH && apart >= APART * panel_row && p->k * apart > L1_BYTES;
     bool many = part >= MANY_ROWS, whole = p->adam != NULL || p->c == NULL; /* the depth, in one part */
