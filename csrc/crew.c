@@ -166,7 +166,7 @@ static scratch_block *take_block(const mlp_network *net, size_t bytes) {
         return block;
     }
     free(block);
-    block = bytes > SIZE_MAX - sizeof *block ? NULL : mlp_reserve(bytes + sizeof *block, 1);
+    block = bytes > SIZE_MAX - sizeof *block ? NULL : mlp_allocate(bytes + sizeof *block, 1);
     if (block != NULL) {
         block->bytes = bytes;
     }
@@ -206,12 +206,16 @@ static void cut_passes(mlp_crew *crew, mlp_cutter *c, const demands *d) {
     }
 }
 
-/* Scratch for every pass. False: no memory. */
+/* Scratch for every pass. It begins with zeros: vectors are computed whole, also where a row of a tile ends within one,
+ * and what lies there may be left from anything: subnormal numbers made small networks take half as long again. False:
+ * no memory. */
 static bool equip(mlp_crew *crew, const demands *d, mlp_room *room) {
     mlp_cutter knife = rest_of(room);
     cut_passes(crew, &knife, d);
     size_t bytes = knife.used;
-    if (bytes > knife.bytes) {
+    if (bytes <= knife.bytes) {
+        memset(knife.at, 0, bytes);
+    } else {
         scratch_block *block = take_block(crew->net, bytes);
         if (block == NULL) {
             return false;
