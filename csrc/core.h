@@ -479,7 +479,8 @@ struct mlp_rule {
     /* Parameters first..first+n, by their gradient and state alone; NULL: lbfgs, which is a search. */
     void (*update)(mlp_network *net, const void *gradient, size_t first, size_t n, const mlp_update *update);
     bool full_batch;
-    bool fuses; /* the update can be part of the products: it is Adam's */
+    bool fuses;    /* the update can be part of the products: it is Adam's */
+    bool averages; /* its state fades where gradients are zero */
 };
 
 /* What the next step's update needs. */

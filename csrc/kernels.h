@@ -230,6 +230,7 @@ typedef struct {
     void (*update_adam)(void *p, const void *g, void *m, void *v, size_t n, const mlp_update *u);
     void (*update_rmsprop)(void *p, const void *g, void *v, void *momentum, size_t n, const mlp_update *u);
     void (*update_rprop)(void *p, const void *g, void *previous, void *steps, size_t n, const mlp_update *u);
+    void (*clear_subnormals)(void *x, size_t n); /* x = 0 where it is less than the smallest normal number */
     void (*fill)(void *x, double value, size_t n);
     void (*scale)(void *x, double factor, size_t n);
     void (*add)(void *x, const void *y, size_t n);

@@ -56,9 +56,12 @@ static void rprop_update(mlp_network *net, const void *g, size_t first, size_t n
 static size_t lbfgs_vectors(const mlp_optimizer *o) { return 2 + 2 * o->history_size; }
 
 static const mlp_rule rules[] = {
-    {"sgd", sgd_vectors, sgd_update, false, false},    {"adam", two_vectors, adam_update, false, true},
-    {"adamw", two_vectors, adam_update, false, true},  {"rmsprop", rmsprop_vectors, rmsprop_update, false, false},
-    {"rprop", two_vectors, rprop_update, true, false}, {"lbfgs", lbfgs_vectors, NULL, true, false},
+    {.name = "sgd", .vectors = sgd_vectors, .update = sgd_update, .averages = true},
+    {.name = "adam", .vectors = two_vectors, .update = adam_update, .fuses = true, .averages = true},
+    {.name = "adamw", .vectors = two_vectors, .update = adam_update, .fuses = true, .averages = true},
+    {.name = "rmsprop", .vectors = rmsprop_vectors, .update = rmsprop_update, .averages = true},
+    {.name = "rprop", .vectors = two_vectors, .update = rprop_update, .full_batch = true},
+    {.name = "lbfgs", .vectors = lbfgs_vectors, .full_batch = true},
 };
 
 /* ---- A step. */
@@ -127,18 +130,39 @@ mlp_update mlp_make_update(const mlp_network *net, double rate) {
     return u;
 }
 
+static void share_ranges(size_t n, double work, mlp_task task, void *context, mlp_call *call) {
+    mlp_share(call, mlp_threads_for(call, work), work, (n + RANGE - 1) / RANGE, task, context);
+}
+
+/* Averages of gradients that have become zero, those of a dead unit, fade to the smallest numbers and stay there, and
+ * the divider takes four times as long for these. So every so many steps what is subnormal becomes zero. */
+enum { FADING_STEPS = 64 };
+
+static bool clears(const mlp_network *net) {
+    bool divides = net->rule->update != sgd_update; /* by 0 where there is no epsilon */
+    return net->rule->averages && (!divides || net->optimizer.epsilon > 0) &&
+           (net->progress.optimizer_step + 1) % FADING_STEPS == 0;
+}
+
+static void clear_range(void *context, size_t t, size_t thread) {
+    const mlp_network *net = context;
+    (void)thread;
+    size_t first = t * RANGE, left = net->n_state - first;
+    net->kernels->clear_subnormals(mlp_at(net, net->state, first), left < RANGE ? left : RANGE);
+}
+
 void mlp_step(mlp_network *net, void *gradient, const mlp_update *update, bool fused, mlp_call *call) {
-    if (fused) {
-        for (size_t l = 1; l <= net->n_layers && net->bias; l++) {
-            const mlp_layer *layer = &net->layers[l];
-            net->rule->update(net, gradient, layer->biases, layer->n_out, update);
-        }
-        return;
+    for (size_t l = 1; l <= net->n_layers && net->bias && fused; l++) {
+        const mlp_layer *layer = &net->layers[l];
+        net->rule->update(net, gradient, layer->biases, layer->n_out, update);
     }
-    step s = {.net = net, .gradient = gradient, .update = *update};
-    size_t n_tasks = (net->n_parameters + RANGE - 1) / RANGE;
-    double work = UPDATE_WORK * (double)net->n_parameters;
-    mlp_share(call, mlp_threads_for(call, work), work, n_tasks, update_range, &s);
+    if (!fused) {
+        step s = {.net = net, .gradient = gradient, .update = *update};
+        share_ranges(net->n_parameters, UPDATE_WORK * (double)net->n_parameters, update_range, &s, call);
+    }
+    if (clears(net)) {
+        share_ranges(net->n_state, (double)net->n_state, clear_range, net, call);
+    }
 }
 
 /* ---- Settings. */

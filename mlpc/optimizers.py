@@ -118,6 +118,9 @@ class Adam(FirstOrder):
     w <- w - learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon). Kingma and Ba (2015), "Adam: a
     method for stochastic optimization"; the classic form is at the end of their section 2.
 
+    The averages of a weight that gets no gradient any more fade to subnormal numbers, which processors divide slowly.
+    Unless epsilon is 0, such averages become 0 every 64 steps.
+
     Examples
     --------
     >>> import mlpc

@@ -189,6 +189,43 @@ def test_plateau_counts_epochs():
     assert net.history["score"].tolist() == values
 
 
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        mlpc.SGD(0.01, momentum=0.8),
+        mlpc.Adam(0.01, beta_1=0.8, beta_2=0.7),
+        mlpc.AdamW(0.01, beta_1=0.8, beta_2=0.7),
+        mlpc.RMSprop(0.01, rho=0.7, momentum=0.8),
+    ],
+    ids=lambda o: o.rule,
+)
+@pytest.mark.parametrize("sizes", [[2, 3, 1], [2, 40, 30, 1]], ids=str)  # samples in the lanes, and by units
+def test_averages_fade_to_zero(sizes, optimizer):
+    """Those of an input that is zero from some step on do not stay subnormal numbers, which divide slowly."""
+    net = mlpc.Network(sizes, loss="squared_error", seed=0, dtype="float32", optimizer=optimizer)
+    X, y = make_data(np.random.default_rng(1), 32, 2, 1, "squared_error")
+    net.fit(X, y, epochs=2, batch_size=16)
+    X[:, 1] = 0
+    net.fit(X, y, epochs=254, batch_size=16)
+    state = abs(net._get_state()["optimizer_state"]).reshape(-1, net.n_parameters)
+    assert (state[:, sizes[1] : 2 * sizes[1]] == 0).all()
+    assert (state[:, : sizes[1]] > 0).any()
+    assert ((state == 0) | (state >= np.finfo("float32").tiny)).all()
+
+
+def test_averages_do_not_fade_where_nothing_is_added_to_their_root():
+    """Without an epsilon 0 / 0 would be no number."""
+    optimizer = mlpc.Adam(0.01, beta_1=0.8, beta_2=0.7, epsilon=0.0)
+    net = mlpc.Network(
+        [2, 3, 1], loss="squared_error", hidden_activation="tanh", seed=0, dtype="float32", optimizer=optimizer
+    )
+    X, y = make_data(np.random.default_rng(1), 32, 2, 1, "squared_error")
+    net.fit(X, y, epochs=2, batch_size=16)
+    X[:, 1] = 0
+    net.fit(X, y, epochs=254, batch_size=16)
+    assert np.isfinite(net.parameters).all()
+
+
 def test_rprop_step_bounds():
     """Steps grow to step_max on a slope that never turns, from the learning rate on."""
     net = mlpc.Network(

@@ -100,6 +100,7 @@ const mlp_kernels TABLE = {
     .update_adam = update_adam,
     .update_rmsprop = update_rmsprop,
     .update_rprop = update_rprop,
+    .clear_subnormals = clear_subnormals,
     .fill = fill,
     .scale = scale,
     .add = add,

@@ -95,6 +95,15 @@ static void update_rprop(void *parameters, const void *gradient, void *previous,
     }
 }
 
+static void clear_subnormals(void *vector, size_t n) {
+    real *x = vector;
+    vec smallest = v_set1(sizeof(real) == sizeof(float) ? (real)FLT_MIN : (real)DBL_MIN);
+    for EACH_VECTOR (i, n) {
+        vec values = v_load_n(x + i, n - i);
+        v_store_n(x + i, v_clear(v_lt(v_abs(values), smallest), values), n - i);
+    }
+}
+
 static void fill(void *x, double value, size_t n) {
     vec v = v_set1((real)value);
     for EACH_VECTOR (i, n) {
