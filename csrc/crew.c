@@ -206,15 +206,25 @@ static void cut_passes(mlp_crew *crew, mlp_cutter *c, const demands *d) {
     }
 }
 
+static bool ends_within_vectors(const mlp_network *net) {
+    bool within = false;
+    for (size_t l = 1; l < net->n_layers; l++) {
+        within = within || mlp_whole_vectors(net, net->layers[l].n_out) != net->layers[l].n_out;
+    }
+    return within;
+}
+
 /* Scratch for every pass. It begins with zeros: vectors are computed whole, also where a row of a tile ends within one,
- * and what lies there may be left from anything: subnormal numbers made small networks take half as long again. False:
- * no memory. */
+ * and what lies there may be left from anything: subnormal numbers made small networks take half as long again. (A small
+ * call clears its room only where there are such rows.) False: no memory. */
 static bool equip(mlp_crew *crew, const demands *d, mlp_room *room) {
     mlp_cutter knife = rest_of(room);
     cut_passes(crew, &knife, d);
     size_t bytes = knife.used;
     if (bytes <= knife.bytes) {
-        memset(knife.at, 0, bytes);
+        if (ends_within_vectors(crew->net)) {
+            memset(knife.at, 0, bytes);
+        }
     } else {
         scratch_block *block = take_block(crew->net, bytes);
         if (block == NULL) {
