@@ -204,8 +204,8 @@ bool mlp_is_deep(size_t n_in, size_t n_rows);
 /* Whether dA of so many rows is computed as the transpose of W dZ^T, in pieces; dW as that of dZ^T A. */
 bool mlp_turns_da(const mlp_network *net, const mlp_layer *layer, size_t n_rows);
 bool mlp_turns_dw(const mlp_network *net, const mlp_layer *layer, size_t n_rows);
-/* Whether Adam's step had better be made inside the product of dW. */
-bool mlp_hides_update(const mlp_network *net, const mlp_layer *layer, size_t n_rows);
+/* Whether Adam's step of a layer as wide as a panel had better be made inside the product of dW. */
+bool mlp_hides_update(const mlp_layer *layer, size_t n_rows);
 /* The threads that rows are shared among, `unit` of them at a time: chunks of a batch, or blocks of a prediction. */
 size_t mlp_threads_of_units(const mlp_network *net, size_t n_rows, size_t unit, bool gradient, const mlp_call *call);
 /* The threads that a block's products are worth. */

@@ -154,8 +154,8 @@ typedef struct {
 
     /* ---- Products. */
     void (*product)(const mlp_panel_product *p);
-    /* The same, whose elements go through update_adam and are not kept: C, accumulate, far, ending, copy and ahead are
-     * not looked at. Or NULL: do one after the other. */
+    /* The same of more columns than a vector has, whose elements go through update_adam and are not kept: C, accumulate,
+     * far, ending, copy and ahead are not looked at. Or NULL: do one after the other. */
     void (*product_adam)(const mlp_panel_product *p, const mlp_adam *to);
     /* panel (k, panel), zeros past n up to a whole vector, from b (k, n); or from the rows of b (n, k). */
     void (*pack)(void *panel, const void *b, size_t ldb, size_t k, size_t n);

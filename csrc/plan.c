@@ -41,8 +41,8 @@ enum { TURNED_DA = 2 };
 enum { TURNED_DW = 14 };
 
 /* Adam's step goes on beside the multiplications of dW where a tile has as many samples of them as it has vectors, and
- * not so many more that the step is little of the work; and where a layer has tiles enough, and whole panels. Up to 7 %
- * of a step; elsewhere it costs as much, or more, than one that follows. */
+ * not so many more that the step is little of the work; and where a layer has tiles enough. Up to 7 % of a step; elsewhere
+ * it costs as much, or more, than one that follows. */
 enum { FUSED_ROWS = 20, MOST_FUSED_ROWS = 128, FUSED_INPUTS = 64 };
 
 /* A block of very wide layers has fewer rows: so many numbers of the widest, that what follows a product (activations,
@@ -165,9 +165,8 @@ bool mlp_turns_dw(const mlp_network *net, const mlp_layer *layer, size_t n_rows)
            n_rows * (lanes - lanes_turned) >= TURNED_DW * n_in * n_out;
 }
 
-bool mlp_hides_update(const mlp_network *net, const mlp_layer *layer, size_t n_rows) {
-    return layer->n_out >= net->kernels->panel && layer->n_in >= FUSED_INPUTS && n_rows >= FUSED_ROWS &&
-           n_rows <= MOST_FUSED_ROWS;
+bool mlp_hides_update(const mlp_layer *layer, size_t n_rows) {
+    return layer->n_in >= FUSED_INPUTS && n_rows >= FUSED_ROWS && n_rows <= MOST_FUSED_ROWS;
 }
 
 size_t mlp_parts_for(const mlp_network *net, const mlp_plan *plan, size_t n_rows, const mlp_call *call) {

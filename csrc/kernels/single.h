@@ -2,8 +2,8 @@
  * vectors, and a register tile would be empty but for a few lanes.
  *
  * z runs over the inputs in one virtual vector of 64 bytes, input p in lane p mod WIDE, added up by the tree of
- * lanes.h: the same bits for every width of a native vector and any number of rows. dw is the same chain
- * over samples as gemm.h's. */
+ * lanes.h: the same bits for every width of a native vector and any number of rows. dw is the same chain over samples as
+ * gemm.h's. */
 
 /* Rows of a at a time: enough chains to hide the latency of a fused multiply-add. */
 enum { DOT_CHAINS = WIDE_VECTORS == 1 ? 8 : 4, DOT_ROWS = LANES < DOT_CHAINS ? LANES : DOT_CHAINS };
@@ -68,6 +68,7 @@ ALWAYS_INLINE vec dot_rows(const real *a, size_t ld, const real *w, size_t rows,
     return v_totals(halves);
 }
 
+/* Of less than LANES rows: by itself, so that whole groups are compiled without its conditions. */
 static NOT_INLINE vec dot_last_rows(const real *a, size_t ld, const real *w, size_t rows, size_t n) {
     return dot_rows(a, ld, w, rows, n);
 }
