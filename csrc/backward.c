@@ -13,9 +13,8 @@ typedef struct {
 /* n weights from number `at` on through their update, where that is wanted. */
 static void update_weights(const mlp_network *net, size_t at, size_t n, const mlp_outputs_wanted *wanted) {
     if (wanted->update != NULL) {
-        mlp_adam to = mlp_adam_at(net, at, 1, wanted->update);
         mlp_change_weights(net, wanted->gradient, at, n, wanted->update);
-        net->kernels->update_adam(to.p, mlp_at(net, wanted->gradient, at), to.m, to.v, n, wanted->update);
+        net->rule->update(net, wanted->gradient, at, n, wanted->update);
     }
 }
 
@@ -129,6 +128,17 @@ bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const ml
     }
     if (l == 1 && pass->sparse) {
         return gradient_of_sparse(pass, team, rows, wanted);
+    }
+    if (wanted->update != NULL && mlp_steps_by_rows(net, layer, pass->n)) {
+        mlp_outer all = {.a = a,
+                         .lda = ld,
+                         .dz = dz,
+                         .ldz = layer->ld,
+                         .rows = rows->end - rows->begin,
+                         .n = layer->n_out,
+                         .k = pass->n};
+        mlp_step_by_rows(net, team, &all, at, wanted->update);
+        return true;
     }
     backward_end end = {.pass = pass, .wanted = wanted, .layer = l, .weights = at};
     /* Of the first layer the chains go on from block to block, so that sparse rows have the bits of others. */
@@ -274,6 +284,14 @@ static bool layer_input_gradient(mlp_pass *pass, size_t l, const void *dz, void 
     if (pass->plan.single && l == net->n_layers) {
         input_gradient_of_one(pass, dz, w, &end, through);
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * pass->n));
+    }
+    /* Of a block that threads have parts of, all rows count. */
+    if (mlp_goes_back_by_rows(pass->whole > 0 ? pass->whole : pass->n)) {
+        bool done = mlp_back_by_rows(pass, &pass->team, l, dz, da);
+        if (done && through) {
+            through_activation(&end, 0, pass->n, 0, layer->n_in);
+        }
+        return done;
     }
     if (mlp_turns_da(net, layer, pass->n)) {
         end.through = through;

@@ -206,6 +206,9 @@ bool mlp_turns_da(const mlp_network *net, const mlp_layer *layer, size_t n_rows)
 bool mlp_turns_dw(const mlp_network *net, const mlp_layer *layer, size_t n_rows);
 /* Whether Adam's step of a layer as wide as a panel had better be made inside the product of dW. */
 bool mlp_hides_update(const mlp_layer *layer, size_t n_rows);
+/* Whether so few samples are that a layer's weights had better take their step row by row; dA come from them so. */
+bool mlp_steps_by_rows(const mlp_network *net, const mlp_layer *layer, size_t n_rows);
+bool mlp_goes_back_by_rows(size_t n_rows);
 /* The threads that rows are shared among, `unit` of them at a time: chunks of a batch, or blocks of a prediction. */
 size_t mlp_threads_of_units(const mlp_network *net, size_t n_rows, size_t unit, bool gradient, const mlp_call *call);
 /* The threads that a block's products are worth. */
@@ -422,7 +425,7 @@ typedef struct {
     void *input_gradient; /* real (n, n[0]) or NULL */
     double *sample_losses;
     const mlp_record *records;
-    const mlp_update *update; /* the gradient of weights goes through Adam's step at once, that of biases is kept: for a
+    const mlp_update *update; /* the gradient of weights goes through their step at once, that of biases is kept: for a
                                * batch of one block; or NULL */
     bool clipped;             /* losses of cross-entropies from probabilities kept off 0 and 1; derivatives as ever */
     /* batch.c's own, false elsewhere: */
@@ -437,6 +440,14 @@ bool mlp_backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wanted *
  * they go through it, into the weights. In lanes layout: all rows. */
 bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const mlp_range *rows,
                         const mlp_outputs_wanted *wanted);
+
+/* ---- few.c */
+
+/* The step of weights from number `weights` on, all->p and what is kept of them, by few samples. */
+void mlp_step_by_rows(const mlp_network *net, mlp_team *team, const mlp_outer *all, size_t weights,
+                      const mlp_update *update);
+/* da, a tile of A[l-1], = dZ[l] W[l]^T; false: the caller wants the call to end. */
+bool mlp_back_by_rows(const mlp_pass *pass, mlp_team *team, size_t l, const void *dz, void *da);
 
 /* ---- batch.c */
 
@@ -477,9 +488,11 @@ struct mlp_rule {
     const char *name;
     size_t (*vectors)(const mlp_optimizer *o); /* how many vectors of N its state is */
     /* Parameters first..first+n, by their gradient and state alone; NULL: lbfgs, which is a search. */
-    void (*update)(mlp_network *net, const void *gradient, size_t first, size_t n, const mlp_update *update);
+    void (*update)(const mlp_network *net, const void *gradient, size_t first, size_t n, const mlp_update *update);
+    /* The same of weights by few samples, from number `first` on: all but their own place is in o. NULL: none. */
+    void (*outer)(const mlp_network *net, mlp_outer *o, size_t first, const mlp_update *update);
     bool full_batch;
-    bool fuses;    /* the update can be part of the products: it is Adam's */
+    bool fuses;    /* the update can be part of other products: it is Adam's */
     bool averages; /* its state fades where gradients are zero */
 };
 

@@ -86,6 +86,14 @@ typedef struct {
     mlp_region ahead;    /* fetched into the L2 cache meanwhile, a part of it beside each tile */
 } mlp_panel_product;
 
+/* Rows of weights p (rows, n), exact, and what their rule keeps of them: a velocity or two means, or NULL. Their gradient
+ * is A^T dZ of k samples: a (k, rows), dz (k, n) in whole vectors. */
+typedef struct {
+    void *p, *first, *second;
+    const void *a, *dz;
+    size_t lda, ldz, rows, n, k;
+} mlp_outer;
+
 /* One block of targets for a loss: K outputs by `n` samples, lanes layout. */
 typedef struct {
     size_t n_outputs, n, stride;
@@ -230,6 +238,9 @@ typedef struct {
     void (*update_adam)(void *p, const void *g, void *m, void *v, size_t n, const mlp_update *u);
     void (*update_rmsprop)(void *p, const void *g, void *v, void *momentum, size_t n, const mlp_update *u);
     void (*update_rprop)(void *p, const void *g, void *previous, void *steps, size_t n, const mlp_update *u);
+    /* Those of weights by few samples, with the update's penalty l2 and decay. */
+    void (*outer_sgd)(const mlp_outer *o, const mlp_update *u);
+    void (*outer_adam)(const mlp_outer *o, const mlp_update *u);
     void (*clear_subnormals)(void *x, size_t n); /* x = 0 where it is less than the smallest normal number */
     void (*fill)(void *x, double value, size_t n);
     void (*scale)(void *x, double factor, size_t n);

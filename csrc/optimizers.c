@@ -12,9 +12,15 @@ static void *state_vector(const mlp_network *net, size_t i, size_t first) {
 
 static size_t sgd_vectors(const mlp_optimizer *o) { return o->momentum > 0 ? 1 : 0; }
 
-static void sgd_update(mlp_network *net, const void *g, size_t first, size_t n, const mlp_update *u) {
+static void sgd_update(const mlp_network *net, const void *g, size_t first, size_t n, const mlp_update *u) {
     void *velocity = u->momentum > 0 ? state_vector(net, 0, first) : NULL;
     net->kernels->update_sgd(mlp_at(net, net->parameters, first), mlp_at(net, g, first), velocity, n, u);
+}
+
+static void sgd_outer(const mlp_network *net, mlp_outer *o, size_t first, const mlp_update *u) {
+    o->p = mlp_at(net, net->parameters, first);
+    o->first = u->momentum > 0 ? state_vector(net, 0, first) : NULL;
+    net->kernels->outer_sgd(o, u);
 }
 
 static size_t two_vectors(const mlp_optimizer *o) {
@@ -22,9 +28,16 @@ static size_t two_vectors(const mlp_optimizer *o) {
     return 2;
 }
 
-static void adam_update(mlp_network *net, const void *g, size_t first, size_t n, const mlp_update *u) {
+static void adam_update(const mlp_network *net, const void *g, size_t first, size_t n, const mlp_update *u) {
     net->kernels->update_adam(mlp_at(net, net->parameters, first), mlp_at(net, g, first), state_vector(net, 0, first),
                               state_vector(net, 1, first), n, u);
+}
+
+static void adam_outer(const mlp_network *net, mlp_outer *o, size_t first, const mlp_update *u) {
+    o->p = mlp_at(net, net->parameters, first);
+    o->first = state_vector(net, 0, first);
+    o->second = state_vector(net, 1, first);
+    net->kernels->outer_adam(o, u);
 }
 
 mlp_adam mlp_adam_at(const mlp_network *net, size_t first, size_t ld, const mlp_update *update) {
@@ -37,13 +50,13 @@ mlp_adam mlp_adam_at(const mlp_network *net, size_t first, size_t ld, const mlp_
 
 static size_t rmsprop_vectors(const mlp_optimizer *o) { return o->momentum > 0 ? 2 : 1; }
 
-static void rmsprop_update(mlp_network *net, const void *g, size_t first, size_t n, const mlp_update *u) {
+static void rmsprop_update(const mlp_network *net, const void *g, size_t first, size_t n, const mlp_update *u) {
     void *velocity = u->momentum > 0 ? state_vector(net, 1, first) : NULL;
     net->kernels->update_rmsprop(mlp_at(net, net->parameters, first), mlp_at(net, g, first),
                                  state_vector(net, 0, first), velocity, n, u);
 }
 
-static void rprop_update(mlp_network *net, const void *g, size_t first, size_t n, const mlp_update *u) {
+static void rprop_update(const mlp_network *net, const void *g, size_t first, size_t n, const mlp_update *u) {
     void *steps = state_vector(net, 1, first);
     if (net->progress.optimizer_step == 0) {
         net->kernels->fill(steps, u->rate, n);
@@ -56,9 +69,19 @@ static void rprop_update(mlp_network *net, const void *g, size_t first, size_t n
 static size_t lbfgs_vectors(const mlp_optimizer *o) { return 2 + 2 * o->history_size; }
 
 static const mlp_rule rules[] = {
-    {.name = "sgd", .vectors = sgd_vectors, .update = sgd_update, .averages = true},
-    {.name = "adam", .vectors = two_vectors, .update = adam_update, .fuses = true, .averages = true},
-    {.name = "adamw", .vectors = two_vectors, .update = adam_update, .fuses = true, .averages = true},
+    {.name = "sgd", .vectors = sgd_vectors, .update = sgd_update, .outer = sgd_outer, .averages = true},
+    {.name = "adam",
+     .vectors = two_vectors,
+     .update = adam_update,
+     .outer = adam_outer,
+     .fuses = true,
+     .averages = true},
+    {.name = "adamw",
+     .vectors = two_vectors,
+     .update = adam_update,
+     .outer = adam_outer,
+     .fuses = true,
+     .averages = true},
     {.name = "rmsprop", .vectors = rmsprop_vectors, .update = rmsprop_update, .averages = true},
     {.name = "rprop", .vectors = two_vectors, .update = rprop_update, .full_batch = true},
     {.name = "lbfgs", .vectors = lbfgs_vectors, .full_batch = true},

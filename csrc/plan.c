@@ -45,6 +45,10 @@ enum { TURNED_DW = 14 };
  * it costs as much, or more, than one that follows. */
 enum { FUSED_ROWS = 20, MOST_FUSED_ROWS = 128, FUSED_INPUTS = 64 };
 
+/* Of few samples a gradient is less work than its way to memory and back, and so is dA than packing the weights for it.
+ * (Adam's divider takes as long for a part of a vector as for a whole one: its step is by rows of whole ones.) */
+enum { STEPS_BY_ROWS = 8, BACK_BY_ROWS = 4 };
+
 /* A block of very wide layers has fewer rows: so many numbers of the widest, that what follows a product (activations,
  * losses) takes no longer than the caller should wait; but enough to share a pass over the weights. */
 enum { BLOCK_NUMBERS = 1 << 23, WIDE_BLOCK_ROWS = 32 };
@@ -164,6 +168,13 @@ bool mlp_turns_dw(const mlp_network *net, const mlp_layer *layer, size_t n_rows)
     return n_out <= MLP_TURNED_UNITS && lanes_turned < lanes &&
            n_rows * (lanes - lanes_turned) >= TURNED_DW * n_in * n_out;
 }
+
+bool mlp_steps_by_rows(const mlp_network *net, const mlp_layer *layer, size_t n_rows) {
+    bool suits = !net->rule->fuses || mlp_whole_vectors(net, layer->n_out) == layer->n_out;
+    return net->rule->outer != NULL && suits && layer->n_out >= net->kernels->panel && n_rows <= STEPS_BY_ROWS;
+}
+
+bool mlp_goes_back_by_rows(size_t n_rows) { return n_rows <= BACK_BY_ROWS; }
 
 bool mlp_hides_update(const mlp_layer *layer, size_t n_rows) {
     return layer->n_in >= FUSED_INPUTS && n_rows >= FUSED_ROWS && n_rows <= MOST_FUSED_ROWS;

@@ -413,8 +413,11 @@ static bool fuses(const training *t) {
     const mlp_plan *plan = &t->crew->members[0].pass->plan;
     bool weighted = t->data.weight.data != NULL || t->data.class_weight != NULL;
     bool plain = net->optimizer.clip_norm == 0 && net->l1 == 0 && !(net->l2 > 0 && weighted);
-    return net->rule->fuses && net->kernels->product_adam != NULL && plain && !plan->lanes && is_one_block(t) &&
-           is_short(t);
+    bool fused = net->rule->fuses && net->kernels->product_adam != NULL;
+    for (size_t l = 1; l <= net->n_layers; l++) {
+        fused = fused || mlp_steps_by_rows(net, &net->layers[l], t->batch);
+    }
+    return fused && plain && !plan->lanes && is_one_block(t) && is_short(t);
 }
 
 static bool is_paced(const training *t) {

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse
 from conftest import make_data
 from reference import ACTIVATIONS, LOSSES, Twin
 
@@ -132,6 +133,44 @@ def test_an_update_within_the_products_leaves_the_bits_alone(rule, dtype):
         n_threads, more = 1 + i % 3, {"l2": 0.01, "reduction": "penalized_mean"} if i % 2 else {}
         apart_from_them = trained(case, dtype, rule(clip_norm=1e30), n_threads, 0.0, **more)
         assert trained(case, dtype, rule(), n_threads, 0.0, **more) == apart_from_them, case
+
+
+STEPS_BY_ROWS = [
+    mlpc.SGD(1e-3),
+    mlpc.SGD(1e-3, classic=True),
+    mlpc.SGD(1e-3, momentum=0.9),
+    mlpc.SGD(1e-3, momentum=0.9, nesterov=True),
+    mlpc.Adam(),
+    mlpc.AdamW(weight_decay=0.1),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", STEPS_BY_ROWS, ids=repr)
+@pytest.mark.parametrize("sizes", [[3, 64, 100, 3], [70, 129, 64], [90, 250, 1], [700, 640, 400, 10]], ids=str)
+def test_a_step_by_few_samples_leaves_the_bits_alone(sizes, optimizer, dtype):
+    """Wide layers take it row by row, alone or in parts of the rows; a limit to the norm keeps them from that."""
+    rng = np.random.default_rng(6)
+    loss = "categorical_cross_entropy" if sizes[-1] > 1 else "huber"
+    for rows in range(1, 10):
+        X, y = make_data(rng, 2 * rows + 1, sizes[0], sizes[-1], loss)
+        X[rng.random(X.shape) < 0.8] = 0
+        results = set()
+        for n_threads, clip_norm, sparse in [(1, 1e30, False), (1, None, False), (3, None, False), (2, None, True)]:
+            net = mlpc.Network(
+                sizes,
+                loss=loss,
+                hidden_activation="tanh",
+                optimizer=optimizer.replace(clip_norm=clip_norm),
+                reduction="penalized_mean",
+                l2=0.01 * (rows % 2),
+                dropout=0.2 * (rows % 3 == 0),
+                dtype=dtype,
+                seed=0,
+            )
+            net.fit(scipy.sparse.csr_array(X) if sparse else X, y, epochs=2, batch_size=rows, n_threads=n_threads)
+            results.add((net.parameters + 0.0).tobytes() + net.history.loss.tobytes())  # a zero has no sign
+        assert len(results) == 1, rows
 
 
 DIGEST = """

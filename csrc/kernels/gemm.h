@@ -5,7 +5,11 @@
  * it is used, so that the loops over it unroll and its accumulators are registers. */
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
 #define NOT_INLINE __attribute__((noinline))
+#else
+#define NOT_INLINE __attribute__((noinline, noclone)) /* nor copied for each way in which it is called */
+#endif
 
 /* Before a loop over a tile: its rounds, n at most, one after the other; else its accumulators are no registers. */
 #ifdef __clang__

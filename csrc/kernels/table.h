@@ -38,6 +38,8 @@ _Static_assert(PANEL * sizeof(real) <= MLP_PANEL_BYTES, "panels are narrower");
 
 #include "fused.h"
 
+#include "outer.h"
+
 extern const mlp_kernels TABLE;
 const mlp_kernels TABLE = {
     .name = KERNELS_NAME,
@@ -100,6 +102,8 @@ const mlp_kernels TABLE = {
     .update_adam = update_adam,
     .update_rmsprop = update_rmsprop,
     .update_rprop = update_rprop,
+    .outer_sgd = outer_sgd,
+    .outer_adam = outer_adam,
     .clear_subnormals = clear_subnormals,
     .fill = fill,
     .scale = scale,

@@ -5,19 +5,34 @@
 
 /* SGD with momentum, as PyTorch's: v <- mu v + g; p <- p - rate v, or with Nesterov p - rate (g + mu v). For the
  * classic form the rate is in g. */
+typedef struct {
+    vec rate, momentum, gradient_rate;
+    bool nesterov;
+} sgd_factors;
+
+static inline sgd_factors sgd_factors_of(const mlp_update *u) {
+    return (sgd_factors){.rate = v_set1((real)u->rate),
+                         .momentum = v_set1((real)u->momentum),
+                         .gradient_rate = v_set1((real)u->gradient_rate),
+                         .nesterov = u->nesterov};
+}
+
+/* The first n elements of a vector, by their gradient x; v NULL: no momentum. */
+ALWAYS_INLINE void sgd_vector(real *p, real *v, vec x, size_t n, const sgd_factors *f) {
+    vec step = v_mul(f->gradient_rate, x);
+    if (v != NULL) {
+        vec moved = v_fma(f->momentum, v_load_n(v, n), step);
+        v_store_n(v, moved, n);
+        step = f->nesterov ? v_fma(f->momentum, moved, step) : moved;
+    }
+    v_store_n(p, v_nfma(f->rate, step, v_load_n(p, n)), n);
+}
+
 static void update_sgd(void *parameters, const void *gradient, void *velocity, size_t n, const mlp_update *u) {
     real *p = parameters, *v = velocity;
-    const real *g = gradient;
-    vec rate = v_set1((real)u->rate), momentum = v_set1((real)u->momentum);
-    vec gradient_rate = v_set1((real)u->gradient_rate);
+    sgd_factors f = sgd_factors_of(u);
     for EACH_VECTOR (i, n) {
-        vec step = v_mul(gradient_rate, v_load_n(g + i, n - i));
-        if (v != NULL) {
-            vec moved = v_fma(momentum, v_load_n(v + i, n - i), step);
-            v_store_n(v + i, moved, n - i);
-            step = u->nesterov ? v_fma(momentum, moved, step) : moved;
-        }
-        v_store_n(p + i, v_nfma(rate, step, v_load_n(p + i, n - i)), n - i);
+        sgd_vector(p + i, v == NULL ? NULL : v + i, v_load_n((const real *)gradient + i, n - i), n - i, &f);
     }
 }
 

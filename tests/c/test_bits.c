@@ -18,15 +18,17 @@
 enum { MOST_LAYERS = 3, EPOCHS = 2 };
 
 /* Narrow ones with samples in the lanes, wide ones with units; two have more rows than one chain of sums takes;
- * two make steps of one sample; of some the gradient is computed as its transpose, with or without more blocks. */
+ * two make steps of one sample, and two of few; of some the gradient is computed as its transpose, with or without more blocks. */
 static const struct {
     size_t n_layers, sizes[MOST_LAYERS + 1], rows, batch;
 } shapes[] = {
-    {2, {2, 3, 1}, 200, 0},   {3, {3, 5, 4, 2}, 203, 50},   {1, {1, 1}, 33, 1},         {2, {7, 12, 3}, 65, 17},
-    {2, {5, 2, 1}, 4500, 0},  {3, {7, 33, 65, 3}, 103, 50}, {2, {17, 127, 10}, 63, 31}, {3, {129, 63, 31, 10}, 37, 32},
-    {2, {3, 1000, 2}, 33, 7}, {2, {64, 64, 64}, 130, 128},  {2, {5, 13, 1}, 4500, 0},   {3, {5, 12, 3, 2}, 70, 1},
-    {2, {70, 33, 1}, 63, 31}, {2, {20, 60, 10}, 150, 0},    {1, {67, 3}, 90, 0},        {2, {40, 100, 3}, 300, 0},
-    {2, {37, 50, 1}, 96, 32}, {2, {20, 7, 5}, 64, 16},
+    {2, {2, 3, 1}, 200, 0},       {3, {3, 5, 4, 2}, 203, 50},     {1, {1, 1}, 33, 1},
+    {2, {7, 12, 3}, 65, 17},      {2, {5, 2, 1}, 4500, 0},        {3, {7, 33, 65, 3}, 103, 50},
+    {2, {17, 127, 10}, 63, 31},   {3, {129, 63, 31, 10}, 37, 32}, {2, {3, 1000, 2}, 33, 7},
+    {2, {64, 64, 64}, 130, 128},  {2, {5, 13, 1}, 4500, 0},       {3, {5, 12, 3, 2}, 70, 1},
+    {2, {70, 33, 1}, 63, 31},     {2, {20, 60, 10}, 150, 0},      {1, {67, 3}, 90, 0},
+    {2, {40, 100, 3}, 300, 0},    {2, {37, 50, 1}, 96, 32},       {2, {20, 7, 5}, 64, 16},
+    {3, {20, 128, 70, 3}, 10, 4}, {2, {33, 100, 64}, 12, 5},
 };
 
 static const mlp_optimizer optimizers[] = {

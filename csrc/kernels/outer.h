@@ -1,0 +1,98 @@
+/* outer.h: the step of a layer's weights by few samples, whose gradient is a sum of as many outer products. It is not
+ * kept: the weights, and what the rule keeps of them, pass by once, row after row as they lie, where the tiles of a product
+ * would come to them in pieces of rows and leave a gradient to be read again. Same operations as in product and update:
+ * same bits. */
+
+enum { OUTER_HEIGHT = 4 }; /* rows that a vector of dZ is loaded for */
+
+typedef enum { OUTER_PLAIN, OUTER_SGD, OUTER_ADAM } outer_rule; /* plain: weights and their gradients, no more */
+
+typedef struct {
+    sgd_factors for_sgd;
+    adam_factors for_adam;
+    vec l2, decay;
+    bool changes; /* weights by their penalty or decay */
+} outer_factors;
+
+/* n weights from number `at` on, by their gradient x. */
+ALWAYS_INLINE void outer_step(const mlp_outer *o, size_t at, vec x, size_t n, const outer_factors *f,
+                              const outer_rule rule) {
+    real *p = (real *)o->p + at;
+    if (rule != OUTER_PLAIN && f->changes) {
+        vec weight = v_load_n(p, n);
+        x = v_fma(f->l2, weight, x);
+        v_store_n(p, v_mul(weight, f->decay), n);
+    }
+    if (rule == OUTER_ADAM) {
+        adam_vector(p, (real *)o->first + at, (real *)o->second + at, x, n, &f->for_adam);
+    } else {
+        bool moves = rule == OUTER_SGD && o->first != NULL;
+        sgd_vector(p, moves ? (real *)o->first + at : NULL, x, n, &f->for_sgd);
+    }
+}
+
+/* n of a row's elements from column j on, a vector at most, in some rows from row i on. */
+ALWAYS_INLINE void outer_vectors(const mlp_outer *o, size_t i, size_t j, size_t n, const outer_factors *f,
+                                 const outer_rule rule, const int rows) {
+    const real *a = (const real *)o->a + i, *dz = (const real *)o->dz + j;
+    vec sum[OUTER_HEIGHT];
+    UNROLL(4)
+    for (int r = 0; r < rows; r++) {
+        sum[r] = v_zero();
+    }
+    for (size_t k = o->k; k > 0; k--, a += o->lda, dz += o->ldz) {
+        vec right = v_load(dz);
+        UNROLL(4)
+        for (int r = 0; r < rows; r++) {
+            sum[r] = v_fma(v_set1(a[r]), right, sum[r]);
+        }
+        UNKNOWN_STRIDE(a);
+    }
+    size_t at = i * o->n + j;
+    if (rule != OUTER_SGD) {
+        UNROLL(4)
+        for (int r = 0; r < rows; r++, at += o->n) {
+            outer_step(o, at, sum[r], n, f, rule);
+        }
+    } else { /* seldom: as little code as may be */
+        UNROLL(1)
+        for (int r = 0; r < rows; r++, at += o->n) {
+            outer_step(o, at, sum[r], n, f, rule);
+        }
+    }
+}
+
+ALWAYS_INLINE void outer(const mlp_outer *given, const mlp_update *u, const outer_rule rule) {
+    const mlp_outer o = *given; /* of its own: what is stored might else be a part of it */
+    const outer_factors f = {.for_sgd = sgd_factors_of(u),
+                             .for_adam = factors_of(u),
+                             .l2 = v_set1((real)u->l2),
+                             .decay = v_set1((real)u->decay),
+                             .changes = u->l2 != 0 || u->decay != 1};
+    for (size_t i = 0, rows; i < o.rows; i += rows) {
+        size_t j = 0;
+        rows = 1;
+        if (i + OUTER_HEIGHT <= o.rows) {
+            rows = OUTER_HEIGHT;
+            for (; j + LANES <= o.n; j += LANES) {
+                outer_vectors(&o, i, j, LANES, &f, rule, OUTER_HEIGHT);
+            }
+        }
+        for (size_t r = i; r < i + rows; r++) {
+            for (size_t e = j; e < o.n; e += LANES) {
+                outer_vectors(&o, r, e, o.n - e, &f, rule, 1);
+            }
+        }
+    }
+}
+
+static NOT_INLINE void outer_plain(const mlp_outer *o, const mlp_update *u) { outer(o, u, OUTER_PLAIN); }
+
+static NOT_INLINE void outer_moving(const mlp_outer *o, const mlp_update *u) { outer(o, u, OUTER_SGD); }
+
+static void outer_sgd(const mlp_outer *o, const mlp_update *u) {
+    bool plain = o->first == NULL && u->l2 == 0 && u->decay == 1;
+    (plain ? outer_plain : outer_moving)(o, u);
+}
+
+static void outer_adam(const mlp_outer *o, const mlp_update *u) { outer(o, u, OUTER_ADAM); }
