@@ -92,12 +92,17 @@ static inline uint64_t mix_bits(uint64_t x) {
 static void dropout_mask(void *out, uint64_t key, size_t first_place, double rate, size_t rows, size_t n, size_t ld,
                          bool lanes) {
     const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15), threshold = (uint64_t)(rate * 4294967296.0);
+    enum { SOME = LANES }; /* a compiler needs no loop for those left over */
     real *to = out, kept = (real)(1.0 / (1.0 - rate));
     for (size_t i = 0; i < rows; i++) {
-        for (size_t j = 0; j < n; j++) {
-            uint64_t place = (uint64_t)(first_place + (lanes ? j : i)), unit = (uint64_t)(lanes ? i : j);
-            uint64_t bits = mix_bits(mix_bits(key + place * odd) + unit * odd);
-            to[i * ld + j] = (bits >> 32) < threshold ? 0 : kept;
+        for (size_t j = 0; j < n; j += SOME) {
+            UNROLL(1) /* by vectors */
+            for (size_t lane = 0; lane < SOME; lane++) {
+                size_t column = j + lane;
+                uint64_t place = (uint64_t)(first_place + (lanes ? column : i)), unit = (uint64_t)(lanes ? i : column);
+                uint64_t bits = mix_bits(mix_bits(key + place * odd) + unit * odd);
+                to[i * ld + column] = (bits >> 32) < threshold ? 0 : kept;
+            }
         }
     }
 }

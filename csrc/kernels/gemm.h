@@ -11,6 +11,8 @@
 #define NOT_INLINE __attribute__((noinline, noclone)) /* nor copied for each way in which it is called */
 #endif
 
+#define EACH_VECTOR(i, n) (size_t i = 0; i < (n); i += LANES)
+
 /* Before a loop over a tile: its rounds, n at most, one after the other; else its accumulators are no registers. */
 #ifdef __clang__
 #define UNROLL(n) _Pragma("clang loop unroll(full)")

@@ -1,8 +1,6 @@
 /* update.h: the update rules, one pass over flat vectors each, and the vector arithmetic of penalties, clipping and
  * L-BFGS. Sums are added in double, in lanes, then by one tree. */
 
-#define EACH_VECTOR(i, n) (size_t i = 0; i < (n); i += LANES)
-
 /* SGD with momentum, as PyTorch's: v <- mu v + g; p <- p - rate v, or with Nesterov p - rate (g + mu v). For the
  * classic form the rate is in g. */
 typedef struct {
