@@ -14,7 +14,9 @@ mlp_status mlp_read_labels(const mlp_network *net, const mlp_rows *y, const int6
         if (status != MLP_OK) {
             return status;
         }
-        net->kernels->fill(mlp_at(net, out, i * sample + (size_t)labels[i] * step), 1.0, 1);
+        if (out != NULL) {
+            net->kernels->fill(mlp_at(net, out, i * sample + (size_t)labels[i] * step), 1.0, 1);
+        }
     }
     return MLP_OK;
 }
@@ -28,6 +30,9 @@ static mlp_status read_targets(mlp_pass *pass, const mlp_batch *batch, size_t fi
     if (pass->plan.by_rows) {
         pass->y_rows = mlp_read_tile(&source, first, n, pass->targets, outputs, &pass->y_ld);
         return MLP_OK;
+    }
+    if (pass->labelled) {
+        return mlp_read_labels(net, &data->y, batch->order, first, n, pass->targets, NULL, 0, 0, pass->team.call);
     }
     if (!data->labels && outputs <= FEW_OUTPUTS) {
         mlp_read_columns(&source, first, n, pass->y, stride);
@@ -124,6 +129,14 @@ static void output_rows(mlp_pass *pass, bool derivative, const mlp_record *recor
     }
 }
 
+/* The same of many classes, from their z. */
+static void output_classes(mlp_pass *pass, bool derivative) {
+    const mlp_network *net = pass->net;
+    size_t last = net->n_layers;
+    net->kernels->class_rows(pass->losses, derivative ? pass->dz[last] : NULL, pass->a[last], pass->targets,
+                             pass->scale, pass->n, mlp_outputs(net), net->layers[last].ld);
+}
+
 /* The same from their z in lanes layout. */
 static void output_block(mlp_pass *pass, bool derivative, const mlp_record *record, size_t first) {
     const mlp_network *net = pass->net;
@@ -136,6 +149,9 @@ static void output_block(mlp_pass *pass, bool derivative, const mlp_record *reco
                            .scale = pass->scale,
                            .parameters = net->loss_parameters};
     void *dz = derivative ? pass->dz_out : NULL;
+    if (pass->plan.classes) {
+        mlp_turn_output(pass);
+    }
     bool of_output = net->loss_kind == OF_DIFFERENCE;
     if (of_output) {
         mlp_activate_output(pass, derivative);
@@ -219,6 +235,7 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
         return status;
     }
     bool weighted = is_weighted(batch->data);
+    pass->labelled = pass->plan.classes && batch->data->labels && wanted->records == NULL && !wanted->clipped;
     status = pass->holds ? MLP_OK : read_block(pass, batch, first, n, factor);
     if (status != MLP_OK) {
         return status;
@@ -229,7 +246,11 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
         return MLP_INTERRUPTED;
     }
     const mlp_record *record = wanted->records != NULL ? &wanted->records[last - 1] : NULL;
-    (pass->plan.by_rows ? output_rows : output_block)(pass, derivative, record, at);
+    if (pass->labelled) {
+        output_classes(pass, derivative);
+    } else {
+        (pass->plan.by_rows ? output_rows : output_block)(pass, derivative, record, at);
+    }
     if (mlp_pause_within(pass->team.call, outputs_work)) {
         return MLP_INTERRUPTED;
     }

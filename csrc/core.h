@@ -190,6 +190,7 @@ typedef struct {
     bool single;  /* and where there is one, the products of the way back are by vectors too, its dZ in lanes layout */
     bool few;     /* else: so few samples that weights had better stay with the core that has updated them */
     bool by_rows; /* else: losses of many outputs are taken where they are, row-major; else in lanes layout */
+    bool classes; /* else: so is the softmax of many classes, and its loss where there are labels */
     size_t block; /* samples driven through all layers together */
 } mlp_plan;
 bool mlp_is_narrow(const mlp_network *net); /* its layers have so few units that samples may go into the lanes */
@@ -342,6 +343,7 @@ typedef struct {
     double *losses, *weights; /* [block] */
     void *scale;              /* real [block] */
     void *targets;            /* row-major (block, K), or labels, as they are read; then room for dA of the outputs */
+    bool labelled;            /* plan.classes: the targets are labels, and taken as they are */
     void *cells;              /* one sparse row (n[0],), 8 bytes each */
     void *columns;            /* dots: those of the last W, where there are several */
     void *padded;             /* copy of the biases at hand, or of the weights of one unit */
@@ -405,7 +407,7 @@ mlp_status mlp_crew_status(const mlp_crew *crew, size_t n);
 /* ---- propagate.c, backward.c */
 
 /* Reads rows first..first+n of x, unless the pass holds them, and drives them through the layers up to A[last]; of the
- * outputs to z, in lanes layout, but for plan.by_rows. records, if any, get Z and the hidden A from row `place` on. */
+ * outputs to z, in lanes layout, but for plan.by_rows and classes. records, if any, get Z and the hidden A from row `place` on. */
 mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first, size_t n,
                              size_t last, const mlp_record *records, size_t place);
 void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t ld, size_t width, void *out,
@@ -414,6 +416,7 @@ const void *mlp_layer_input(const mlp_pass *pass, size_t l, size_t *ld); /* A[l-
 mlp_sparse mlp_sparse_input(const mlp_pass *pass, size_t first);         /* its rows from `first` on; pass->sparse */
 void mlp_shape_of(const mlp_pass *pass, size_t l, size_t *rows, size_t *n,
                   size_t *ld);                             /* a block, for elementwise kernels */
+void mlp_turn_output(mlp_pass *pass);                      /* plan.classes: z in lanes layout, from a[L] */
 void mlp_activate_output(mlp_pass *pass, bool derivative); /* z becomes A[L], d_out g' where it comes from the input */
 
 typedef struct {
@@ -452,7 +455,7 @@ bool mlp_back_by_rows(const mlp_pass *pass, mlp_team *team, size_t l, const void
 /* ---- batch.c */
 
 /* Labels of rows first..first+n as ones, among zeros that are there: class k of sample i at out[i*sample + k*step].
- * labels: room for them. */
+ * labels: room for them. out NULL: they alone. */
 mlp_status mlp_read_labels(const mlp_network *net, const mlp_rows *y, const int64_t *order, size_t first, size_t n,
                            double *labels, void *out, size_t sample, size_t step, mlp_call *call);
 

@@ -199,6 +199,12 @@ typedef struct {
     void (*output_gradient[MLP_N_LOSSES])(void *da, const void *a, const mlp_targets *targets);
     void (*clipped_entropy)(double *losses, const void *a_or_z, const mlp_targets *t, bool binary); /* binary: z */
     void (*softmax)(void *a, size_t n_outputs, size_t n, size_t stride); /* in place, lanes layout */
+    /* The same of rows of a tile, of a virtual vector of classes at least. */
+    void (*softmax_rows)(void *a, size_t rows, size_t n_outputs, size_t ld);
+    /* Its cross-entropy with labels [rows], and the derivative by z times scale [rows]; dz NULL: not wanted. z is used
+     * up. */
+    void (*class_rows)(double *losses, void *dz, void *z, const double *labels, const void *scale, size_t rows,
+                       size_t n_outputs, size_t ld);
 
     /* ---- Layers of few units, samples in the lanes: one row per unit. n samples = whole virtual vectors. */
     void (*lanes_forward)(void *z, const void *a, const void *w, const void *bias, size_t n_in, size_t n_out, size_t n);

@@ -54,7 +54,7 @@ enum { STEPS_BY_ROWS = 8, BACK_BY_ROWS = 4 };
 enum { BLOCK_NUMBERS = 1 << 23, WIDE_BLOCK_ROWS = 32 };
 
 /* So many outputs fill the vectors of a row, and putting their samples into lanes would be two transpositions. */
-enum { MANY_OUTPUTS = 16 };
+enum { MANY_OUTPUTS = 16, MANY_CLASSES = 32 };
 
 /* A step of more samples takes long enough for the cores to pass the weights around. */
 enum { FEW_SAMPLES = 128 };
@@ -117,6 +117,7 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows, bool trains) {
     plan.dots = !plan.lanes && mlp_outputs(net) <= MLP_DOTS; /* so few would leave a register tile empty */
     plan.single = plan.dots && mlp_outputs(net) == 1;
     plan.by_rows = !plan.lanes && net->loss_kind == OF_DIFFERENCE && mlp_outputs(net) >= MANY_OUTPUTS;
+    plan.classes = !plan.lanes && net->loss_kind == OF_LOGITS && mlp_outputs(net) >= MANY_CLASSES;
     size_t fit = BLOCK_NUMBERS / net->widest & ~(size_t)(WIDE_BLOCK_ROWS - 1);
     plan.block = fit >= MLP_BLOCK_ROWS ? MLP_BLOCK_ROWS : fit > WIDE_BLOCK_ROWS ? fit : WIDE_BLOCK_ROWS;
     size_t rows = mlp_whole_vectors(net, n_rows);

@@ -308,11 +308,17 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
         if (pass->mask[l] != NULL && !drop(pass, l)) {
             return MLP_INTERRUPTED;
         }
-        if (output && !lanes) {
-            kernels->transpose(pass->z, pass->stride, z, layer->ld, n, layer->n_out);
+        if (output && !lanes && !pass->plan.classes) {
+            mlp_turn_output(pass);
         }
     }
     return MLP_OK;
+}
+
+void mlp_turn_output(mlp_pass *pass) {
+    const mlp_network *net = pass->net;
+    size_t last = net->n_layers;
+    net->kernels->transpose(pass->z, pass->stride, pass->a[last], net->layers[last].ld, pass->n, mlp_outputs(net));
 }
 
 void mlp_activate_output(mlp_pass *pass, bool derivative) {
@@ -344,11 +350,14 @@ static mlp_status predict_block(mlp_pass *pass, void *const *activations, const 
     }
     mlp_status status = mlp_forward_block(pass, x, NULL, first, n, last, NULL, 0);
     for (size_t l = 1; l <= last && status == MLP_OK; l++) {
-        bool output = l == net->n_layers && !pass->plan.by_rows, lanes = output || pass->plan.lanes;
+        bool classes = l == net->n_layers && pass->plan.classes;
+        bool output = l == net->n_layers && !pass->plan.by_rows && !classes, lanes = output || pass->plan.lanes;
         if (activations[l - 1] == NULL) {
             continue;
         }
-        if (output) {
+        if (classes) {
+            net->kernels->softmax_rows(pass->a[l], n, mlp_outputs(net), net->layers[l].ld);
+        } else if (output) {
             mlp_activate_output(pass, false);
         }
         mlp_copy_out(pass, output ? pass->z : pass->a[l], lanes, lanes ? pass->stride : net->layers[l].ld,

@@ -44,6 +44,8 @@ CASES = {
     "multi-label": ("MLPClassifier", TABLE, TABLE[:, :3] > 0, {"early_stopping": True}),
     "stratified": ("MLPClassifier", TABLE, CURVE > 1, {"early_stopping": True, "validation_fraction": 0.3}),
     "not scaled": ("MLPClassifier", *load_breast_cancer(return_X_y=True), {"random_state": 1}),  # saturated sigmoids
+    "many classes": ("MLPClassifier", TABLE, np.arange(430) % 43, {}),
+    "few samples": ("MLPClassifier", *IRIS, {"batch_size": 3, "alpha": 0.01}),
     "sparse": ("MLPRegressor", scipy.sparse.csr_matrix(TABLE * (TABLE > 0.5)), CURVE, {"early_stopping": True}),
     "sparse by columns": ("MLPClassifier", scipy.sparse.csc_array(DIGITS[0]), DIGITS[1], {}),
     "regression": ("MLPRegressor", TABLE, CURVE, {"activation": "identity"}),

@@ -197,6 +197,56 @@ def test_softmax_far_out():
     assert np.allclose(net.sample_losses(X, [2, 0, 0]), [2000, math.log(3), 800 + math.log(2)], rtol=1e-15)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n_classes", [31, 32, 33, 48, 65, 127, 1000])
+def test_many_classes(n_classes, dtype):
+    """Labels and rows of probabilities take ways of their own, and so do records; of the softmax each row has its own."""
+    rng, tolerance = np.random.default_rng(4), 2e-5 if dtype == "float32" else 1e-12
+    net = mlpc.Network([6, 20, n_classes], loss="categorical_cross_entropy", dtype=dtype, seed=0)
+    twin = Twin([6, 20, n_classes], "relu", "categorical_cross_entropy")
+    for n in (1, 3, 16, 17, 300):
+        X, labels = make_data(rng, n, 6, n_classes, "categorical_cross_entropy")
+        X, weight = X.astype(dtype), rng.choice([0.0, 0.5, 2.0], n, p=[0.2, 0.4, 0.4])
+        weight[0] = 1.0
+        expected = twin.evaluate(net.parameters, X, labels, weight)
+        rows = np.eye(n_classes)[labels]
+        for y in (labels, rows):
+            assert_close(net.sample_losses(X, y), expected.sample_losses, tolerance)
+            assert_close(net.gradient(X, y, sample_weight=weight), expected.gradient, 10 * tolerance)
+        assert_close(net.input_gradient(X, labels, sample_weight=weight), expected.input_gradient, 10 * tolerance)
+        record = net.backpropagate(X, labels, sample_weight=weight)[-1]
+        assert_close(record.A, expected.A[-1], tolerance)
+        probabilities = net.predict_proba(X)
+        assert_close(probabilities, expected.A[-1], tolerance)
+        assert np.allclose(probabilities.sum(axis=1), 1, atol=n_classes * np.finfo(dtype).eps)
+        assert probabilities[n // 2].tobytes() == net.predict_proba(X[n // 2 : n // 2 + 1]).tobytes()
+        assert net.predict(X).tolist() == probabilities.argmax(axis=1).tolist()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [40, 64])
+def test_softmax_of_many_classes_far_out(n, dtype):
+    net = mlpc.Network([n, n], loss="categorical_cross_entropy", bias=False, dtype=dtype, seed=0)
+    net.parameters = np.eye(n).ravel()
+    X, labels = np.zeros((5, n)), np.array([n - 1, 3, 5, 0, n - 1])
+    X[0, [0, n - 1]] = 80, -80
+    X[1] = -1e4
+    X[2, [2, 5]] = 75
+    X[3, 1:] = -60.0  # a class that outweighs the others: its loss and slope are of their size
+    X[4, n - 1] = 30.0
+    others = (n - 1) * math.exp(-60), (n - 1) * math.exp(-30)
+    expected = [160, math.log(n), math.log(2), others[0], math.log1p(others[1])]
+    tolerance = 1e-6 if dtype == "float32" else 1e-14
+    assert np.allclose(net.sample_losses(X, labels), expected, rtol=tolerance, atol=0)
+    slopes = net.unpack(net.gradient(X[4:], labels[4:]))[0][0][n - 1] / 30
+    assert slopes[n - 1] == pytest.approx(-others[1] / (1 + others[1]), rel=tolerance)
+    assert np.allclose(slopes[:-1], math.exp(-30) / (1 + others[1]), rtol=tolerance, atol=0)
+    X[0, 7] = np.nan
+    probabilities = net.predict_proba(X)
+    assert np.isnan(probabilities[0]).all()
+    assert np.isfinite(probabilities[1:]).all()
+
+
 def test_probabilities_as_targets():
     rng = np.random.default_rng(0)
     net, twin, vector = build(

@@ -134,6 +134,11 @@ static inline vec softmax_others(real *e, const real *z, size_t n_outputs, size_
     return v_add(ones, smaller);
 }
 
+/* log(1 + others) */
+static NOT_INLINE vec log_of_sum_with(vec others) {
+    return v_select(v_lt(others, v_set1(1)), log1p_unit(others), f_log(v_add(v_set1(1), others)));
+}
+
 /* -sum_k y_k log softmax(z)_k; derivative by z: (sum_k y_k) a - y. The a of a class that outweighs the others is
  * 1 - others / (1 + others). */
 static void loss_categorical(double *losses, void *derivative, const void *logits, const mlp_targets *t) {
@@ -144,7 +149,7 @@ static void loss_categorical(double *losses, void *derivative, const void *logit
         vec largest, others = softmax_others(powers, z + s, t->n_outputs, t->stride, &largest), one = v_set1(1);
         vec sum = v_add(one, others), y_sum = v_zero();
         mask outweighed = v_lt(others, one);
-        vec log_of_sum = v_select(outweighed, log1p_unit(others), f_log(sum));
+        vec log_of_sum = log_of_sum_with(others);
         for (size_t k = 0; k < t->n_outputs; k++) {
             size_t at = k * t->stride + s;
             vec target = v_load(y + at), surprise = v_sub(log_of_sum, v_sub(v_load(z + at), largest));

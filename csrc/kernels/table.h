@@ -30,6 +30,8 @@ _Static_assert(PANEL * sizeof(real) <= MLP_PANEL_BYTES, "panels are narrower");
 
 #include "single.h"
 
+#include "classes.h"
+
 #include "sparse.h"
 
 #include "online.h"
@@ -81,6 +83,8 @@ const mlp_kernels TABLE = {
     .sum_losses = sum_losses,
     .scale_of = scale_of,
     .softmax = softmax,
+    .softmax_rows = softmax_rows,
+    .class_rows = class_rows,
     .clipped_entropy = clipped_entropy,
     .lanes_forward = lanes_forward,
     .lanes_backward = lanes_backward,
