@@ -74,14 +74,12 @@ static void class_rows(double *losses, void *derivative, void *logits, const dou
         }
         for (size_t r = 0; r < some && derivative != NULL; r++) {
             real *row = dz + r * ld, *at = row + (size_t)labels[i + r], its_e = *at;
-            bool outweighed = others[r] < 1; /* by the one class whose e is 1 */
-            vec one = v_set1(1), sum = v_add(one, v_set1(others[r])), factor = v_set1(scale[i + r]);
-            vec less = v_div(v_set1(others[r]), sum), its = v_set1(outweighed ? 1 : 2); /* 2: none is */
+            vec one = v_set1(1), rest = v_set1(others[r]), sum = v_add(one, rest), factor = v_set1(scale[i + r]);
             for EACH_VECTOR (k, n) {
-                vec e = v_load(row + k);
-                v_store(row + k, scaled(v_select(v_eq(e, its), v_sub(one, less), v_div(e, sum)), factor));
+                v_store(row + k, scaled(v_div(v_load(row + k), sum), factor));
             }
-            vec slope = outweighed && its_e == 1 ? v_neg(less) : v_sub(v_div(v_set1(its_e), sum), one);
+            bool outweighs = its_e == 1 && others[r] < 1; /* then a - 1 would lose what it is */
+            vec slope = outweighs ? v_neg(v_div(rest, sum)) : v_sub(v_div(v_set1(its_e), sum), one);
             real slopes[LANES];
             v_store(slopes, scaled(slope, factor));
             *at = slopes[0];
