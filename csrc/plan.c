@@ -46,7 +46,7 @@ enum { TURNED_DW = 14 };
 enum { FUSED_ROWS = 20, MOST_FUSED_ROWS = 128, FUSED_INPUTS = 64 };
 
 /* Of few samples a gradient is less work than its way to memory and back, and so is dA than packing the weights for it.
- * (Adam's divider takes as long for a part of a vector as for a whole one: its step is by rows of whole ones.) */
+ * (But for plain gradient descent rows are whole vectors: a step of a part of one takes as long.) */
 enum { STEPS_BY_ROWS = 8, BACK_BY_ROWS = 4 };
 
 /* A block of very wide layers has fewer rows: so many numbers of the widest, that what follows a product (activations,
@@ -171,7 +171,8 @@ bool mlp_turns_dw(const mlp_network *net, const mlp_layer *layer, size_t n_rows)
 }
 
 bool mlp_steps_by_rows(const mlp_network *net, const mlp_layer *layer, size_t n_rows) {
-    bool suits = !net->rule->fuses || mlp_whole_vectors(net, layer->n_out) == layer->n_out;
+    bool plain = !net->rule->fuses && net->optimizer.momentum == 0 && net->l2 == 0;
+    bool suits = plain || mlp_whole_vectors(net, layer->n_out) == layer->n_out;
     return net->rule->outer != NULL && suits && layer->n_out >= net->kernels->panel && n_rows <= STEPS_BY_ROWS;
 }
 

@@ -62,6 +62,8 @@ ALWAYS_INLINE void outer_vectors(const mlp_outer *o, size_t i, size_t j, size_t 
     }
 }
 
+/* The last rows first: a vector that begins where a row has just ended would wait until that is in the cache, and the
+ * next forward pass begins with the first ones. */
 ALWAYS_INLINE void outer(const mlp_outer *given, const mlp_update *u, const outer_rule rule) {
     const mlp_outer o = *given; /* of its own: what is stored might else be a part of it */
     const outer_factors f = {.for_sgd = sgd_factors_of(u),
@@ -69,11 +71,10 @@ ALWAYS_INLINE void outer(const mlp_outer *given, const mlp_update *u, const oute
                              .l2 = v_set1((real)u->l2),
                              .decay = v_set1((real)u->decay),
                              .changes = u->l2 != 0 || u->decay != 1};
-    for (size_t i = 0, rows; i < o.rows; i += rows) {
-        size_t j = 0;
-        rows = 1;
-        if (i + OUTER_HEIGHT <= o.rows) {
-            rows = OUTER_HEIGHT;
+    for (size_t left = o.rows; left > 0;) {
+        size_t rows = left % OUTER_HEIGHT == 0 ? OUTER_HEIGHT : 1, i = left - rows, j = 0;
+        left = i;
+        if (rows == OUTER_HEIGHT) {
             for (; j + LANES <= o.n; j += LANES) {
                 outer_vectors(&o, i, j, LANES, &f, rule, OUTER_HEIGHT);
             }
