@@ -162,11 +162,14 @@ TABLE = [
     ),
 ]
 
-# Shapes that nothing was tuned for: odd widths, other batches and activations.
+# Other shapes: odd widths, other batches and activations, few samples, many classes.
 OTHERS = [
     step("30-1", 32, "SGD", LOGISTIC, n_batches=1024),
     step("64-50-10", 32, "Adam", SOFTMAX, n_batches=256),
     step("784-512-512-10", 32, "Adam", SOFTMAX, n_batches=32),
+    step("784-128-10", 1, "SGD", SOFTMAX, n_batches=512),
+    step("256-256-256-10", 4, "Adam", SOFTMAX, n_batches=128),
+    step("64-128-200", 64, "Adam", SOFTMAX, n_batches=64),
     step("97-131-53-7", 50, "Adam", SOFTMAX, n_batches=96),
     step("97-131-53-7", 333, "SGD", SOFTMAX, hidden="tanh"),
     step("17-33-65-1", 7, "SGD", n_batches=1024),

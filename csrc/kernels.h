@@ -6,8 +6,8 @@
  * So are inputs and targets that are read where the caller has them: the first layer's left operand, `y` of rows.
  * "Lanes" blocks are the transpose: one row per unit, `stride` samples apart, stride a multiple of 64 bytes.
  * Every output element is one chain of fused multiply-adds in the order of k, whatever the blocking: the bits do not
- * depend on tiles, packing, or the width of a vector. Sums over samples in lanes, and over the inputs of up to MLP_DOTS
- * units, run in a virtual vector of 64 bytes. Blocks of samples continue such chains, but for the gradients of few units'
+ * depend on tiles, packing, or the width of a vector. Sums over samples in lanes, over the inputs of up to MLP_DOTS units,
+ * over the outputs of dA of few samples and over many classes run in a virtual vector of 64 bytes. Blocks of samples continue such chains, but for the gradients of few units'
  * weights in later layers (mlp_turns_dw) and of a single unit's bias, which are added up block by block. */
 #ifndef MLP_KERNELS_H
 #define MLP_KERNELS_H

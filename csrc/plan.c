@@ -1,7 +1,7 @@
 /* plan.c: from shapes to the way they are computed. Nothing else decides between regimes, blocks, chunks and parts, or
  * how many threads share them.
  *
- * Everything in a plan but `few`, chunks, and whether dW is turned change an order of summation. They depend on shapes,
+ * All but `few`, chunks, whether dW is turned and which steps are by rows changes an order of summation. It depends on shapes,
  * constants and whether the call trains, never on caches, instruction sets or threads: a run has the same bits on every
  * machine with fused multiply-adds. Even blocks are for predictions, which sum nothing over rows. */
 #include "core.h"

@@ -200,7 +200,7 @@ def test_softmax_far_out():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("n_classes", [31, 32, 33, 48, 65, 127, 1000])
 def test_many_classes(n_classes, dtype):
-    """Labels and rows of probabilities take ways of their own, and so do records; of the softmax each row has its own."""
+    """Labels take a way of their own, rows of probabilities and records another."""
     rng, tolerance = np.random.default_rng(4), 2e-5 if dtype == "float32" else 1e-12
     net = mlpc.Network([6, 20, n_classes], loss="categorical_cross_entropy", dtype=dtype, seed=0)
     twin = Twin([6, 20, n_classes], "relu", "categorical_cross_entropy")
