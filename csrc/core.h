@@ -407,7 +407,8 @@ mlp_status mlp_crew_status(const mlp_crew *crew, size_t n);
 /* ---- propagate.c, backward.c */
 
 /* Reads rows first..first+n of x, unless the pass holds them, and drives them through the layers up to A[last]; of the
- * outputs to z, in lanes layout, but for plan.by_rows and classes. records, if any, get Z and the hidden A from row `place` on. */
+ * outputs to z, in lanes layout, but for plan.by_rows and classes. records, if any, get Z and the hidden A from row
+ * `place` on. */
 mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first, size_t n,
                              size_t last, const mlp_record *records, size_t place);
 void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t ld, size_t width, void *out,

@@ -1,5 +1,5 @@
-/* few.c: the way back of few samples. A layer's weights are most of what there is to read: they pass by row after row as
- * they lie, without being packed first, or leaving a gradient to be read again. */
+/* few.c: the way back of few samples. A layer's weights are most of what there is to read: they pass by row after row
+ * as they lie, without being packed first, or leaving a gradient to be read again. */
 #include "core.h"
 
 /* So many bytes of whole rows of weights, about, meet all samples while they are in L1. */

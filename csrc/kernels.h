@@ -6,9 +6,10 @@
  * So are inputs and targets that are read where the caller has them: the first layer's left operand, `y` of rows.
  * "Lanes" blocks are the transpose: one row per unit, `stride` samples apart, stride a multiple of 64 bytes.
  * Every output element is one chain of fused multiply-adds in the order of k, whatever the blocking: the bits do not
- * depend on tiles, packing, or the width of a vector. Sums over samples in lanes, over the inputs of up to MLP_DOTS units,
- * over the outputs of dA of few samples and over many classes run in a virtual vector of 64 bytes. Blocks of samples continue such chains, but for the gradients of few units'
- * weights in later layers (mlp_turns_dw) and of a single unit's bias, which are added up block by block. */
+ * depend on tiles, packing, or the width of a vector. Sums over samples in lanes, over the inputs of up to MLP_DOTS
+ * units, over the outputs of a layer for dA of few samples, and over many classes run in a virtual vector of 64 bytes.
+ * Blocks of samples continue such chains, but for the gradients of few units' weights in later layers (mlp_turns_dw) and
+ * of a single unit's bias, which are added up block by block. */
 #ifndef MLP_KERNELS_H
 #define MLP_KERNELS_H
 
@@ -86,8 +87,8 @@ typedef struct {
     mlp_region ahead;    /* fetched into the L2 cache meanwhile, a part of it beside each tile */
 } mlp_panel_product;
 
-/* Rows of weights p (rows, n), exact, and what their rule keeps of them: a velocity or two means, or NULL. Their gradient
- * is A^T dZ of k samples: a (k, rows), dz (k, n) in whole vectors. */
+/* Rows of weights p (rows, n), exact, and what their rule keeps of them: a velocity or two means, or NULL. Their
+ * gradient is A^T dZ of k samples: a (k, rows), dz (k, n) in whole vectors. */
 typedef struct {
     void *p, *first, *second;
     const void *a, *dz;

@@ -1,9 +1,9 @@
 /* plan.c: from shapes to the way they are computed. Nothing else decides between regimes, blocks, chunks and parts, or
  * how many threads share them.
  *
- * All but `few`, chunks, whether dW is turned and which steps are by rows changes an order of summation. It depends on shapes,
- * constants and whether the call trains, never on caches, instruction sets or threads: a run has the same bits on every
- * machine with fused multiply-adds. Even blocks are for predictions, which sum nothing over rows. */
+ * Everything in a plan but `few`, chunks, steps by rows and whether dW is turned changes an order of summation. It
+ * depends on shapes, constants and whether the call trains, never on caches, instruction sets or threads: a run has the
+ * same bits on every machine with fused multiply-adds. Even blocks are for predictions, which sum nothing over rows. */
 #include "core.h"
 
 /* Samples may go into the lanes where layers have too few units to fill a vector. For each sample that takes as long as

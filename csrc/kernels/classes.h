@@ -12,8 +12,8 @@ ALWAYS_INLINE real largest_lane(real *lanes) {
     return lanes[0];
 }
 
-/* e (n,) = exp(z - largest), zeros from there to a whole vector; e may be z. What there is in their sum beside the 1 of the
- * largest. n is a virtual vector at least. */
+/* e (n,) = exp(z - largest), zeros from there to a whole vector; e may be z. What there is in their sum beside the 1 of
+ * the largest. n is a virtual vector at least. */
 static NOT_INLINE real row_others(real *e, const real *z, size_t n, real *largest) {
     real lanes[LANES], counted[LANES];
     vec top = v_load(z + n - LANES), one = v_set1(1), ones = v_zero(), smaller[WIDE_VECTORS];

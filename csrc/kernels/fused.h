@@ -45,12 +45,14 @@ ALWAYS_INLINE void step_rows(const waiting_tile *w, const adam_factors *f, size_
  * where there is neither. */
 static NOT_INLINE void penalize(waiting_tile *w, size_t width, const mlp_update *u) {
     vec l2 = v_set1((real)u->l2), decay = v_set1((real)u->decay);
-    bool decays = u->decay != 1;
+    bool penalized = u->l2 != 0, decays = u->decay != 1;
     for (size_t i = 0; i < w->rows; i++) {
         real *gradient = w->gradient + i * width, *p = w->p + i * w->ld;
         for EACH_VECTOR (j, w->n) {
             vec weight = v_load_n(p + j, w->n - j);
-            v_store_n(gradient + j, v_fma(l2, weight, v_load(gradient + j)), w->n - j);
+            if (penalized) {
+                v_store_n(gradient + j, v_fma(l2, weight, v_load(gradient + j)), w->n - j);
+            }
             if (decays) {
                 v_store_n(p + j, v_mul(weight, decay), w->n - j);
             }

@@ -61,13 +61,13 @@ ALWAYS_INLINE void logit_vectors(double *losses, real *dz, const real *z, const 
                                  vec (*loss)(vec, vec, vec *), const int count) {
     const real *y = t->y, *scale = t->scale;
     for (size_t k = 0; k < t->n_outputs; k++) {
-        vec value[4], derivative[4];
-        UNROLL(4)
+        vec value[2], derivative[2];
+        UNROLL(2)
         for (int v = 0; v < count; v++) { /* nothing is stored meanwhile, so that the chains are free of each other */
             size_t at = k * t->stride + s + (size_t)v * LANES;
             value[v] = loss(v_load(z + at), v_load(y + at), &derivative[v]);
         }
-        UNROLL(4)
+        UNROLL(2)
         for (int v = 0; v < count; v++) {
             size_t sample = s + (size_t)v * LANES;
             add_losses(losses + sample, k, value[v]);
@@ -81,7 +81,7 @@ ALWAYS_INLINE void logit_vectors(double *losses, real *dz, const real *z, const 
 /* Each is a long chain: the machine needs several to fill its time with. */
 ALWAYS_INLINE void loss_of_logit(double *losses, real *dz, const real *z, const mlp_targets *t,
                                  vec (*loss)(vec, vec, vec *)) {
-    enum { CHAINS = LANES == 1 ? 1 : TILE_ROWS * TILE_VECTORS > 12 ? 4 : 2 }; /* as registers allow */
+    enum { CHAINS = LANES == 1 ? 1 : 2 };
     size_t s = 0;
     for (; s + CHAINS * LANES <= t->n; s += CHAINS * LANES) {
         logit_vectors(losses, dz, z, t, s, loss, CHAINS);

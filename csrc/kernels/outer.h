@@ -1,7 +1,7 @@
 /* outer.h: the step of a layer's weights by few samples, whose gradient is a sum of as many outer products. It is not
- * kept: the weights, and what the rule keeps of them, pass by once, row after row as they lie, where the tiles of a product
- * would come to them in pieces of rows and leave a gradient to be read again. Same operations as in product and update:
- * same bits. */
+ * kept: the weights, and what the rule keeps of them, pass by once, row after row as they lie, where the tiles of a
+ * product would come to them in pieces of rows and leave a gradient to be read again. Same operations as in product and
+ * update: same bits. */
 
 enum { OUTER_HEIGHT = 4 }; /* rows that a vector of dZ is loaded for */
 
@@ -11,17 +11,18 @@ typedef struct {
     sgd_factors for_sgd;
     adam_factors for_adam;
     vec l2, decay;
-    bool changes; /* weights by their penalty or decay */
+    bool penalized, decays;
 } outer_factors;
 
 /* n weights from number `at` on, by their gradient x. */
 ALWAYS_INLINE void outer_step(const mlp_outer *o, size_t at, vec x, size_t n, const outer_factors *f,
                               const outer_rule rule) {
     real *p = (real *)o->p + at;
-    if (rule != OUTER_PLAIN && f->changes) {
-        vec weight = v_load_n(p, n);
-        x = v_fma(f->l2, weight, x);
-        v_store_n(p, v_mul(weight, f->decay), n);
+    if (rule != OUTER_PLAIN && f->penalized) {
+        x = v_fma(f->l2, v_load_n(p, n), x);
+    }
+    if (rule != OUTER_PLAIN && f->decays) {
+        v_store_n(p, v_mul(v_load_n(p, n), f->decay), n);
     }
     if (rule == OUTER_ADAM) {
         adam_vector(p, (real *)o->first + at, (real *)o->second + at, x, n, &f->for_adam);
@@ -70,7 +71,8 @@ ALWAYS_INLINE void outer(const mlp_outer *given, const mlp_update *u, const oute
                              .for_adam = factors_of(u),
                              .l2 = v_set1((real)u->l2),
                              .decay = v_set1((real)u->decay),
-                             .changes = u->l2 != 0 || u->decay != 1};
+                             .penalized = u->l2 != 0,
+                             .decays = u->decay != 1};
     for (size_t left = o.rows; left > 0;) {
         size_t rows = left % OUTER_HEIGHT == 0 ? OUTER_HEIGHT : 1, i = left - rows, j = 0;
         left = i;
