@@ -15,7 +15,7 @@
 #include "check.h"
 #include "network.h"
 
-enum { MOST_LAYERS = 3, EPOCHS = 2 };
+enum { MOST_LAYERS = 3, EPOCHS = 2, MANY_CLASSES = 32 }; /* so many are given by labels */
 
 /* Narrow ones with samples in the lanes, wide ones with units; two have more rows than one chain of sums takes;
  * two make steps of one sample, and two of few; of some the gradient is computed as its transpose, with or without more blocks. */
@@ -85,20 +85,26 @@ static mlp_data make_data(size_t rows, size_t inputs, size_t outputs, const char
     for (size_t i = 0; i < rows * inputs; i++) {
         x[i] = draw();
     }
+    bool labels = strcmp(loss, "categorical_cross_entropy") == 0 && outputs >= MANY_CLASSES;
+    size_t columns = labels ? 1 : outputs;
     for (size_t i = 0; i < rows; i++) {
         double sum = 0;
-        for (size_t k = 0; k < outputs; k++) {
+        for (size_t k = 0; k < outputs && !labels; k++) {
             y[i * outputs + k] = draw_target(loss);
             sum += y[i * outputs + k];
         }
-        for (size_t k = 0; k < outputs && strcmp(loss, "categorical_cross_entropy") == 0; k++) {
+        for (size_t k = 0; k < outputs && strcmp(loss, "categorical_cross_entropy") == 0 && !labels; k++) {
             y[i * outputs + k] /= sum;
+        }
+        if (labels) {
+            y[i] = (double)(int)(fabs(draw()) * (double)outputs);
         }
         w[i] = fabs(draw());
     }
     ptrdiff_t item = sizeof(double);
     return (mlp_data){.x = {x, MLP_FLOAT64, false, rows, inputs, (ptrdiff_t)inputs * item, item},
-                      .y = {y, MLP_FLOAT64, false, rows, outputs, (ptrdiff_t)outputs * item, item},
+                      .y = {y, MLP_FLOAT64, false, rows, columns, (ptrdiff_t)columns * item, item},
+                      .labels = labels,
                       .weight = {w, MLP_FLOAT64, false, rows, 1, item, item}};
 }
 
@@ -109,9 +115,9 @@ static void free_data(const mlp_data *data) {
 }
 
 /* Outputs, losses, objective and its gradients; parameters, the optimizer's state, the losses of the epochs. */
-static uint64_t hash_network(mlp_network *net, const mlp_data *data, size_t item, size_t n_layers) {
+static uint64_t hash_network(mlp_network *net, const mlp_data *data, size_t item, size_t n_layers, size_t n_outputs) {
     size_t rows = data->x.n_rows, n_parameters = mlp_n_parameters(net), n_state;
-    size_t x_bytes = rows * data->x.n_columns * item, y_bytes = rows * data->y.n_columns * item;
+    size_t x_bytes = rows * data->x.n_columns * item, y_bytes = rows * n_outputs * item;
     void *gradient = malloc(n_parameters * item), *input_gradient = malloc(x_bytes), *outputs = malloc(y_bytes);
     void *activations[MOST_LAYERS] = {NULL};
     activations[n_layers - 1] = outputs;
@@ -189,7 +195,8 @@ static uint64_t train(problem *p, const char *kernels) {
     mlp_fit_result result;
     mlp_status status = mlp_fit(net, &given, &settings, &result, &call);
     CHECK(status == MLP_OK && result.reason != MLP_DIVERGED, "%s: %d", p->what, status);
-    uint64_t h = hash_network(net, &given, p->dtype == MLP_F64 ? sizeof(double) : sizeof(float), n_layers);
+    uint64_t h =
+        hash_network(net, &given, p->dtype == MLP_F64 ? sizeof(double) : sizeof(float), n_layers, sizes[n_layers]);
     free_data(&data);
     mlp_destroy(net);
     return h;
