@@ -160,7 +160,7 @@ bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const ml
     /* Within the product, where that is better, or threads share it that have parts of the rows; or else of a layer of
      * one panel by groups of rows, of a wider one when it is done. */
     bool updates = wanted->update != NULL, wide = layer->n_out >= net->kernels->panel;
-    bool fuses = updates && wide && (team->n_threads > 1 || mlp_hides_update(layer, pass->n));
+    bool fuses = updates && mlp_hides_update(net, layer, pass->n, team->n_threads);
     mlp_adam adam;
     if (fuses) {
         adam = mlp_adam_at(net, at, layer->n_out, wanted->update);

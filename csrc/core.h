@@ -205,8 +205,10 @@ bool mlp_is_deep(size_t n_in, size_t n_rows);
 /* Whether dA of so many rows is computed as the transpose of W dZ^T, in pieces; dW as that of dZ^T A. */
 bool mlp_turns_da(const mlp_network *net, const mlp_layer *layer, size_t n_rows);
 bool mlp_turns_dw(const mlp_network *net, const mlp_layer *layer, size_t n_rows);
-/* Whether Adam's step of a layer as wide as a panel had better be made inside the product of dW. */
-bool mlp_hides_update(const mlp_layer *layer, size_t n_rows);
+/* Whether the step can be made inside a product of dW, which is Adam's where there are kernels for it; and whether it had
+ * better be: of a layer as wide as a panel, where it hides or threads share the product. */
+bool mlp_is_fusible(const mlp_network *net);
+bool mlp_hides_update(const mlp_network *net, const mlp_layer *layer, size_t n_rows, size_t n_threads);
 /* Whether so few samples are that a layer's weights had better take their step row by row; dA come from them so. */
 bool mlp_steps_by_rows(const mlp_network *net, const mlp_layer *layer, size_t n_rows);
 bool mlp_goes_back_by_rows(size_t n_rows);

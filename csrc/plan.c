@@ -1,9 +1,10 @@
 /* plan.c: from shapes to the way they are computed. Nothing else decides between regimes, blocks, chunks and parts, or
  * how many threads share them.
  *
- * Everything in a plan but `few`, chunks, steps by rows and whether dW is turned changes an order of summation. It
- * depends on shapes, constants and whether the call trains, never on caches, instruction sets or threads: a run has the
- * same bits on every machine with fused multiply-adds. Even blocks are for predictions, which sum nothing over rows. */
+ * Everything in a plan but `few`, chunks, whether dW is turned, and whether dA is taken by rows, change an order of
+ * summation; steps by rows do not. They depend on shapes, constants and whether the call trains, never on caches,
+ * instruction sets or threads: a run has the same bits on every machine with fused multiply-adds. Even blocks are for
+ * predictions, which sum nothing over rows. */
 #include "core.h"
 
 /* Samples may go into the lanes where layers have too few units to fill a vector. For each sample that takes as long as
@@ -178,8 +179,11 @@ bool mlp_steps_by_rows(const mlp_network *net, const mlp_layer *layer, size_t n_
 
 bool mlp_goes_back_by_rows(size_t n_rows) { return n_rows <= BACK_BY_ROWS; }
 
-bool mlp_hides_update(const mlp_layer *layer, size_t n_rows) {
-    return layer->n_in >= FUSED_INPUTS && n_rows >= FUSED_ROWS && n_rows <= MOST_FUSED_ROWS;
+bool mlp_is_fusible(const mlp_network *net) { return net->rule->fuses && net->kernels->product_adam != NULL; }
+
+bool mlp_hides_update(const mlp_network *net, const mlp_layer *layer, size_t n_rows, size_t n_threads) {
+    bool hides = layer->n_in >= FUSED_INPUTS && n_rows >= FUSED_ROWS && n_rows <= MOST_FUSED_ROWS;
+    return mlp_is_fusible(net) && layer->n_out >= net->kernels->panel && (n_threads > 1 || hides);
 }
 
 size_t mlp_parts_for(const mlp_network *net, const mlp_plan *plan, size_t n_rows, const mlp_call *call) {

@@ -413,7 +413,7 @@ static bool fuses(const training *t) {
     const mlp_plan *plan = &t->crew->members[0].pass->plan;
     bool weighted = t->data.weight.data != NULL || t->data.class_weight != NULL;
     bool plain = net->optimizer.clip_norm == 0 && net->l1 == 0 && !(net->l2 > 0 && weighted);
-    bool fused = net->rule->fuses && net->kernels->product_adam != NULL;
+    bool fused = mlp_is_fusible(net);
     for (size_t l = 1; l <= net->n_layers; l++) {
         fused = fused || mlp_steps_by_rows(net, &net->layers[l], t->batch);
     }

@@ -147,7 +147,7 @@ STEPS_BY_ROWS = [
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("optimizer", STEPS_BY_ROWS, ids=repr)
-@pytest.mark.parametrize("sizes", [[3, 64, 100, 3], [70, 129, 64], [90, 250, 1], [700, 640, 400, 10]], ids=str)
+@pytest.mark.parametrize("sizes", [[3, 64, 100, 3], [70, 129, 64], [90, 250, 1], [700, 640, 401, 10]], ids=str)
 def test_a_step_by_few_samples_leaves_the_bits_alone(sizes, optimizer, dtype):
     """Wide layers take it row by row, alone or in parts of the rows; a limit to the norm keeps them from that."""
     rng = np.random.default_rng(6)
@@ -171,6 +171,42 @@ def test_a_step_by_few_samples_leaves_the_bits_alone(sizes, optimizer, dtype):
             net.fit(scipy.sparse.csr_array(X) if sparse else X, y, epochs=2, batch_size=rows, n_threads=n_threads)
             results.add(net.parameters.tobytes() + net.history.loss.tobytes())
         assert len(results) == 1, rows
+
+
+FEW_SAMPLES = """
+import hashlib, sys
+sys.path.insert(0, {tests!r})
+import numpy as np
+import mlpc, test_sizes
+X, y = np.random.default_rng(7).normal(size=(16, 700)), np.arange(16) % 10
+for dtype in ("float32", "float64"):
+    for optimizer in test_sizes.STEPS_BY_ROWS:
+        results = set()
+        for n_threads in (1, 2):
+            net = mlpc.Network([700, 640, 401, 10], loss="categorical_cross_entropy", optimizer=optimizer, dtype=dtype,
+                               l2=0.01, seed=0)
+            net.fit(X, y, epochs=1, batch_size=8, n_threads=n_threads)
+            results.add(hashlib.sha256(net.parameters.tobytes()).hexdigest())
+        assert len(results) == 1, optimizer
+        print(*results)
+"""
+
+
+def test_steps_by_few_samples_of_every_instruction_set():
+    """Not every layer takes them row by row, nor does every set have kernels for the other ways."""
+    digests = {}
+    for kernels in _core.KERNELS:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", FEW_SAMPLES.format(tests=str(Path(__file__).parent))],
+            env=os.environ | {"MLPC_ISA": kernels},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, (kernels, done.stderr)
+        if kernels != "generic":  # multiplies and adds in two steps
+            digests[kernels] = done.stdout
+    assert len(set(digests.values())) <= 1
 
 
 DIGEST = """
