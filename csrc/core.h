@@ -209,7 +209,8 @@ bool mlp_turns_dw(const mlp_network *net, const mlp_layer *layer, size_t n_rows)
  * better be: of a layer as wide as a panel, where it hides or threads share the product. */
 bool mlp_is_fusible(const mlp_network *net);
 bool mlp_hides_update(const mlp_network *net, const mlp_layer *layer, size_t n_rows, size_t n_threads);
-/* Whether so few samples are that a layer's weights had better take their step row by row; dA come from them so. */
+/* Whether samples are so few that a layer's weights had better take their step row by row; and that dA had better come
+ * from the rows of the weights as they lie. */
 bool mlp_steps_by_rows(const mlp_network *net, const mlp_layer *layer, size_t n_rows);
 bool mlp_goes_back_by_rows(size_t n_rows);
 /* The threads that rows are shared among, `unit` of them at a time: chunks of a batch, or blocks of a prediction. */

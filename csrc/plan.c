@@ -47,7 +47,7 @@ enum { TURNED_DW = 14 };
 enum { FUSED_ROWS = 20, MOST_FUSED_ROWS = 128, FUSED_INPUTS = 64 };
 
 /* Of few samples a gradient is less work than its way to memory and back, and so is dA than packing the weights for it.
- * (But for plain gradient descent rows are whole vectors: a step of a part of one takes as long.) */
+ * (Steps of more than plain gradient descent are by rows where these are whole vectors: one of a part takes as long.) */
 enum { STEPS_BY_ROWS = 8, BACK_BY_ROWS = 4 };
 
 /* A block of very wide layers has fewer rows: so many numbers of the widest, that what follows a product (activations,
