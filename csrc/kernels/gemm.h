@@ -260,11 +260,15 @@ static NOT_INLINE void product_copying(const mlp_panel_product *p) {
     end_tile(&sum, p, 0, LANES, TILE_ROWS, TILE_VECTORS, 0);
 }
 
-/* The rows of the next tile where `left` are: two tiles share the last rows evenly, 7, 9 and 11 are two tiles as
- * well. */
+/* The rows of the next tile where `left` are: the last ones go in as few tiles as their heights allow, evenly. */
 static inline size_t tile_rows(size_t left, size_t most) {
-    static const unsigned char heights[13] = {0, 1, 2, 3, 4, 5, 6, 4, 8, 5, 10, 6, 12};
-    return left >= 2 * most ? most : heights[left > most ? (left + 1) / 2 : left];
+    static const unsigned char heights[24] = {0,  1, 2, 3, 4, 5,  6,  4, 8,  5, 5, 6,
+                                              12, 8, 8, 8, 8, 12, 12, 8, 12, 8, 8, 12};
+    if (left >= 2 * most) {
+        return most;
+    }
+    size_t rows = heights[left];
+    return rows <= most ? rows : rows / 2;
 }
 
 /* The lines of the cache that rows of C lie in, before they are written there. GCC holds a call that only fetches for
@@ -311,7 +315,6 @@ ALWAYS_INLINE void product_rows(const mlp_panel_product *p, const int vectors, c
             HEIGHT(5)
             HEIGHT(6)
             HEIGHT(8)
-            HEIGHT(10)
 #undef HEIGHT
         default: break;
         }
