@@ -91,9 +91,9 @@ def test_a_bar_is_told_by_the_clock(monkeypatch, capsys):
 def test_the_last_epoch_is_shown_though_it_was_not_told(monkeypatch, capsys):
     monkeypatch.setattr(_progress, "_PATIENCE", 0.0)
     monkeypatch.setattr(_progress, "_INTERVAL", 60.0)
-    net = make().fit(X, Y, epochs=100000, batch_size=None, progress=True)
+    net = make().fit(X, Y, epochs=1000000, batch_size=None, progress=True)
     last = capsys.readouterr().err.split("\r")[-1]
-    assert "100000/100000" in last
+    assert "1000000/1000000" in last
     assert f"loss {net.history.loss[-1]:.4g}, rate" in last
 
 
