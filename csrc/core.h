@@ -200,6 +200,8 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows, bool trains);
 /* The block of a prediction of more than `most` rows, the plan's block: rows come out the same from any, so its threads
  * get as many blocks each. */
 size_t mlp_even_block(const mlp_network *net, size_t n_rows, size_t most, const mlp_call *call);
+/* Whether the z of a layer are dot products: its units are few, and an inner one's inputs fill a virtual vector. */
+bool mlp_is_of_dots(const mlp_network *net, const mlp_plan *plan, size_t l);
 /* Whether a product by weights of so many inputs had better be shared by these than by its rows. */
 bool mlp_is_deep(size_t n_in, size_t n_rows);
 /* Whether dA of so many rows is computed as the transpose of W dZ^T, in pieces; dW as that of dZ^T A. */
@@ -348,7 +350,7 @@ typedef struct {
     void *targets;            /* row-major (block, K), or labels, as they are read; then room for dA of the outputs */
     bool labelled;            /* plan.classes: the targets are labels, and taken as they are */
     void *cells;              /* one sparse row (n[0],), 8 bytes each */
-    void *columns;            /* dots: those of the last W, where there are several */
+    void *columns;            /* of the W at hand, where it is dots of several */
     void *padded;             /* copy of the biases at hand, or of the weights of one unit */
     mlp_team team;
     bool keeps;    /* each thread keeps to some rows of the weights */

@@ -95,10 +95,17 @@ static void cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d, bool tiles)
         }
     }
     pass->padded = mlp_cut(c, width * item);
-    if (pass->plan.dots && outputs > 1) {
-        pass->columns = mlp_cut(c, outputs * mlp_whole_vectors(net, net->layers[net->n_layers].n_in) * item);
+    size_t columns = 0, rows = pass->plan.by_rows ? 0 : outputs; /* the largest there are */
+    for (size_t l = 1; l <= net->n_layers; l++) {
+        const mlp_layer *layer = &net->layers[l];
+        if (mlp_is_of_dots(net, &pass->plan, l)) {
+            size_t of_layer = layer->n_out > 1 ? layer->n_out * mlp_whole_vectors(net, layer->n_in) : 0;
+            columns = of_layer > columns ? of_layer : columns;
+            rows = layer->n_out > rows ? layer->n_out : rows;
+        }
     }
-    pass->z = pass->plan.by_rows ? NULL : mlp_cut(c, outputs * block * item);
+    pass->columns = columns == 0 ? NULL : mlp_cut(c, columns * item);
+    pass->z = rows == 0 ? NULL : mlp_cut(c, rows * block * item);
     if (d->losses) {
         cut_losses(pass, c);
     }

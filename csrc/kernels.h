@@ -21,7 +21,7 @@
 #include "losses.h"
 
 #define MLP_VECTOR_BYTES 64                    /* the virtual vector, on every machine */
-#define MLP_DOTS 4                             /* outputs that are dot products, at most */
+#define MLP_DOTS 4                             /* units whose z are dot products, at most */
 #define MLP_PANEL_BYTES (4 * MLP_VECTOR_BYTES) /* of a row of a panel, at most */
 #define MLP_BLOCK_ROWS 256                     /* samples that go through all layers together, at most */
 /* Rows of the right operand's panels, at most: all rows of a product use one before the next, which may be fetched
@@ -215,11 +215,11 @@ typedef struct {
                            bool accumulate);
     void (*lanes_reduce)(void *out, const void *sums, size_t n);
 
-    /* ---- A layer of one unit over a tile: w (n,), z and dz one number a row, in whole virtual vectors (dz 0 past the
-     * last row). Forward up to MLP_DOTS units: w (n, outputs), z (outputs, stride), and for more than one a scratch of
-     * `outputs` rows of n, in whole virtual vectors. */
-    void (*dots_forward)(void *z, size_t stride, const void *a, size_t ld, const void *w, void *columns,
-                         const void *bias, size_t rows, size_t n, size_t outputs);
+    /* ---- Layers of a few units over a tile: w (units, n), ldw apart; z (units, stride), one number a row, in whole
+     * virtual vectors. */
+    void (*dots_forward)(void *z, size_t stride, const void *a, size_t ld, const void *w, size_t ldw, const void *bias,
+                         size_t rows, size_t n, size_t units);
+    /* ---- A layer of one unit: w (n,); dz like z, 0 past the last row. */
     void (*single_gradient)(void *dw, void *db, const void *a, size_t ld, const void *dz, size_t rows, size_t n,
                             bool accumulate);                        /* db NULL: not wanted */
     void (*single_backward[MLP_N_ACTIVATIONS])(const mlp_single *p); /* NULL: do one after the other */
@@ -228,9 +228,9 @@ typedef struct {
      * all numbers are finite (a zero times infinity is none), but for the sign of a zero. */
     /* z (n, ld) = x W, w (inputs, n_out), to whole vectors. */
     void (*sparse_forward)(void *z, size_t ld, const mlp_sparse *x, const void *w, size_t n, size_t n_out);
-    /* As dots_forward. */
+    /* As dots_forward, but w (inputs, units) as it is. */
     void (*sparse_dots)(void *z, size_t stride, const mlp_sparse *x, const void *w, const void *bias, size_t n,
-                        size_t outputs);
+                        size_t units);
     /* Rows begin..end of dW (inputs, n_out) += x^T dZ; dw: where row 0 lies. */
     void (*sparse_gradient)(void *dw, const mlp_sparse *x, const void *dz, size_t ld, size_t n, size_t n_out,
                             size_t begin, size_t end);

@@ -156,6 +156,12 @@ size_t mlp_threads_of_products(const mlp_network *net, const mlp_plan *plan, con
     return mlp_threads_for(call, largest);
 }
 
+bool mlp_is_of_dots(const mlp_network *net, const mlp_plan *plan, size_t l) {
+    const mlp_layer *layer = &net->layers[l];
+    bool few = layer->n_out <= MLP_DOTS && layer->n_in * net->item >= MLP_VECTOR_BYTES;
+    return l == net->n_layers ? plan->dots : few && !plan->lanes;
+}
+
 bool mlp_is_deep(size_t n_in, size_t n_rows) { return n_in >= DEEP * n_rows; }
 
 bool mlp_turns_da(const mlp_network *net, const mlp_layer *layer, size_t n_rows) {

@@ -163,35 +163,71 @@ static const void *next_rows(const mlp_pass *pass, const mlp_rows *x, const int6
     return in_place && many && first + next < x->n_rows ? mlp_at(net, pass->x, next * pass->x_ld) : NULL;
 }
 
-/* The first layer of sparse rows, so many at a time. */
-enum { SPARSE_GROUP = 8 };
+/* The weights of a layer of dots: a vector for each unit, ldw apart, those of several turned into pass->columns. */
+static const void *unit_weights(const mlp_pass *pass, const mlp_layer *layer, size_t *ldw) {
+    const mlp_network *net = pass->net;
+    const void *w = mlp_at(net, pass->parameters, layer->weights);
+    *ldw = mlp_whole_vectors(net, layer->n_in);
+    if (layer->n_out == 1) {
+        return w;
+    }
+    net->kernels->transpose(pass->columns, *ldw, w, layer->n_out, layer->n_in, layer->n_out);
+    return pass->columns;
+}
+
+/* A layer whose rows are taken some at a time, each by itself: sparse ones, or dots. */
+enum { SOME_ROWS = 32 };
 
 typedef struct {
     layer_end end;
-    double work; /* of a group, about */
+    bool dots;
+    const void *a, *w; /* not sparse */
+    size_t ld, ldw;
+    double work; /* of some rows, about */
     mlp_watch watch;
-} sparse_forward;
+} row_products;
 
-static void multiply_sparse_rows(void *context, size_t t, size_t thread) {
-    sparse_forward *f = context;
-    const mlp_pass *pass = f->end.pass;
+static void multiply_rows(void *context, size_t t, size_t thread) {
+    row_products *r = context;
+    const mlp_pass *pass = r->end.pass;
     const mlp_network *net = pass->net;
-    size_t ld = net->layers[1].ld, first = t * SPARSE_GROUP, n_out = net->layers[1].n_out;
-    size_t n = pass->n - first < SPARSE_GROUP ? pass->n - first : SPARSE_GROUP;
-    mlp_sparse x = mlp_sparse_input(pass, first);
-    if (!mlp_is_stopped(&f->watch)) {
-        net->kernels->sparse_forward(mlp_at(net, f->end.z, first * ld), ld, &x,
-                                     mlp_at(net, pass->parameters, net->layers[1].weights), n, n_out);
-        end_layer(&f->end, &(mlp_piece){.row = first, .n_rows = n, .n_columns = n_out});
-        mlp_look_up(&f->watch, thread, f->work);
+    const mlp_kernels *kernels = net->kernels;
+    const mlp_layer *layer = &net->layers[r->end.layer];
+    size_t first = t * SOME_ROWS, n = pass->n - first < SOME_ROWS ? pass->n - first : SOME_ROWS, n_out = layer->n_out;
+    void *z = mlp_at(net, r->end.z, first * layer->ld), *dots = mlp_at(net, pass->z, first);
+    const void *w = mlp_at(net, pass->parameters, layer->weights);
+    mlp_sparse x = r->a == NULL ? mlp_sparse_input(pass, first) : (mlp_sparse){0};
+    if (mlp_is_stopped(&r->watch)) {
+        return;
     }
+    if (!r->dots) {
+        kernels->sparse_forward(z, layer->ld, &x, w, n, n_out);
+    } else if (r->a == NULL) {
+        kernels->sparse_dots(dots, pass->stride, &x, w, NULL, n, n_out);
+    } else {
+        const void *a = mlp_at(net, r->a, first * r->ld);
+        kernels->dots_forward(dots, pass->stride, a, r->ld, r->w, r->ldw, NULL, n, layer->n_in, n_out);
+    }
+    if (r->dots) {
+        kernels->transpose(z, layer->ld, dots, pass->stride, n_out, n);
+    }
+    end_layer(&r->end, &(mlp_piece){.row = first, .n_rows = n, .n_columns = n_out});
+    mlp_look_up(&r->watch, thread, r->work);
 }
 
-static bool multiply_sparse(mlp_pass *pass, void *z, size_t activation) {
-    double work = 2.0 * (double)pass->n_values * (double)pass->net->layers[1].n_out;
-    size_t n_tasks = (pass->n + SPARSE_GROUP - 1) / SPARSE_GROUP;
-    sparse_forward f = {.end = {pass, 1, activation, z, padded_biases(pass, 1)}, .work = work / (double)n_tasks};
-    return mlp_share_watched(&pass->team, &f.watch, work, n_tasks, multiply_sparse_rows, &f);
+static bool multiply_by_rows(mlp_pass *pass, size_t l, void *z, size_t activation, bool dots) {
+    const mlp_layer *layer = &pass->net->layers[l];
+    size_t n_tasks = (pass->n + SOME_ROWS - 1) / SOME_ROWS;
+    bool sparse = l == 1 && pass->sparse;
+    double values = sparse ? (double)pass->n_values : (double)pass->n * (double)layer->n_in;
+    double work = 2.0 * values * (double)layer->n_out;
+    row_products r = {
+        .end = {pass, l, activation, z, padded_biases(pass, l)}, .dots = dots, .work = work / (double)n_tasks};
+    if (!sparse) {
+        r.a = mlp_layer_input(pass, l, &r.ld);
+        r.w = unit_weights(pass, layer, &r.ldw);
+    }
+    return mlp_share_watched(&pass->team, &r.watch, work, n_tasks, multiply_rows, &r);
 }
 
 /* z (block, n[l]) = A[l-1] W[l] + b[l], and through `activation`. */
@@ -209,18 +245,21 @@ static bool multiply_layer(mlp_pass *pass, size_t l, void *z, size_t activation)
         }
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
     }
-    if (pass->plan.dots && l == net->n_layers) {
+    bool dots = mlp_is_of_dots(net, &pass->plan, l);
+    if (dots && l == net->n_layers) {
         const void *b = net->bias ? mlp_at(net, pass->parameters, layer->biases) : NULL;
         if (l == 1 && pass->sparse) {
             mlp_sparse x = mlp_sparse_input(pass, 0);
             net->kernels->sparse_dots(z, pass->stride, &x, w, b, pass->n, layer->n_out);
             return !mlp_pause(pass->team.call, 2.0 * (double)(pass->n_values * layer->n_out));
         }
-        net->kernels->dots_forward(z, pass->stride, a, ld, w, pass->columns, b, pass->n, layer->n_in, layer->n_out);
+        size_t ldw;
+        w = unit_weights(pass, layer, &ldw);
+        net->kernels->dots_forward(z, pass->stride, a, ld, w, ldw, b, pass->n, layer->n_in, layer->n_out);
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->n));
     }
-    if (l == 1 && pass->sparse) {
-        return multiply_sparse(pass, z, activation);
+    if (dots || (l == 1 && pass->sparse)) {
+        return multiply_by_rows(pass, l, z, activation, dots);
     }
     layer_end end = {.pass = pass, .layer = l, .activation = activation, .z = z, .bias = padded_biases(pass, l)};
     mlp_ending ending = end.bias == NULL                 ? MLP_AS_IT_IS

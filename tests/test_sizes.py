@@ -293,3 +293,27 @@ def test_any_number_of_rows_through_a_layer_of_very_many_units(n_threads):
     alone = [net.predict_proba(row[None]).tobytes() for row in X]
     for n in (31, 32, 33, 40, 63, 64, 65, 95, 97, 128, 133):
         assert net.predict_proba(X[:n]).tobytes() == b"".join(alone[:n]), n
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("units", [1, 2, 3, 4, 5])
+def test_any_number_of_rows_through_a_layer_of_few_units(units, dtype):
+    """Each unit's are dot products: of one row or many, of sparse ones, shared by threads, the same."""
+    rng = np.random.default_rng(units)
+    X = rng.normal(size=(150, 5003)).astype(dtype)
+    X[:, rng.random(5003) < 0.9] = 0
+    y = rng.normal(size=150).astype(dtype)
+    settings = {"loss": "squared_error", "hidden_activation": "tanh", "dtype": dtype, "seed": 0}
+    net = mlpc.Network([5003, units, 20, 1], **settings)
+    hidden = np.tanh(X.astype("float64") @ net.weights[0] + net.biases[0])
+    np.testing.assert_allclose(net.transform(X, layer=1), hidden, rtol=0, atol=1e-5 if dtype == "float32" else 1e-12)
+    alone = [net.predict_proba(row[None]).tobytes() for row in X]
+    for n in (2, 7, 8, 9, 15, 17, 31, 33, 65, 150):
+        for data in (X[:n], scipy.sparse.csr_array(X[:n])):
+            assert net.predict_proba(data).tobytes() == b"".join(alone[:n]), n
+    seen = set()
+    for n_threads, data in [(1, X), (2, X), (3, X), (16, X), (2, scipy.sparse.csr_array(X))]:
+        net = mlpc.Network([5003, units, 20, 1], **settings)
+        net.fit(data, y, epochs=2, batch_size=64, n_threads=n_threads)
+        seen.add(net.parameters.tobytes())
+    assert len(seen) == 1

@@ -388,6 +388,14 @@ static NOT_INLINE void interleave(real *out, const real *a, const real *b, size_
     }
 }
 
+/* And back: out (2, rows) = in (rows, 2) transposed. */
+static NOT_INLINE void separate(real *a, real *b, const real *in, size_t rows) {
+    for (size_t i = 0; i < rows; i++) {
+        a[i] = in[2 * i];
+        b[i] = in[2 * i + 1];
+    }
+}
+
 static NOT_INLINE void transpose_thin(real *out, size_t ld_out, const real *in, size_t ld_in, size_t rows,
                                       size_t columns) {
     for (size_t i = 0; i < rows; i++) {
@@ -423,6 +431,10 @@ static void transpose(void *to, size_t ld_out, const void *from, size_t ld_in, s
     const real *in = from;
     if (rows == 2 && ld_out == 2) {
         interleave(out, in, in + ld_in, columns);
+        return;
+    }
+    if (columns == 2 && ld_in == 2) {
+        separate(out, out + ld_out, in, rows);
         return;
     }
     if (rows <= THIN_ROWS || columns <= THIN) {

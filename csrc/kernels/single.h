@@ -1,43 +1,63 @@
-/* single.h: a layer of one unit over a row-major block, and the forward pass of up to MLP_DOTS units: their weights are
- * vectors, and a register tile would be empty but for a few lanes.
+/* single.h: a layer of one unit over a row-major block, and the forward pass of a few units after many inputs: their
+ * weights are vectors over the inputs, and a register tile would be empty but for a few lanes.
  *
  * z runs over the inputs in one virtual vector of 64 bytes, input p in lane p mod WIDE, added up by the tree of
  * lanes.h: the same bits for every width of a native vector and any number of rows. dw is the same chain over samples as
  * gemm.h's. */
 
-/* Rows of a at a time: enough chains to hide the latency of a fused multiply-add. */
-enum { DOT_CHAINS = WIDE_VECTORS == 1 ? 8 : 4, DOT_ROWS = LANES < DOT_CHAINS ? LANES : DOT_CHAINS };
+/* Rows of a at a time by units whose weights they meet: enough chains to hide the latency of a fused multiply-add. */
+enum {
+    DOT_CHAINS = WIDE_VECTORS == 1 ? 8 : 4,
+    DOT_ROWS = LANES < DOT_CHAINS ? LANES : DOT_CHAINS,
+    DOT_UNITS = LANES < 2 ? 1 : 2
+};
 
-/* halves[r] = of the virtual vector of row r what add_halves makes of it, for `count` rows; those past the last one
- * repeat it. */
-ALWAYS_INLINE void dot_halves(vec *halves, const real *a, size_t ld, const real *w, size_t rows, size_t n,
-                              const size_t count) {
-    vec sum[DOT_ROWS][WIDE_VECTORS];
+/* Some lanes of `count` rows, from input p on, times those of the units' weights. */
+ALWAYS_INLINE void dot_step(vec (*sum)[DOT_UNITS], const real *const *row, const real *w, size_t ldw, size_t p,
+                            size_t n, const size_t count, const size_t units) {
+    vec weights[DOT_UNITS];
+    for (size_t u = 0; u < units; u++) {
+        weights[u] = v_load_n(w + u * ldw + p, n);
+    }
+    UNROLL(8)
+    for (size_t r = 0; r < count; r++) {
+        vec x = v_load_n(row[r] + p, n);
+        for (size_t u = 0; u < units; u++) {
+            sum[r][u] = v_fma(x, weights[u], sum[r][u]);
+        }
+    }
+}
+
+/* halves[u][first + r] = of the virtual vector of unit u and row r what add_halves makes of it, for `count` rows; those
+ * past the last one repeat it. The units' weights lie ldw apart. */
+ALWAYS_INLINE void dot_halves(vec (*halves)[LANES], size_t first, const real *a, size_t ld, const real *w, size_t ldw,
+                              size_t rows, size_t n, const size_t count, const size_t units) {
+    vec sum[WIDE_VECTORS][DOT_ROWS][DOT_UNITS];
     const real *row[DOT_ROWS];
     for (size_t r = 0; r < count; r++) {
         row[r] = a + (r < rows ? r : rows - 1) * ld;
-        for (size_t v = 0; v < WIDE_VECTORS; v++) {
-            sum[r][v] = v_zero();
+        for (size_t v = 0; v < units * WIDE_VECTORS; v++) {
+            sum[v / units][r][v % units] = v_zero();
         }
     }
     size_t whole = n - n % WIDE;
     for (size_t p = 0; p < whole; p += WIDE) {
         for (size_t v = 0; v < WIDE_VECTORS; v++) {
-            vec weight = v_load(w + p + v * LANES);
-            for (size_t r = 0; r < count; r++) {
-                sum[r][v] = v_fma(v_load(row[r] + p + v * LANES), weight, sum[r][v]);
-            }
+            dot_step(sum[v], row, w, ldw, p + v * LANES, LANES, count, units);
         }
     }
     for (size_t v = 0; v < WIDE_VECTORS && whole + v * LANES < n; v++) {
         size_t p = whole + v * LANES;
-        vec weight = v_load_n(w + p, n - p);
-        for (size_t r = 0; r < count; r++) {
-            sum[r][v] = v_fma(v_load_n(row[r] + p, n - p), weight, sum[r][v]);
-        }
+        dot_step(sum[v], row, w, ldw, p, n - p, count, units);
     }
-    for (size_t r = 0; r < count; r++) {
-        halves[r] = add_halves(sum[r]);
+    for (size_t u = 0; u < units; u++) {
+        for (size_t r = 0; r < count; r++) {
+            vec wide[WIDE_VECTORS];
+            for (size_t v = 0; v < WIDE_VECTORS; v++) {
+                wide[v] = sum[v][r][u];
+            }
+            halves[u][first + r] = add_halves(wide);
+        }
     }
 }
 
@@ -52,75 +72,95 @@ ALWAYS_INLINE real add_up(real *lanes, const size_t n) {
     return lanes[0];
 }
 
-/* The dots of LANES rows, or of those that there are: 0 in the place of others. */
-ALWAYS_INLINE vec dot_rows(const real *a, size_t ld, const real *w, size_t rows, size_t n) {
-    vec halves[LANES];
-    UNROLL(4)
-    for (size_t r = 0; r < LANES; r += DOT_ROWS) {
+/* z of LANES rows, or of those that there are (then 0, or the bias, in the place of others): for so many units their
+ * dots, and a bias (or NULL) that is added last. */
+ALWAYS_INLINE void dot_rows(real *z, size_t stride, const real *a, size_t ld, const real *w, size_t ldw,
+                            const real *bias, size_t rows, size_t n, const size_t units) {
+    const size_t count = WIDE_VECTORS == 1 ? DOT_ROWS : (DOT_ROWS + units - 1) / units;
+    vec halves[DOT_UNITS][LANES];
+    UNROLL(1)
+    for (size_t r = 0; r < LANES; r += count) {
         if (r < rows) {
-            dot_halves(halves + r, a + r * ld, ld, w, rows - r, n, DOT_ROWS);
-        } else {
-            for (size_t i = 0; i < DOT_ROWS; i++) {
-                halves[r + i] = v_zero();
-            }
+            dot_halves(halves, r, a + r * ld, ld, w, ldw, rows - r, n, count, units);
+            continue;
+        }
+        for (size_t i = 0; i < count * units; i++) {
+            halves[i % units][r + i / units] = v_zero();
         }
     }
-    return v_totals(halves);
-}
-
-/* Of less than LANES rows: by itself, so that whole groups are compiled without its conditions. */
-static NOT_INLINE vec dot_last_rows(const real *a, size_t ld, const real *w, size_t rows, size_t n) {
-    return dot_rows(a, ld, w, rows, n);
-}
-
-/* z[i] = sum_p a[i][p] w[p] + bias, written to whole virtual vectors; the bias (or NULL) is added last. */
-static void dots(real *z, const real *a, size_t ld, const real *w, const real *bias, size_t rows, size_t n) {
-    vec added = v_set1(bias == NULL ? 0 : *bias);
-    for (size_t i = 0; i < rows || i % WIDE != 0; i += LANES) {
-        size_t left = i < rows ? rows - i : 0;
-        const real *row = left > 0 ? a + i * ld : NULL;
-        vec sum = left >= LANES ? dot_rows(row, ld, w, LANES, n) : dot_last_rows(row, ld, w, left, n);
-        v_store(z + i, bias == NULL ? sum : v_add(sum, added));
+    for (size_t u = 0; u < units; u++) {
+        vec sum = v_totals(halves[u]);
+        v_store(z + u * stride, bias == NULL ? sum : v_add(sum, v_set1(bias[u])));
     }
 }
 
-/* The same of a single row. */
-static void dot_single(real *z, const real *a, const real *w, const real *bias, size_t n) {
-    vec halves;
-    real lanes[LANES];
-    dot_halves(&halves, a, 0, w, 1, n, 1);
-    v_store(lanes, halves);
+/* Groups of LANES rows by themselves, so that they are compiled without the last one's conditions. */
+static NOT_INLINE void dots_of_one(real *z, size_t stride, const real *a, size_t ld, const real *w, size_t ldw,
+                                   const real *bias, size_t rows, size_t n) {
+    (void)rows;
+    dot_rows(z, stride, a, ld, w, ldw, bias, LANES, n, 1);
+}
+static NOT_INLINE void dots_of_some(real *z, size_t stride, const real *a, size_t ld, const real *w, size_t ldw,
+                                    const real *bias, size_t rows, size_t n) {
+    (void)rows;
+    dot_rows(z, stride, a, ld, w, ldw, bias, LANES, n, DOT_UNITS);
+}
+static NOT_INLINE void dots_of_last(real *z, size_t stride, const real *a, size_t ld, const real *w, size_t ldw,
+                                    const real *bias, size_t rows, size_t n) {
+    dot_rows(z, stride, a, ld, w, ldw, bias, rows, n, 1);
+}
+
+static inline void clear_row(real *z) {
     for (size_t v = 0; v < WIDE; v += LANES) {
         v_store(z + v, v_zero());
     }
+}
+
+/* The same of a single row: z of one unit. */
+static void dot_single(real *z, const real *a, const real *w, const real *bias, size_t n) {
+    vec halves[DOT_UNITS][LANES];
+    real lanes[LANES];
+    dot_halves(halves, 0, a, 0, w, 0, 1, n, 1, 1);
+    v_store(lanes, halves[0][0]);
+    clear_row(z);
     *z = bias == NULL ? add_up(lanes, LANES) : add_up(lanes, LANES) + *bias;
 }
 
-/* The columns of w (n, outputs), ld apart. */
-ALWAYS_INLINE void split_columns(real *columns, size_t ld, const real *w, size_t n, const size_t outputs) {
-    for (size_t p = 0; p < n; p++) {
-        for (size_t k = 0; k < outputs; k++) {
-            columns[k * ld + p] = w[p * outputs + k];
+/* And of several, which lie like rows that meet it. */
+static NOT_INLINE void dots_of_row(real *z, size_t stride, const real *a, const real *w, size_t ldw, const real *bias,
+                                   size_t n, size_t units) {
+    for (size_t k = 0; k < units; k += LANES) {
+        real lanes[LANES];
+        size_t some = units - k < LANES ? units - k : LANES;
+        dots_of_last(lanes, 0, w + k * ldw, ldw, a, 0, NULL, some, n);
+        for (size_t u = 0; u < some; u++) {
+            clear_row(z + (k + u) * stride);
+            z[(k + u) * stride] = bias == NULL ? lanes[u] : lanes[u] + bias[k + u];
         }
     }
 }
 
-/* z (outputs, stride) of a layer of up to MLP_DOTS units: the same for each. */
-static void dots_forward(void *z, size_t stride, const void *a, size_t ld, const void *w, void *columns,
-                         const void *bias, size_t rows, size_t n, size_t outputs) {
-    size_t ld_columns = (n + WIDE - 1) / WIDE * WIDE;
-    if (outputs == 2) { /* by shuffles */
-        split_columns(columns, ld_columns, w, n, 2);
-    } else if (outputs > 2) {
-        split_columns(columns, ld_columns, w, n, outputs);
+/* z (units, stride), to whole virtual vectors. */
+static void dots_forward(void *z, size_t stride, const void *a, size_t ld, const void *w, size_t ldw, const void *bias,
+                         size_t rows, size_t n, size_t units) {
+    if (rows == 1 && units > 1) {
+        dots_of_row(z, stride, a, w, ldw, bias, n, units);
+        return;
     }
-    for (size_t k = 0; k < outputs; k++) {
-        const real *column = outputs == 1 ? w : (const real *)columns + k * ld_columns;
-        const real *b = bias == NULL ? NULL : (const real *)bias + k;
-        if (rows == 1) {
-            dot_single((real *)z + k * stride, a, column, b, n);
-        } else {
-            dots((real *)z + k * stride, a, ld, column, b, rows, n);
+    if (rows == 1) {
+        dot_single(z, a, w, bias, n);
+        return;
+    }
+    for (size_t i = 0; i < rows || i % WIDE != 0; i += LANES) {
+        size_t left = i < rows ? rows - i : 0, some = 0;
+        const real *row = left > 0 ? (const real *)a + i * ld : NULL;
+        for (size_t k = 0; k < units; k += some) {
+            bool several = left >= LANES && units - k >= DOT_UNITS;
+            some = several ? DOT_UNITS : 1;
+            (several         ? dots_of_some
+             : left >= LANES ? dots_of_one
+                             : dots_of_last)((real *)z + k * stride + i, stride, row, ld, (const real *)w + k * ldw,
+                                             ldw, bias == NULL ? NULL : (const real *)bias + k, left, n);
         }
     }
 }

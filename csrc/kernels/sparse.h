@@ -54,14 +54,14 @@ static inline real multiply_add(real x, real y, real sum) {
 
 /* As dots_forward. */
 static void sparse_dots(void *z, size_t stride, const mlp_sparse *x, const void *w, const void *bias, size_t n,
-                        size_t outputs) {
+                        size_t units) {
     for (size_t i = 0; i < n || i % WIDE != 0; i++) { /* after the last row come empty ones */
         sparse_row row = i < n ? sparse_row_at(x, i) : (sparse_row){0};
-        for (size_t k = 0; k < outputs; k++) {
+        for (size_t k = 0; k < units; k++) {
             real wide[WIDE] = {0};
             for (size_t e = 0; e < row.count; e++) {
                 real *lane = wide + row.columns[e] % WIDE;
-                *lane = multiply_add(row.values[e], ((const real *)w)[row.columns[e] * outputs + k], *lane);
+                *lane = multiply_add(row.values[e], ((const real *)w)[row.columns[e] * units + k], *lane);
             }
             real sum = add_up(wide, WIDE);
             ((real *)z)[k * stride + i] = bias == NULL ? sum : sum + ((const real *)bias)[k];
