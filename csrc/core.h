@@ -200,7 +200,7 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows, bool trains);
 /* The block of a prediction of more than `most` rows, the plan's block: rows come out the same from any, so its threads
  * get as many blocks each. */
 size_t mlp_even_block(const mlp_network *net, size_t n_rows, size_t most, const mlp_call *call);
-/* Whether the z of a layer are dot products: its units are few, and an inner one's inputs fill a virtual vector. */
+/* Whether the z of a layer are dot products: its units are few, and an inner one's inputs many. */
 bool mlp_is_of_dots(const mlp_network *net, const mlp_plan *plan, size_t l);
 /* Whether a product by weights of so many inputs had better be shared by these than by its rows. */
 bool mlp_is_deep(size_t n_in, size_t n_rows);

@@ -46,6 +46,10 @@ enum { TURNED_DW = 14 };
  * it costs as much, or more, than one that follows. */
 enum { FUSED_ROWS = 20, MOST_FUSED_ROWS = 128, FUSED_INPUTS = 64 };
 
+/* Few units of an inner layer are dots after so many virtual vectors of inputs: a register tile takes a row's inputs one
+ * by one for a part of a vector; sums over the lanes cost as much as some vectors of inputs. */
+enum { DOT_VECTORS = 2 };
+
 /* Of few samples a gradient is less work than its way to memory and back, and so is dA than packing the weights for it.
  * (Steps of more than plain gradient descent are by rows where these are whole vectors: one of a part takes as long.) */
 enum { STEPS_BY_ROWS = 8, BACK_BY_ROWS = 4 };
@@ -158,7 +162,7 @@ size_t mlp_threads_of_products(const mlp_network *net, const mlp_plan *plan, con
 
 bool mlp_is_of_dots(const mlp_network *net, const mlp_plan *plan, size_t l) {
     const mlp_layer *layer = &net->layers[l];
-    bool few = layer->n_out <= MLP_DOTS && layer->n_in * net->item >= MLP_VECTOR_BYTES;
+    bool few = layer->n_out <= MLP_DOTS && layer->n_in * net->item >= DOT_VECTORS * MLP_VECTOR_BYTES;
     return l == net->n_layers ? plan->dots : few && !plan->lanes;
 }
 

@@ -5,58 +5,73 @@
  * lanes.h: the same bits for every width of a native vector and any number of rows. dw is the same chain over samples as
  * gemm.h's. */
 
-/* Rows of a at a time by units whose weights they meet: enough chains to hide the latency of a fused multiply-add. */
+/* Rows at a time, units whose weights they meet, and as many sums as registers hold: enough chains to hide the latency of
+ * a fused multiply-add. */
 enum {
     DOT_CHAINS = WIDE_VECTORS == 1 ? 8 : 4,
     DOT_ROWS = LANES < DOT_CHAINS ? LANES : DOT_CHAINS,
-    DOT_UNITS = LANES < 2 ? 1 : 2
+    DOT_UNITS = LANES < 2 ? 1
+    : WIDE_VECTORS == 1   ? 4
+                          : 2,
+    DOT_SUMS = WIDE_VECTORS == 1 ? 16 : 4
 };
 
-/* Some lanes of `count` rows, from input p on, times those of the units' weights. */
-ALWAYS_INLINE void dot_step(vec (*sum)[DOT_UNITS], const real *const *row, const real *w, size_t ldw, size_t p,
-                            size_t n, const size_t count, const size_t units) {
+/* So many rows of a and units' rows of w, of n elements. */
+typedef struct {
+    const real *a, *w;
+    size_t ld, ldw, rows, units, n;
+} dot_operands;
+
+/* Some lanes of `rows` rows, from element p on, times those of the units. */
+ALWAYS_INLINE void dot_step(vec (*sum)[DOT_UNITS], const real *const *a, const real *const *w, size_t p, size_t n,
+                            const size_t rows, const size_t units) {
     vec weights[DOT_UNITS];
+    UNROLL(4)
     for (size_t u = 0; u < units; u++) {
-        weights[u] = v_load_n(w + u * ldw + p, n);
+        weights[u] = v_load_n(w[u] + p, n);
     }
     UNROLL(8)
-    for (size_t r = 0; r < count; r++) {
-        vec x = v_load_n(row[r] + p, n);
+    for (size_t r = 0; r < rows; r++) {
+        vec x = v_load_n(a[r] + p, n);
+        UNROLL(4)
         for (size_t u = 0; u < units; u++) {
             sum[r][u] = v_fma(x, weights[u], sum[r][u]);
         }
     }
 }
 
-/* halves[u][first + r] = of the virtual vector of unit u and row r what add_halves makes of it, for `count` rows; those
- * past the last one repeat it. The units' weights lie ldw apart. */
-ALWAYS_INLINE void dot_halves(vec (*halves)[LANES], size_t first, const real *a, size_t ld, const real *w, size_t ldw,
-                              size_t rows, size_t n, const size_t count, const size_t units) {
+/* halves[u][to + r] = of the virtual vector of unit u and row first + r what add_halves makes of it; the last row, or
+ * unit, stands for those that are not there. */
+ALWAYS_INLINE void dot_halves(vec (*halves)[LANES], size_t to, const dot_operands *d, size_t first, const size_t rows,
+                              const size_t units) {
     vec sum[WIDE_VECTORS][DOT_ROWS][DOT_UNITS];
-    const real *row[DOT_ROWS];
-    for (size_t r = 0; r < count; r++) {
-        row[r] = a + (r < rows ? r : rows - 1) * ld;
+    const real *a[DOT_ROWS], *w[DOT_UNITS];
+    for (size_t u = 0; u < units; u++) {
+        w[u] = d->w + (u < d->units ? u : d->units - 1) * d->ldw;
+    }
+    for (size_t r = 0; r < rows; r++) {
+        a[r] = d->a + (first + r < d->rows ? first + r : d->rows - 1) * d->ld;
         for (size_t v = 0; v < units * WIDE_VECTORS; v++) {
             sum[v / units][r][v % units] = v_zero();
         }
     }
-    size_t whole = n - n % WIDE;
+    const size_t n = d->n, whole = n - n % WIDE;
     for (size_t p = 0; p < whole; p += WIDE) {
         for (size_t v = 0; v < WIDE_VECTORS; v++) {
-            dot_step(sum[v], row, w, ldw, p + v * LANES, LANES, count, units);
+            dot_step(sum[v], a, w, p + v * LANES, LANES, rows, units);
         }
     }
     for (size_t v = 0; v < WIDE_VECTORS && whole + v * LANES < n; v++) {
         size_t p = whole + v * LANES;
-        dot_step(sum[v], row, w, ldw, p, n - p, count, units);
+        dot_step(sum[v], a, w, p, n - p, rows, units);
     }
     for (size_t u = 0; u < units; u++) {
-        for (size_t r = 0; r < count; r++) {
+        for (size_t r = 0; r < rows; r++) {
             vec wide[WIDE_VECTORS];
             for (size_t v = 0; v < WIDE_VECTORS; v++) {
                 wide[v] = sum[v][r][u];
             }
-            halves[u][first + r] = add_halves(wide);
+            halves[u][to + r] = add_halves(wide);
         }
     }
 }
@@ -72,42 +87,41 @@ ALWAYS_INLINE real add_up(real *lanes, const size_t n) {
     return lanes[0];
 }
 
-/* z of LANES rows, or of those that there are (then 0, or the bias, in the place of others): for so many units their
- * dots, and a bias (or NULL) that is added last. */
-ALWAYS_INLINE void dot_rows(real *z, size_t stride, const real *a, size_t ld, const real *w, size_t ldw,
-                            const real *bias, size_t rows, size_t n, const size_t units) {
-    const size_t count = WIDE_VECTORS == 1 ? DOT_ROWS : (DOT_ROWS + units - 1) / units;
+/* z of LANES rows (0, or the bias, in the place of those that are not there) and up to `units` units: their dots, and a
+ * bias (or NULL) that is added last. */
+ALWAYS_INLINE void dot_rows(real *z, size_t stride, const dot_operands *d, const real *bias, const size_t units) {
+    const size_t rows = DOT_SUMS / units < DOT_ROWS ? DOT_SUMS / units : DOT_ROWS;
     vec halves[DOT_UNITS][LANES];
     UNROLL(1)
-    for (size_t r = 0; r < LANES; r += count) {
-        if (r < rows) {
-            dot_halves(halves, r, a + r * ld, ld, w, ldw, rows - r, n, count, units);
+    for (size_t r = 0; r < LANES; r += rows) {
+        if (r < d->rows) {
+            dot_halves(halves, r, d, r, rows, units);
             continue;
         }
-        for (size_t i = 0; i < count * units; i++) {
+        for (size_t i = 0; i < rows * units; i++) {
             halves[i % units][r + i / units] = v_zero();
         }
     }
-    for (size_t u = 0; u < units; u++) {
+    for (size_t u = 0; u < units && u < d->units; u++) {
         vec sum = v_totals(halves[u]);
         v_store(z + u * stride, bias == NULL ? sum : v_add(sum, v_set1(bias[u])));
     }
 }
 
-/* Groups of LANES rows by themselves, so that they are compiled without the last one's conditions. */
-static NOT_INLINE void dots_of_one(real *z, size_t stride, const real *a, size_t ld, const real *w, size_t ldw,
-                                   const real *bias, size_t rows, size_t n) {
-    (void)rows;
-    dot_rows(z, stride, a, ld, w, ldw, bias, LANES, n, 1);
-}
-static NOT_INLINE void dots_of_some(real *z, size_t stride, const real *a, size_t ld, const real *w, size_t ldw,
-                                    const real *bias, size_t rows, size_t n) {
-    (void)rows;
-    dot_rows(z, stride, a, ld, w, ldw, bias, LANES, n, DOT_UNITS);
-}
-static NOT_INLINE void dots_of_last(real *z, size_t stride, const real *a, size_t ld, const real *w, size_t ldw,
-                                    const real *bias, size_t rows, size_t n) {
-    dot_rows(z, stride, a, ld, w, ldw, bias, rows, n, 1);
+/* Whole groups of rows by themselves, compiled without the last one's conditions. */
+#define DOTS(name, most)                                                                           \
+    static NOT_INLINE void name(real *z, size_t stride, const dot_operands *d, const real *bias) { \
+        dot_operands whole = *d;                                                                   \
+        whole.rows = LANES;                                                                        \
+        dot_rows(z, stride, &whole, bias, most < DOT_UNITS ? most : DOT_UNITS);                    \
+    }
+DOTS(dots_1, 1)
+DOTS(dots_2, 2)
+DOTS(dots_4, 4)
+#undef DOTS
+
+static NOT_INLINE void dots_of_last(real *z, size_t stride, const dot_operands *d, const real *bias) {
+    dot_rows(z, stride, d, bias, 1);
 }
 
 static inline void clear_row(real *z) {
@@ -116,23 +130,23 @@ static inline void clear_row(real *z) {
     }
 }
 
-/* The same of a single row: z of one unit. */
-static void dot_single(real *z, const real *a, const real *w, const real *bias, size_t n) {
+/* The same of a single row and unit. */
+static void dot_single(real *z, const dot_operands *d, const real *bias) {
     vec halves[DOT_UNITS][LANES];
     real lanes[LANES];
-    dot_halves(halves, 0, a, 0, w, 0, 1, n, 1, 1);
+    dot_halves(halves, 0, d, 0, 1, 1);
     v_store(lanes, halves[0][0]);
     clear_row(z);
     *z = bias == NULL ? add_up(lanes, LANES) : add_up(lanes, LANES) + *bias;
 }
 
-/* And of several, which lie like rows that meet it. */
-static NOT_INLINE void dots_of_row(real *z, size_t stride, const real *a, const real *w, size_t ldw, const real *bias,
-                                   size_t n, size_t units) {
-    for (size_t k = 0; k < units; k += LANES) {
+/* Of a single row, which several units meet like a unit's rows. */
+static NOT_INLINE void dots_of_row(real *z, size_t stride, const dot_operands *d, const real *bias) {
+    for (size_t k = 0; k < d->units; k += LANES) {
         real lanes[LANES];
-        size_t some = units - k < LANES ? units - k : LANES;
-        dots_of_last(lanes, 0, w + k * ldw, ldw, a, 0, NULL, some, n);
+        size_t left = d->units - k, some = left < LANES ? left : LANES;
+        dot_operands units = {.a = d->w + k * d->ldw, .w = d->a, .ld = d->ldw, .rows = some, .units = 1, .n = d->n};
+        dots_of_last(lanes, 0, &units, NULL);
         for (size_t u = 0; u < some; u++) {
             clear_row(z + (k + u) * stride);
             z[(k + u) * stride] = bias == NULL ? lanes[u] : lanes[u] + bias[k + u];
@@ -143,24 +157,28 @@ static NOT_INLINE void dots_of_row(real *z, size_t stride, const real *a, const 
 /* z (units, stride), to whole virtual vectors. */
 static void dots_forward(void *z, size_t stride, const void *a, size_t ld, const void *w, size_t ldw, const void *bias,
                          size_t rows, size_t n, size_t units) {
-    if (rows == 1 && units > 1) {
-        dots_of_row(z, stride, a, w, ldw, bias, n, units);
-        return;
-    }
+    dot_operands d = {.a = a, .w = w, .ld = ld, .ldw = ldw, .rows = rows, .units = units, .n = n};
     if (rows == 1) {
-        dot_single(z, a, w, bias, n);
+        if (units == 1) {
+            dot_single(z, &d, bias);
+        } else {
+            dots_of_row(z, stride, &d, bias);
+        }
         return;
     }
     for (size_t i = 0; i < rows || i % WIDE != 0; i += LANES) {
-        size_t left = i < rows ? rows - i : 0, some = 0;
-        const real *row = left > 0 ? (const real *)a + i * ld : NULL;
-        for (size_t k = 0; k < units; k += some) {
-            bool several = left >= LANES && units - k >= DOT_UNITS;
-            some = several ? DOT_UNITS : 1;
-            (several         ? dots_of_some
-             : left >= LANES ? dots_of_one
-                             : dots_of_last)((real *)z + k * stride + i, stride, row, ld, (const real *)w + k * ldw,
-                                             ldw, bias == NULL ? NULL : (const real *)bias + k, left, n);
+        d.rows = i < rows ? rows - i : 0;
+        d.a = d.rows > 0 ? (const real *)a + i * ld : NULL;
+        for (size_t k = 0, some; k < units; k += some) {
+            bool whole = d.rows >= LANES;
+            d.w = (const real *)w + k * ldw;
+            d.units = units - k;
+            some = !whole || d.units == 1 || DOT_UNITS == 1 ? 1 : d.units == 2 || DOT_UNITS == 2 ? 2 : 4;
+            (!whole      ? dots_of_last
+             : some == 1 ? dots_1
+             : some == 2
+                 ? dots_2
+                 : dots_4)((real *)z + k * stride + i, stride, &d, bias == NULL ? NULL : (const real *)bias + k);
         }
     }
 }

@@ -19,7 +19,7 @@ enum { MOST_LAYERS = 3, EPOCHS = 2, MANY_CLASSES = 32 }; /* so many are given by
 
 /* Narrow ones with samples in the lanes, wide ones with units; two have more rows than one chain of sums takes;
  * three make steps of one sample, and two of few; of some the gradient is computed as its transpose, with or without
- * more blocks; two have hidden layers of few units after many inputs. */
+ * more blocks; three have hidden layers of few units after many inputs. */
 static const struct {
     size_t n_layers, sizes[MOST_LAYERS + 1], rows, batch;
 } shapes[] = {
@@ -30,7 +30,7 @@ static const struct {
     {2, {70, 33, 1}, 63, 31},     {2, {20, 60, 10}, 150, 0},      {1, {67, 3}, 90, 0},
     {2, {40, 100, 3}, 300, 0},    {2, {37, 50, 1}, 96, 32},       {2, {20, 7, 5}, 64, 16},
     {3, {20, 128, 70, 3}, 10, 4}, {2, {33, 100, 64}, 12, 5},      {2, {9, 20, 50}, 40, 20},
-    {3, {37, 3, 30, 2}, 50, 19},  {2, {70, 2, 20}, 21, 1},
+    {3, {37, 3, 30, 2}, 50, 19},  {2, {70, 2, 20}, 21, 1},        {2, {50, 4, 50}, 64, 48},
 };
 
 static const mlp_optimizer optimizers[] = {
