@@ -388,13 +388,20 @@ static NOT_INLINE void interleave(real *out, const real *a, const real *b, size_
     }
 }
 
-/* And back: out (2, rows) = in (rows, 2) transposed. */
-static NOT_INLINE void separate(real *a, real *b, const real *in, size_t rows) {
-    for (size_t i = 0; i < rows; i++) {
-        a[i] = in[2 * i];
-        b[i] = in[2 * i + 1];
+/* And back, of so many columns. */
+#define SEPARATE(columns)                                                                                            \
+    static NOT_INLINE void separate_##columns(real *restrict out, size_t ld, const real *restrict in, size_t rows) { \
+        for (size_t i = 0; i < rows; i++) {                                                                          \
+            UNROLL(4)                                                                                                \
+            for (size_t j = 0; j < columns; j++) {                                                                   \
+                out[j * ld + i] = in[columns * i + j];                                                               \
+            }                                                                                                        \
+        }                                                                                                            \
     }
-}
+SEPARATE(2)
+SEPARATE(3)
+SEPARATE(4)
+#undef SEPARATE
 
 static NOT_INLINE void transpose_thin(real *out, size_t ld_out, const real *in, size_t ld_in, size_t rows,
                                       size_t columns) {
@@ -433,8 +440,8 @@ static void transpose(void *to, size_t ld_out, const void *from, size_t ld_in, s
         interleave(out, in, in + ld_in, columns);
         return;
     }
-    if (columns == 2 && ld_in == 2) {
-        separate(out, out + ld_out, in, rows);
+    if (columns == ld_in && columns >= 2 && columns <= 4) {
+        (columns == 2 ? separate_2 : columns == 3 ? separate_3 : separate_4)(out, ld_out, in, rows);
         return;
     }
     if (rows <= THIN_ROWS || columns <= THIN) {

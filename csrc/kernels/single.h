@@ -124,49 +124,27 @@ static NOT_INLINE void dots_of_last(real *z, size_t stride, const dot_operands *
     dot_rows(z, stride, d, bias, 1);
 }
 
-static inline void clear_row(real *z) {
-    for (size_t v = 0; v < WIDE; v += LANES) {
-        v_store(z + v, v_zero());
-    }
-}
-
 /* The same of a single row and unit. */
 static void dot_single(real *z, const dot_operands *d, const real *bias) {
     vec halves[DOT_UNITS][LANES];
     real lanes[LANES];
     dot_halves(halves, 0, d, 0, 1, 1);
     v_store(lanes, halves[0][0]);
-    clear_row(z);
-    *z = bias == NULL ? add_up(lanes, LANES) : add_up(lanes, LANES) + *bias;
-}
-
-/* Of a single row, which several units meet like a unit's rows. */
-static NOT_INLINE void dots_of_row(real *z, size_t stride, const dot_operands *d, const real *bias) {
-    for (size_t k = 0; k < d->units; k += LANES) {
-        real lanes[LANES];
-        size_t left = d->units - k, some = left < LANES ? left : LANES;
-        dot_operands units = {.a = d->w + k * d->ldw, .w = d->a, .ld = d->ldw, .rows = some, .units = 1, .n = d->n};
-        dots_of_last(lanes, 0, &units, NULL);
-        for (size_t u = 0; u < some; u++) {
-            clear_row(z + (k + u) * stride);
-            z[(k + u) * stride] = bias == NULL ? lanes[u] : lanes[u] + bias[k + u];
-        }
+    for (size_t v = 0; v < WIDE; v += LANES) {
+        v_store(z + v, v_zero());
     }
+    *z = bias == NULL ? add_up(lanes, LANES) : add_up(lanes, LANES) + *bias;
 }
 
 /* z (units, stride), to whole virtual vectors. */
 static void dots_forward(void *z, size_t stride, const void *a, size_t ld, const void *w, size_t ldw, const void *bias,
                          size_t rows, size_t n, size_t units) {
     dot_operands d = {.a = a, .w = w, .ld = ld, .ldw = ldw, .rows = rows, .units = units, .n = n};
-    if (rows == 1) {
-        if (units == 1) {
-            dot_single(z, &d, bias);
-        } else {
-            dots_of_row(z, stride, &d, bias);
-        }
-        return;
+    for (size_t k = 0; k < units && rows == 1; k++) {
+        d.w = (const real *)w + k * ldw;
+        dot_single((real *)z + k * stride, &d, bias == NULL ? NULL : (const real *)bias + k);
     }
-    for (size_t i = 0; i < rows || i % WIDE != 0; i += LANES) {
+    for (size_t i = 0; rows > 1 && (i < rows || i % WIDE != 0); i += LANES) {
         d.rows = i < rows ? rows - i : 0;
         d.a = d.rows > 0 ? (const real *)a + i * ld : NULL;
         for (size_t k = 0, some; k < units; k += some) {
