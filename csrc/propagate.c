@@ -101,9 +101,10 @@ static bool read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order,
     if (!read_lanes(pass, &source, first)) {
         return false;
     }
-    /* Samples that are not there are the last one once more, so that they overflow no earlier. */
-    for (size_t i = 0; i < inputs && pass->stride > pass->n; i++) {
-        size_t next = i * pass->stride + pass->n;
+    /* Samples that are not there are the last one once more, so that they overflow no earlier. From the last input on:
+     * what a vector leaves out when it is stored would be waited for when it is read. */
+    for (size_t i = inputs; i > 0 && pass->stride > pass->n; i--) {
+        size_t next = (i - 1) * pass->stride + pass->n;
         const void *last = mlp_at(net, pass->a[0], next - 1);
         double value = net->dtype == MLP_F32 ? (double)*(const float *)last : *(const double *)last;
         net->kernels->fill(mlp_at(net, pass->a[0], next), value, pass->stride - pass->n);
