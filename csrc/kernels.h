@@ -214,6 +214,8 @@ typedef struct {
     void (*lanes_gradient)(void *sums, const void *a, const void *dz, size_t n_in, size_t n_out, size_t n, bool bias,
                            bool accumulate);
     void (*lanes_reduce)(void *out, const void *sums, size_t n);
+    /* In each of `rows` rows the last of n elements, n >= 1, once more up to its stride. */
+    void (*repeat_last)(void *a, size_t rows, size_t n, size_t stride);
 
     /* ---- Layers of a few units over a tile: w (units, n), ldw apart; z (units, stride), one number a row, in whole
      * virtual vectors. */

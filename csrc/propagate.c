@@ -81,7 +81,6 @@ static bool may_be_sparse(const mlp_pass *pass, const mlp_rows *x) {
 
 static bool read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first) {
     const mlp_network *net = pass->net;
-    size_t inputs = mlp_inputs(net);
     mlp_source source = {.rows = x,
                          .dtype = net->dtype,
                          .order = order,
@@ -101,13 +100,8 @@ static bool read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order,
     if (!read_lanes(pass, &source, first)) {
         return false;
     }
-    /* Samples that are not there are the last one once more, so that they overflow no earlier. From the last input on:
-     * what a vector leaves out when it is stored would be waited for when it is read. */
-    for (size_t i = inputs; i > 0 && pass->stride > pass->n; i--) {
-        size_t next = (i - 1) * pass->stride + pass->n;
-        const void *last = mlp_at(net, pass->a[0], next - 1);
-        double value = net->dtype == MLP_F32 ? (double)*(const float *)last : *(const double *)last;
-        net->kernels->fill(mlp_at(net, pass->a[0], next), value, pass->stride - pass->n);
+    if (pass->stride > pass->n) { /* samples that are not there are the last one, so that they overflow no earlier */
+        net->kernels->repeat_last(pass->a[0], mlp_inputs(net), pass->n, pass->stride);
     }
     pass->x = pass->a[0];
     return true;

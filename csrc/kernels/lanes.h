@@ -152,3 +152,14 @@ static void lanes_reduce(void *out, const void *sums, size_t n) {
         memcpy(to + whole, last, (n - whole) * sizeof(real));
     }
 }
+
+/* From the last row on: what a vector that is stored in part leaves out would be waited for when it is read. */
+static void repeat_last(void *a, size_t rows, size_t n, size_t stride) {
+    for (real *row = (real *)a + rows * stride; rows > 0; rows--) {
+        row -= stride;
+        vec last = v_set1(row[n - 1]);
+        for (size_t j = n; j < stride; j += LANES) {
+            v_store_n(row + j, last, stride - j);
+        }
+    }
+}
