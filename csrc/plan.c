@@ -58,6 +58,10 @@ enum { STEPS_BY_ROWS = 8, BACK_BY_ROWS = 4 };
  * losses) takes no longer than the caller should wait; but enough to share a pass over the weights. */
 enum { BLOCK_NUMBERS = 1 << 23, WIDE_BLOCK_ROWS = 32 };
 
+/* A prediction fetches the next block's rows while it computes one: both should stay in the L2 cache, where the weights
+ * are not so many that a block should rather be long. */
+enum { FETCHED_BYTES = 384 * 1024 };
+
 /* So many outputs fill the vectors of a row, and putting their samples into lanes would be two transpositions. */
 enum { MANY_OUTPUTS = 16, MANY_CLASSES = 32 };
 
@@ -132,6 +136,11 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows, bool trains) {
 }
 
 size_t mlp_even_block(const mlp_network *net, size_t n_rows, size_t most, const mlp_call *call) {
+    if (net->n_parameters * net->item <= FETCHED_BYTES) {
+        size_t near = FETCHED_BYTES / net->item / mlp_inputs(net);
+        near = near > LEAST_BLOCK_ROWS ? near : LEAST_BLOCK_ROWS;
+        most = most < near ? most : near;
+    }
     size_t n = mlp_threads_for(call, mlp_work(net, n_rows, false)), worth = n_rows / LEAST_BLOCK_ROWS;
     n = n < worth ? n : worth > 1 ? worth : 1;
     size_t n_blocks = n * ((n_rows + n * most - 1) / (n * most));
