@@ -197,9 +197,9 @@ bool mlp_is_narrow(const mlp_network *net); /* its layers have so few units that
 /* trains: for a training call, whose steps on one sample are in lanes, as online.c's are, also where those on more are
  * not. */
 mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows, bool trains);
-/* The block of a prediction of more than `most` rows, the plan's block: rows come out the same from any, so its threads
- * get as many blocks each. */
-size_t mlp_even_block(const mlp_network *net, size_t n_rows, size_t most, const mlp_call *call);
+/* The block of a prediction of more rows than the plan's: rows come out the same from any, so its threads get as many
+ * blocks each, and inputs that are read in place are not many at a time. */
+size_t mlp_even_block(const mlp_network *net, const mlp_plan *plan, size_t n_rows, const mlp_call *call);
 /* Whether the z of a layer are dot products: its units are few, and an inner one's inputs many. */
 bool mlp_is_of_dots(const mlp_network *net, const mlp_plan *plan, size_t l);
 /* Whether a product by weights of so many inputs had better be shared by these than by its rows. */
@@ -341,7 +341,7 @@ typedef struct {
     void **mask, **dropped; /* [L+1] dropout; NULL where there is none */
     void **dz;              /* [L+1] dZ, of layer 0 dA: two blocks in turn, or one each where a block is in parts */
     size_t replaced;        /* the layer whose dZ lies in place of its A, with its db computed; 0: none */
-    void *z, *dz_out, *y, *d_out; /* outputs, in lanes layout (K, stride); by_rows: not used */
+    void *z, *dz_out, *y, *d_out; /* outputs, in lanes layout (K, stride), by_rows not used; z: of all layers of dots */
     const void *y_rows;           /* by_rows: targets (n, K), y_ld apart, in place or in `targets` */
     size_t y_ld;
     void *loss_parameters;    /* by_rows: real [K], padded */

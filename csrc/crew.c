@@ -221,6 +221,15 @@ static bool ends_within_vectors(const mlp_network *net) {
     return within;
 }
 
+/* What lies past the units of dots in their tile is not written with them: zeros, once. */
+static void clear_dots(const mlp_pass *pass, size_t n_rows) {
+    for (size_t l = 1; l < pass->net->n_layers; l++) {
+        if (mlp_is_of_dots(pass->net, &pass->plan, l)) {
+            memset(pass->a[l], 0, block_size(pass, l, n_rows) * pass->net->item);
+        }
+    }
+}
+
 /* Scratch for every pass. It begins with zeros: vectors are computed whole, also where a row of a tile ends within one,
  * and what lies there may be left from anything: subnormal numbers made small networks take half as long again. (A small
  * call clears its room only where there are such rows.) False: no memory. */
@@ -247,6 +256,9 @@ static bool equip(mlp_crew *crew, const demands *d, mlp_room *room) {
     for (size_t i = 0; i < crew->n; i++) {
         set_loss_parameters(crew->members[i].pass);
     }
+    for (size_t i = 0; i < (d->by_parts ? 1 : crew->n); i++) {
+        clear_dots(crew->members[i].pass, d->n_rows);
+    }
     return true;
 }
 
@@ -260,7 +272,7 @@ mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose pur
     mlp_plan plan = mlp_make_plan(net, n_rows, purpose == TRAINS);
     bool by_chunks = purpose != PREDICTS;
     if (!by_chunks && n_rows > plan.block) {
-        plan.block = mlp_even_block(net, n_rows, plan.block, call);
+        plan.block = mlp_even_block(net, &plan, n_rows, call);
     }
     size_t chunk = by_chunks ? mlp_chunk_rows(net, n_rows) : n_rows;
     size_t n = mlp_threads_of_units(net, n_rows, by_chunks ? chunk : plan.block, by_chunks, call);

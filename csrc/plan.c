@@ -58,8 +58,8 @@ enum { STEPS_BY_ROWS = 8, BACK_BY_ROWS = 4 };
  * losses) takes no longer than the caller should wait; but enough to share a pass over the weights. */
 enum { BLOCK_NUMBERS = 1 << 23, WIDE_BLOCK_ROWS = 32 };
 
-/* A prediction fetches the next block's rows while it computes one: both should stay in the L2 cache, where the weights
- * are not so many that a block should rather be long. */
+/* A prediction's product fetches the next block's rows while it computes one, where they are read in place: both should
+ * stay in the L2 cache, unless weights are so many that a block should rather be long. */
 enum { FETCHED_BYTES = 384 * 1024 };
 
 /* So many outputs fill the vectors of a row, and putting their samples into lanes would be two transpositions. */
@@ -135,8 +135,9 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows, bool trains) {
     return plan;
 }
 
-size_t mlp_even_block(const mlp_network *net, size_t n_rows, size_t most, const mlp_call *call) {
-    if (net->n_parameters * net->item <= FETCHED_BYTES) {
+size_t mlp_even_block(const mlp_network *net, const mlp_plan *plan, size_t n_rows, const mlp_call *call) {
+    size_t most = plan->block;
+    if (net->n_parameters * net->item <= FETCHED_BYTES && !plan->lanes && !mlp_is_of_dots(net, plan, 1)) {
         size_t near = FETCHED_BYTES / net->item / mlp_inputs(net);
         near = near > LEAST_BLOCK_ROWS ? near : LEAST_BLOCK_ROWS;
         most = most < near ? most : near;
@@ -210,7 +211,8 @@ size_t mlp_parts_for(const mlp_network *net, const mlp_plan *plan, size_t n_rows
     bool worth = !plan->lanes && most > 1 && net->n_parameters * net->item <= PASSED_BYTES;
     for (size_t l = 1; l <= net->n_layers; l++) { /* but for products that are better shared by themselves */
         const mlp_layer *layer = &net->layers[l];
-        bool alone = mlp_is_deep(layer->n_in, block) && mlp_threads_for(call, product_work(layer, block)) > 1;
+        bool deep = mlp_is_deep(layer->n_in, block) && !mlp_is_of_dots(net, plan, l);
+        bool alone = deep && mlp_threads_for(call, product_work(layer, block)) > 1;
         worth = worth && !alone;
     }
     if (!worth) {

@@ -170,14 +170,16 @@ static const void *unit_weights(const mlp_pass *pass, const mlp_layer *layer, si
     return pass->columns;
 }
 
-/* A layer whose rows are taken some at a time, each by itself: sparse ones, or dots. */
-enum { SOME_ROWS = 32 };
+/* A layer whose rows are taken some at a time, each by itself: sparse ones, or dots, a virtual vector of which is as many
+ * rows. */
+enum { SPARSE_ROWS = 8, DOT_ROWS = 16 };
 
 typedef struct {
     layer_end end;
-    bool dots;
+    bool sparse, dots;
     const void *a, *w; /* not sparse */
     size_t ld, ldw;
+    size_t some; /* rows */
     double work; /* of some rows, about */
     mlp_watch watch;
 } row_products;
@@ -188,23 +190,25 @@ static void multiply_rows(void *context, size_t t, size_t thread) {
     const mlp_network *net = pass->net;
     const mlp_kernels *kernels = net->kernels;
     const mlp_layer *layer = &net->layers[r->end.layer];
-    size_t first = t * SOME_ROWS, n = pass->n - first < SOME_ROWS ? pass->n - first : SOME_ROWS, n_out = layer->n_out;
-    void *z = mlp_at(net, r->end.z, first * layer->ld), *dots = mlp_at(net, pass->z, first);
-    const void *w = mlp_at(net, pass->parameters, layer->weights);
-    mlp_sparse x = r->a == NULL ? mlp_sparse_input(pass, first) : (mlp_sparse){0};
+    size_t first = t * r->some, n = pass->n - first < r->some ? pass->n - first : r->some, n_out = layer->n_out;
+    void *z = mlp_at(net, r->end.z, first * layer->ld);
     if (mlp_is_stopped(&r->watch)) {
         return;
     }
-    if (!r->dots) {
-        kernels->sparse_forward(z, layer->ld, &x, w, n, n_out);
-    } else if (r->a == NULL) {
-        kernels->sparse_dots(dots, pass->stride, &x, w, NULL, n, n_out);
+    if (r->sparse) {
+        mlp_sparse x = mlp_sparse_input(pass, first);
+        const void *w = mlp_at(net, pass->parameters, layer->weights);
+        if (r->dots) {
+            kernels->sparse_dots(mlp_at(net, pass->z, first), pass->stride, &x, w, NULL, n, n_out);
+        } else {
+            kernels->sparse_forward(z, layer->ld, &x, w, n, n_out);
+        }
     } else {
-        const void *a = mlp_at(net, r->a, first * r->ld);
-        kernels->dots_forward(dots, pass->stride, a, r->ld, r->w, r->ldw, NULL, n, layer->n_in, n_out);
+        kernels->dots_forward(mlp_at(net, pass->z, first), pass->stride, mlp_at(net, r->a, first * r->ld), r->ld, r->w,
+                              r->ldw, NULL, n, layer->n_in, n_out);
     }
     if (r->dots) {
-        kernels->transpose(z, layer->ld, dots, pass->stride, n_out, n);
+        kernels->transpose(z, layer->ld, mlp_at(net, pass->z, first), pass->stride, n_out, n);
     }
     end_layer(&r->end, &(mlp_piece){.row = first, .n_rows = n, .n_columns = n_out});
     mlp_look_up(&r->watch, thread, r->work);
@@ -212,12 +216,15 @@ static void multiply_rows(void *context, size_t t, size_t thread) {
 
 static bool multiply_by_rows(mlp_pass *pass, size_t l, void *z, size_t activation, bool dots) {
     const mlp_layer *layer = &pass->net->layers[l];
-    size_t n_tasks = (pass->n + SOME_ROWS - 1) / SOME_ROWS;
     bool sparse = l == 1 && pass->sparse;
+    size_t some = dots ? DOT_ROWS : SPARSE_ROWS, n_tasks = (pass->n + some - 1) / some;
     double values = sparse ? (double)pass->n_values : (double)pass->n * (double)layer->n_in;
     double work = 2.0 * values * (double)layer->n_out;
-    row_products r = {
-        .end = {pass, l, activation, z, padded_biases(pass, l)}, .dots = dots, .work = work / (double)n_tasks};
+    row_products r = {.end = {pass, l, activation, z, padded_biases(pass, l)},
+                      .sparse = sparse,
+                      .dots = dots,
+                      .some = some,
+                      .work = work / (double)n_tasks};
     if (!sparse) {
         r.a = mlp_layer_input(pass, l, &r.ld);
         r.w = unit_weights(pass, layer, &r.ldw);

@@ -260,10 +260,10 @@ static NOT_INLINE void product_copying(const mlp_panel_product *p) {
     end_tile(&sum, p, 0, LANES, TILE_ROWS, TILE_VECTORS, 0);
 }
 
-/* The rows of the next tile where `left` are: the last ones go in as few tiles as their heights allow, evenly. */
+/* The rows of the next tile where `left` are: the last ones go in few tiles, about as high. */
 static inline size_t tile_rows(size_t left, size_t most) {
-    static const unsigned char heights[24] = {0,  1, 2, 3, 4, 5,  6,  4, 8,  5, 5, 6,
-                                              12, 8, 8, 8, 8, 12, 12, 8, 12, 8, 8, 12};
+    static const unsigned char heights[24] = {0,  1, 2, 3,  4, 5,  6,  4, 8,  5, 5, 6,
+                                              12, 8, 8, 12, 8, 12, 12, 8, 12, 8, 8, 12};
     if (left >= 2 * most) {
         return most;
     }

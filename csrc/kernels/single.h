@@ -87,12 +87,11 @@ ALWAYS_INLINE real add_up(real *lanes, const size_t n) {
     return lanes[0];
 }
 
-/* z of LANES rows (0, or the bias, in the place of those that are not there) and up to `units` units: their dots, and a
- * bias (or NULL) that is added last. */
+/* z of LANES rows (where there are fewer, a finite number of their kind or 0 in the place of others) and up to `units`
+ * units: their dots, and a bias (or NULL) that is added last. */
 ALWAYS_INLINE void dot_rows(real *z, size_t stride, const dot_operands *d, const real *bias, const size_t units) {
     const size_t rows = DOT_SUMS / units < DOT_ROWS ? DOT_SUMS / units : DOT_ROWS;
     vec halves[DOT_UNITS][LANES];
-    UNROLL(1)
     for (size_t r = 0; r < LANES; r += rows) {
         if (r < d->rows) {
             dot_halves(halves, r, d, r, rows, units);
