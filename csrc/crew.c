@@ -230,9 +230,9 @@ static void clear_dots(const mlp_pass *pass, size_t n_rows) {
     }
 }
 
-/* Scratch for every pass. It begins with zeros: vectors are computed whole, also where a row of a tile ends within one,
- * and what lies there may be left from anything: subnormal numbers made small networks take half as long again. (A small
- * call clears its room only where there are such rows.) False: no memory. */
+/* Scratch for every pass. Vectors are computed whole, also where a row of a tile ends within one, and what lies there may
+ * be left from anything: subnormal numbers made small networks take half as long again. So a small call clears its room
+ * where there are such rows; a block is new, or has what products of an earlier call left. False: no memory. */
 static bool equip(mlp_crew *crew, const demands *d, mlp_room *room) {
     mlp_cutter knife = rest_of(room);
     cut_passes(crew, &knife, d);
@@ -252,12 +252,12 @@ static bool equip(mlp_crew *crew, const demands *d, mlp_room *room) {
 #ifdef MLP_POISON /* tests find what is read without having been written */
         memset(block->at, 0xff, bytes);
 #endif
+        for (size_t i = 0; i < (d->by_parts ? 1 : crew->n); i++) { /* the others have tiles of the first */
+            clear_dots(crew->members[i].pass, d->n_rows);
+        }
     }
     for (size_t i = 0; i < crew->n; i++) {
         set_loss_parameters(crew->members[i].pass);
-    }
-    for (size_t i = 0; i < (d->by_parts ? 1 : crew->n); i++) {
-        clear_dots(crew->members[i].pass, d->n_rows);
     }
     return true;
 }

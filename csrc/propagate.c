@@ -158,16 +158,49 @@ static const void *next_rows(const mlp_pass *pass, const mlp_rows *x, const int6
     return in_place && many && first + next < x->n_rows ? mlp_at(net, pass->x, next * pass->x_ld) : NULL;
 }
 
-/* The weights of a layer of dots: a vector for each unit, ldw apart, those of several turned into pass->columns. */
-static const void *unit_weights(const mlp_pass *pass, const mlp_layer *layer, size_t *ldw) {
+/* What a layer of dots is computed from, its rows sparse where a is NULL. */
+typedef struct {
+    const mlp_layer *layer;
+    const void *a, *w;
+    size_t ld, ldw;
+} dot_layer;
+
+/* Its weights are a vector for each unit, those of several turned into pass->columns; of sparse rows as they are. */
+static dot_layer dots_of_layer(const mlp_pass *pass, size_t l) {
     const mlp_network *net = pass->net;
-    const void *w = mlp_at(net, pass->parameters, layer->weights);
-    *ldw = mlp_whole_vectors(net, layer->n_in);
-    if (layer->n_out == 1) {
-        return w;
+    const mlp_layer *layer = &net->layers[l];
+    dot_layer d = {.layer = layer, .w = mlp_at(net, pass->parameters, layer->weights)};
+    if (l == 1 && pass->sparse) {
+        return d;
     }
-    net->kernels->transpose(pass->columns, *ldw, w, layer->n_out, layer->n_in, layer->n_out);
-    return pass->columns;
+    d.a = mlp_layer_input(pass, l, &d.ld);
+    d.ldw = mlp_whole_vectors(net, layer->n_in);
+    if (layer->n_out > 1) {
+        net->kernels->transpose(pass->columns, d.ldw, d.w, layer->n_out, layer->n_in, layer->n_out);
+        d.w = pass->columns;
+    }
+    return d;
+}
+
+/* z of n rows from `first` on, in lanes layout; where they are. */
+static void *take_dots(const mlp_pass *pass, const dot_layer *d, const void *bias, size_t first, size_t n) {
+    const mlp_network *net = pass->net;
+    void *z = mlp_at(net, pass->z, first);
+    if (d->a == NULL) {
+        mlp_sparse x = mlp_sparse_input(pass, first);
+        net->kernels->sparse_dots(z, pass->stride, &x, d->w, bias, n, d->layer->n_out);
+    } else {
+        net->kernels->dots_forward(z, pass->stride, mlp_at(net, d->a, first * d->ld), d->ld, d->w, d->ldw, bias, n,
+                                   d->layer->n_in, d->layer->n_out);
+    }
+    return z;
+}
+
+/* Multiplications of layer l's product, and as many additions. */
+static double layer_work(const mlp_pass *pass, size_t l) {
+    const mlp_layer *layer = &pass->net->layers[l];
+    size_t values = l == 1 && pass->sparse ? pass->n_values : pass->n * layer->n_in;
+    return 2.0 * (double)(values * layer->n_out);
 }
 
 /* A layer whose rows are taken some at a time, each by itself: sparse ones, or dots, a virtual vector of which is as many
@@ -176,11 +209,9 @@ enum { SPARSE_ROWS = 8, DOT_ROWS = 16 };
 
 typedef struct {
     layer_end end;
-    bool sparse, dots;
-    const void *a, *w; /* not sparse */
-    size_t ld, ldw;
-    size_t some; /* rows */
-    double work; /* of some rows, about */
+    const dot_layer *dots; /* or NULL */
+    size_t some;           /* rows */
+    double work;           /* of some rows, about */
     mlp_watch watch;
 } row_products;
 
@@ -188,47 +219,26 @@ static void multiply_rows(void *context, size_t t, size_t thread) {
     row_products *r = context;
     const mlp_pass *pass = r->end.pass;
     const mlp_network *net = pass->net;
-    const mlp_kernels *kernels = net->kernels;
     const mlp_layer *layer = &net->layers[r->end.layer];
     size_t first = t * r->some, n = pass->n - first < r->some ? pass->n - first : r->some, n_out = layer->n_out;
     void *z = mlp_at(net, r->end.z, first * layer->ld);
     if (mlp_is_stopped(&r->watch)) {
         return;
     }
-    if (r->sparse) {
-        mlp_sparse x = mlp_sparse_input(pass, first);
-        const void *w = mlp_at(net, pass->parameters, layer->weights);
-        if (r->dots) {
-            kernels->sparse_dots(mlp_at(net, pass->z, first), pass->stride, &x, w, NULL, n, n_out);
-        } else {
-            kernels->sparse_forward(z, layer->ld, &x, w, n, n_out);
-        }
+    if (r->dots != NULL) {
+        net->kernels->transpose(z, layer->ld, take_dots(pass, r->dots, NULL, first, n), pass->stride, n_out, n);
     } else {
-        kernels->dots_forward(mlp_at(net, pass->z, first), pass->stride, mlp_at(net, r->a, first * r->ld), r->ld, r->w,
-                              r->ldw, NULL, n, layer->n_in, n_out);
-    }
-    if (r->dots) {
-        kernels->transpose(z, layer->ld, mlp_at(net, pass->z, first), pass->stride, n_out, n);
+        mlp_sparse x = mlp_sparse_input(pass, first);
+        net->kernels->sparse_forward(z, layer->ld, &x, mlp_at(net, pass->parameters, layer->weights), n, n_out);
     }
     end_layer(&r->end, &(mlp_piece){.row = first, .n_rows = n, .n_columns = n_out});
     mlp_look_up(&r->watch, thread, r->work);
 }
 
-static bool multiply_by_rows(mlp_pass *pass, size_t l, void *z, size_t activation, bool dots) {
-    const mlp_layer *layer = &pass->net->layers[l];
-    bool sparse = l == 1 && pass->sparse;
-    size_t some = dots ? DOT_ROWS : SPARSE_ROWS, n_tasks = (pass->n + some - 1) / some;
-    double values = sparse ? (double)pass->n_values : (double)pass->n * (double)layer->n_in;
-    double work = 2.0 * values * (double)layer->n_out;
-    row_products r = {.end = {pass, l, activation, z, padded_biases(pass, l)},
-                      .sparse = sparse,
-                      .dots = dots,
-                      .some = some,
-                      .work = work / (double)n_tasks};
-    if (!sparse) {
-        r.a = mlp_layer_input(pass, l, &r.ld);
-        r.w = unit_weights(pass, layer, &r.ldw);
-    }
+static bool multiply_by_rows(mlp_pass *pass, const layer_end *end, const dot_layer *dots) {
+    size_t some = dots != NULL ? DOT_ROWS : SPARSE_ROWS, n_tasks = (pass->n + some - 1) / some;
+    double work = layer_work(pass, end->layer);
+    row_products r = {.end = *end, .dots = dots, .some = some, .work = work / (double)n_tasks};
     return mlp_share_watched(&pass->team, &r.watch, work, n_tasks, multiply_rows, &r);
 }
 
@@ -247,23 +257,16 @@ static bool multiply_layer(mlp_pass *pass, size_t l, void *z, size_t activation)
         }
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
     }
-    bool dots = mlp_is_of_dots(net, &pass->plan, l);
-    if (dots && l == net->n_layers) {
-        const void *b = net->bias ? mlp_at(net, pass->parameters, layer->biases) : NULL;
-        if (l == 1 && pass->sparse) {
-            mlp_sparse x = mlp_sparse_input(pass, 0);
-            net->kernels->sparse_dots(z, pass->stride, &x, w, b, pass->n, layer->n_out);
-            return !mlp_pause(pass->team.call, 2.0 * (double)(pass->n_values * layer->n_out));
-        }
-        size_t ldw;
-        w = unit_weights(pass, layer, &ldw);
-        net->kernels->dots_forward(z, pass->stride, a, ld, w, ldw, b, pass->n, layer->n_in, layer->n_out);
-        return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->n));
-    }
-    if (dots || (l == 1 && pass->sparse)) {
-        return multiply_by_rows(pass, l, z, activation, dots);
+    bool of_dots = mlp_is_of_dots(net, &pass->plan, l);
+    dot_layer dots = of_dots ? dots_of_layer(pass, l) : (dot_layer){0};
+    if (of_dots && l == net->n_layers) {
+        take_dots(pass, &dots, net->bias ? mlp_at(net, pass->parameters, layer->biases) : NULL, 0, pass->n);
+        return !mlp_pause(pass->team.call, layer_work(pass, l));
     }
     layer_end end = {.pass = pass, .layer = l, .activation = activation, .z = z, .bias = padded_biases(pass, l)};
+    if (of_dots || (l == 1 && pass->sparse)) {
+        return multiply_by_rows(pass, &end, of_dots ? &dots : NULL);
+    }
     mlp_ending ending = end.bias == NULL                 ? MLP_AS_IT_IS
                         : activation == MLP_ACT_identity ? MLP_BIAS
                         : activation == MLP_ACT_relu     ? MLP_BIAS_RELU

@@ -10,9 +10,7 @@
 enum {
     DOT_CHAINS = WIDE_VECTORS == 1 ? 8 : 4,
     DOT_ROWS = LANES < DOT_CHAINS ? LANES : DOT_CHAINS,
-    DOT_UNITS = LANES < 2 ? 1
-    : WIDE_VECTORS == 1   ? 4
-                          : 2,
+    DOT_UNITS = LANES < 2 ? 1 : DOT_CHAINS / 2,
     DOT_SUMS = WIDE_VECTORS == 1 ? 16 : 4
 };
 
@@ -147,15 +145,22 @@ static void dots_forward(void *z, size_t stride, const void *a, size_t ld, const
         d.rows = i < rows ? rows - i : 0;
         d.a = d.rows > 0 ? (const real *)a + i * ld : NULL;
         for (size_t k = 0, some; k < units; k += some) {
-            bool whole = d.rows >= LANES;
+            real *to = (real *)z + k * stride + i;
+            const real *b = bias == NULL ? NULL : (const real *)bias + k;
             d.w = (const real *)w + k * ldw;
             d.units = units - k;
-            some = !whole || d.units == 1 || DOT_UNITS == 1 ? 1 : d.units == 2 || DOT_UNITS == 2 ? 2 : 4;
-            (!whole      ? dots_of_last
-             : some == 1 ? dots_1
-             : some == 2
-                 ? dots_2
-                 : dots_4)((real *)z + k * stride + i, stride, &d, bias == NULL ? NULL : (const real *)bias + k);
+            some = 1;
+            if (d.rows < LANES) {
+                dots_of_last(to, stride, &d, b);
+            } else if (DOT_UNITS > 2 && d.units > 2) {
+                dots_4(to, stride, &d, b);
+                some = 4;
+            } else if (DOT_UNITS > 1 && d.units > 1) {
+                dots_2(to, stride, &d, b);
+                some = 2;
+            } else {
+                dots_1(to, stride, &d, b);
+            }
         }
     }
 }
