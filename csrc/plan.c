@@ -99,7 +99,13 @@ size_t mlp_threads_for(const mlp_call *call, double work) {
 
 void mlp_share(mlp_call *call, size_t n_threads, double work, size_t n_tasks, mlp_task task, void *context) {
     n_threads = n_threads < call->n_threads ? n_threads : call->n_threads;
-    call->shared += n_threads > 1 && n_tasks > 1 ? work : 0;
+    if (n_threads <= 1 || n_tasks <= 1) {
+        for (size_t t = 0; t < n_tasks; t++) {
+            task(context, t, 0);
+        }
+        return;
+    }
+    call->shared += work;
     mlp_parallel(call->pool, n_threads, call->shared >= waking_work, n_tasks, task, context);
 }
 

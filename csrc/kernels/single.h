@@ -85,18 +85,31 @@ ALWAYS_INLINE real add_up(real *lanes, const size_t n) {
     return lanes[0];
 }
 
+/* The same of a group of rows; of rows that are not there 0. */
+ALWAYS_INLINE void dot_group(vec (*halves)[LANES], const dot_operands *d, size_t r, const size_t rows,
+                             const size_t units) {
+    if (r < d->rows) {
+        dot_halves(halves, r, d, r, rows, units);
+        return;
+    }
+    for (size_t i = 0; i < rows * units; i++) {
+        halves[i % units][r + i / units] = v_zero();
+    }
+}
+
 /* z of LANES rows (where there are fewer, a finite number of their kind or 0 in the place of others) and up to `units`
  * units: their dots, and a bias (or NULL) that is added last. */
 ALWAYS_INLINE void dot_rows(real *z, size_t stride, const dot_operands *d, const real *bias, const size_t units) {
     const size_t rows = DOT_SUMS / units < DOT_ROWS ? DOT_SUMS / units : DOT_ROWS;
     vec halves[DOT_UNITS][LANES];
-    for (size_t r = 0; r < LANES; r += rows) {
-        if (r < d->rows) {
-            dot_halves(halves, r, d, r, rows, units);
-            continue;
+    if (units == 1) {
+        UNROLL(4) /* registers hold them all */
+        for (size_t r = 0; r < LANES; r += rows) {
+            dot_group(halves, d, r, rows, units);
         }
-        for (size_t i = 0; i < rows * units; i++) {
-            halves[i % units][r + i / units] = v_zero();
+    } else {
+        for (size_t r = 0; r < LANES; r += rows) {
+            dot_group(halves, d, r, rows, units);
         }
     }
     for (size_t u = 0; u < units && u < d->units; u++) {
