@@ -1,14 +1,16 @@
 /* elementwise.h: loops over the elements of tiles: activations and their derivatives, dropout, sums of columns. */
 
-/* a = g(a + bias), d = dg(a + bias); the callers below fix g, dg and which of d and bias there are. */
+/* a = g(a + bias), d = dg(a + bias); the callers below fix g, dg and whether there is d. In place of biases that there
+ * are not, -0 is added, which changes no number: the code for an activation is long, and here once. */
 ALWAYS_INLINE void map_forward(real *a, real *d, const real *bias, size_t rows, size_t n, size_t ld, vec (*g)(vec),
                                vec (*dg)(vec)) {
+    real nothing[LANES];
+    v_store(nothing, v_set1(-(real)0));
+    const real *added = bias == NULL ? nothing : bias;
+    size_t along = bias == NULL ? 0 : SIZE_MAX;
     for (size_t i = 0; i < rows; i++, a += ld) {
         for (size_t j = 0; j < n; j += LANES) {
-            vec z = v_held(v_load(a + j));
-            if (bias != NULL) {
-                z = v_add(z, v_load(bias + j));
-            }
+            vec z = v_held(v_add(v_load(a + j), v_load(added + (j & along))));
             if (d != NULL) {
                 v_store(d + i * ld + j, dg(z));
             }
@@ -40,9 +42,7 @@ static inline vec unchanged(vec d) { return d; }
 #define ACTIVATION(name, from)                                                                                  \
     static void forward_##name(void *a, void *slopes, const void *bias, size_t rows, size_t n, size_t ld) {     \
         real *d = ASKED_##from(slopes);                                                                         \
-        if (bias == NULL) {                                                                                     \
-            map_forward(a, d, NULL, rows, n, ld, g_##name, d_##name);                                           \
-        } else if (d == NULL) {                                                                                 \
+        if (d == NULL) {                                                                                        \
             map_forward(a, NULL, bias, rows, n, ld, g_##name, d_##name);                                        \
         } else {                                                                                                \
             map_forward(a, d, bias, rows, n, ld, g_##name, d_##name);                                           \
