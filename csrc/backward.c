@@ -110,15 +110,12 @@ bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const ml
     const mlp_network *net = pass->net;
     const mlp_layer *layer = &net->layers[l];
     const void *dz = dz_of(pass, l);
-    size_t ld, at = layer->weights + rows->begin * layer->n_out;
-    const void *a = mlp_layer_input(pass, l, &ld);
-    if (pass->plan.lanes) { /* one virtual vector for each parameter, laid out like them */
-        char *sums = (char *)pass->sums + layer->weights * MLP_VECTOR_BYTES;
-        net->kernels->lanes_gradient(sums, a, dz, layer->n_in, layer->n_out, pass->stride, net->bias,
-                                     wanted->accumulate);
+    if (pass->plan.lanes) {
+        mlp_gradient_in_lanes(pass, l, dz, wanted->accumulate);
         return !mlp_pause(team->call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
     }
-    a = mlp_at(net, a, rows->begin);
+    size_t ld, at = layer->weights + rows->begin * layer->n_out;
+    const void *a = mlp_at(net, mlp_layer_input(pass, l, &ld), rows->begin);
     if (pass->plan.single && l == net->n_layers) {
         return gradient_of_one(pass, team, rows, l, a, ld, wanted);
     }
@@ -270,14 +267,10 @@ static bool layer_input_gradient(mlp_pass *pass, size_t l, const void *dz, void 
     const void *w = mlp_at(net, pass->parameters, layer->weights);
     backward_end end = {.pass = pass, .layer = l - 1, .da = da};
     if (pass->plan.lanes) {
-        if (through && layer->n_out == 1 && pass->mask[l - 1] == NULL) { /* dA by rows: each w times dz */
-            net->kernels->backward[net->layers[l - 1].activation](da, mlp_slope_of(pass, l - 1), w, dz, layer->n_in,
-                                                                  pass->stride, pass->stride);
-        } else {
-            net->kernels->lanes_backward(da, dz, w, layer->n_in, layer->n_out, pass->stride);
-            if (through) {
-                through_activation(&end, 0, layer->n_in, 0, pass->stride);
-            }
+        bool dropped = pass->mask[l - 1] != NULL;
+        mlp_back_in_lanes(pass, l, dz, da, through && !dropped);
+        if (through && dropped) {
+            through_activation(&end, 0, layer->n_in, 0, pass->stride);
         }
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
     }

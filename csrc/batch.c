@@ -35,7 +35,9 @@ static mlp_status read_targets(mlp_pass *pass, const mlp_batch *batch, size_t fi
         return mlp_read_labels(net, &data->y, batch->order, first, n, pass->targets, NULL, 0, 0, pass->team.call);
     }
     if (!data->labels && outputs <= FEW_OUTPUTS) {
-        mlp_read_columns(&source, first, n, pass->y, stride);
+        if (!mlp_copy_columns(pass, &source, first, pass->y)) {
+            mlp_read_columns(&source, first, n, pass->y, stride);
+        }
         return MLP_OK;
     }
     if (!data->labels) {
@@ -448,6 +450,9 @@ static mlp_status run_in_parts(mlp_crew *crew, const mlp_batch *batch, const mlp
 
 /* ---- A batch. */
 
+/* Operations that take no longer than the caller may wait. */
+static const double longest_brief = 1e7;
+
 /* One that is a block is no region for threads to share, though its products may be. */
 static mlp_status run_in_one(mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted, double factor,
                              mlp_sums *sums) {
@@ -464,6 +469,49 @@ static mlp_status run_in_one(mlp_pass *pass, const mlp_batch *batch, const mlp_o
     return status;
 }
 
+/* Such a one in lanes of which nothing but the loss and the gradient is wanted is soon computed: in as few calls as it
+ * takes. */
+static bool is_brief(const mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted) {
+    const mlp_network *net = pass->net;
+    bool brief = pass->plan.lanes && wanted->gradient != NULL && wanted->input_gradient == NULL &&
+                 wanted->records == NULL && wanted->sample_losses == NULL && !wanted->clipped &&
+                 !is_weighted(batch->data) && mlp_work(net, batch->n, true) <= longest_brief;
+    for (size_t l = 1; l < net->n_layers; l++) {
+        brief = brief && pass->mask[l] == NULL;
+    }
+    return brief;
+}
+
+static mlp_status run_briefly(mlp_pass *pass, const mlp_batch *batch, void *gradient, double factor, mlp_sums *sums) {
+    const mlp_network *net = pass->net;
+    size_t last = net->n_layers;
+    pass->n = batch->n;
+    pass->stride = mlp_whole_vectors(net, batch->n);
+    if (!pass->holds) {
+        mlp_status status = mlp_read_inputs(pass, &batch->data->x, batch->order, batch->first) ? MLP_OK : MLP_BAD_X;
+        status = status == MLP_OK ? read_block(pass, batch, batch->first, batch->n, factor) : status;
+        if (status != MLP_OK) {
+            return status;
+        }
+    }
+    pass->holds = batch->stays;
+    for (size_t l = 1; l < last; l++) {
+        mlp_forward_in_lanes(pass, l, pass->a[l], net->layers[l].activation);
+    }
+    mlp_forward_in_lanes(pass, last, pass->z, MLP_ACT_identity);
+    output_block(pass, true, NULL, 0);
+    for (size_t l = last; l > 1; l--) {
+        mlp_back_in_lanes(pass, l, pass->dz[l], pass->dz[l - 1], true);
+        mlp_gradient_in_lanes(pass, l, pass->dz[l], false);
+    }
+    mlp_gradient_in_lanes(pass, 1, pass->dz[1], false);
+    net->kernels->lanes_reduce(gradient, pass->sums, net->n_parameters);
+    sums->loss = net->kernels->sum_losses(pass->losses, NULL, batch->n);
+    size_t columns = mlp_inputs(net) + mlp_outputs(net);
+    double work = MLP_STEP_WORK + MLP_SAMPLE_WORK * (double)(batch->n * columns) + mlp_work(net, batch->n, true);
+    return mlp_pause(pass->team.call, work) ? MLP_INTERRUPTED : MLP_OK;
+}
+
 mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outputs_wanted *wanted, mlp_sums *sums) {
     mlp_pass *pass = crew->members[0].pass;
     const mlp_network *net = pass->net;
@@ -478,6 +526,9 @@ mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outpu
     }
     size_t chunk = batch->n == crew->n_rows ? crew->chunk : mlp_chunk_rows(net, batch->n);
     if (batch->n <= chunk && batch->n <= pass->plan.block) {
+        if (is_brief(pass, batch, wanted)) {
+            return run_briefly(pass, batch, wanted->gradient, factor, sums);
+        }
         return run_in_one(pass, batch, wanted, factor, sums);
     }
     wave w = {.crew = crew, .batch = batch, .wanted = wanted, .chunk = chunk, .factor = factor};

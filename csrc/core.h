@@ -167,6 +167,9 @@ bool mlp_is_by_columns(const mlp_rows *rows);
 const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void *tile, size_t ld, size_t *ld_out);
 /* The same transposed: column j to out[j * stride + i], i < n; in lanes layout, that is. */
 bool mlp_read_columns(const mlp_source *source, size_t first, size_t n, void *out, size_t stride);
+/* Columns of the right elements that lie as they are wanted, each contiguous, from row `first` on, *apart elements from
+ * one to the next; or NULL. */
+const void *mlp_columns_in_place(const mlp_source *source, size_t first, size_t *apart);
 /* Row i of a sparse source as its columns, ascending, and their values: how many there are. SIZE_MAX: more than `most`,
  * or it is not that simple: read as any other it may be one. */
 size_t mlp_compress_row(const mlp_source *source, size_t i, size_t most, uint32_t *columns, void *values);
@@ -416,6 +419,8 @@ mlp_status mlp_crew_status(const mlp_crew *crew, size_t n);
  * `place` on. */
 mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first, size_t n,
                              size_t last, const mlp_record *records, size_t place);
+/* They alone, to pass->x or as sparse ones; false: MLP_BAD_X. */
+bool mlp_read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first);
 void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t ld, size_t width, void *out,
                   size_t first);
 const void *mlp_layer_input(const mlp_pass *pass, size_t l, size_t *ld); /* A[l-1] after its dropout */
@@ -449,6 +454,16 @@ bool mlp_backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wanted *
  * they go through it, into the weights. In lanes layout: all rows. */
 bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const mlp_range *rows,
                         const mlp_outputs_wanted *wanted);
+
+/* ---- lanes.c: the same of layers of a few units, in lanes layout */
+
+/* Rows of a source as columns `stride` apart, from where they lie so: false where they do not. */
+bool mlp_copy_columns(const mlp_pass *pass, const mlp_source *source, size_t first, void *out);
+bool mlp_read_in_lanes(const mlp_pass *pass, const mlp_source *source, size_t first); /* A[0]; false: MLP_BAD_X */
+void mlp_forward_in_lanes(const mlp_pass *pass, size_t l, void *z, size_t activation);
+/* da = dA[l-1] of dz, and if `through`, dZ[l-1]; then there is no dropout between. */
+void mlp_back_in_lanes(const mlp_pass *pass, size_t l, const void *dz, void *da, bool through);
+void mlp_gradient_in_lanes(const mlp_pass *pass, size_t l, const void *dz, bool accumulate);
 
 /* ---- few.c */
 

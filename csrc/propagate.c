@@ -28,25 +28,6 @@ void mlp_shape_of(const mlp_pass *pass, size_t l, size_t *rows, size_t *n, size_
     *ld = pass->plan.lanes ? pass->stride : pass->net->layers[l].ld;
 }
 
-/* From so many inputs on rows are transposed by vectors, a group of samples at a time where they are gathered first. */
-enum { TRANSPOSED_INPUTS = 8, GROUP_ROWS = 32 };
-
-static bool read_lanes(mlp_pass *pass, const mlp_source *source, size_t first) {
-    const mlp_network *net = pass->net;
-    const mlp_rows *x = source->rows;
-    size_t inputs = mlp_inputs(net), n = pass->n, ld;
-    if (inputs < TRANSPOSED_INPUTS || x->type == MLP_CSR || mlp_is_by_columns(x)) {
-        return mlp_read_columns(source, first, n, pass->a[0], pass->stride);
-    }
-    double gathered[GROUP_ROWS * MLP_LANES_INPUTS];
-    for (size_t i = 0; i < n; i += GROUP_ROWS) {
-        size_t m = n - i < GROUP_ROWS ? n - i : GROUP_ROWS;
-        const void *rows = mlp_read_tile(source, first + i, m, gathered, inputs, &ld);
-        net->kernels->transpose(mlp_at(net, pass->a[0], i), pass->stride, rows, ld, m, inputs);
-    }
-    return true;
-}
-
 /* A block of sparse rows pays where they have a value in so few of their columns; each is given room for more. A few
  * columns are not worth it. */
 enum { SPARSE_PART = 8, SPARSE_ROOM = 3, SPARSE_COLUMNS = 64 };
@@ -79,7 +60,7 @@ static bool may_be_sparse(const mlp_pass *pass, const mlp_rows *x) {
     return x->type == MLP_CSR && !pass->plan.lanes && pass->whole == 0 && x->n_columns >= SPARSE_COLUMNS;
 }
 
-static bool read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first) {
+bool mlp_read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first) {
     const mlp_network *net = pass->net;
     mlp_source source = {.rows = x,
                          .dtype = net->dtype,
@@ -97,14 +78,8 @@ static bool read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order,
         pass->x = mlp_read_tile(&source, first, pass->n, pass->a[0], net->layers[0].ld, &pass->x_ld);
         return pass->x != NULL;
     }
-    if (!read_lanes(pass, &source, first)) {
-        return false;
-    }
-    if (pass->stride > pass->n) { /* samples that are not there are the last one, so that they overflow no earlier */
-        net->kernels->repeat_last(pass->a[0], mlp_inputs(net), pass->n, pass->stride);
-    }
     pass->x = pass->a[0];
-    return true;
+    return mlp_read_in_lanes(pass, &source, first);
 }
 
 /* Inputs of layer l: the layer below, after its dropout. */
@@ -247,14 +222,8 @@ static bool multiply_layer(mlp_pass *pass, size_t l, void *z, size_t activation)
     const mlp_network *net = pass->net;
     const mlp_layer *layer = &net->layers[l];
     const void *w = mlp_at(net, pass->parameters, layer->weights);
-    size_t ld;
-    const void *a = mlp_layer_input(pass, l, &ld);
     if (pass->plan.lanes) {
-        const void *b = net->bias ? mlp_at(net, pass->parameters, layer->biases) : NULL;
-        net->kernels->lanes_forward(z, a, w, b, layer->n_in, layer->n_out, pass->stride);
-        if (activation != MLP_ACT_identity) {
-            net->kernels->forward[activation](z, pass->d[l], NULL, layer->n_out, pass->stride, pass->stride);
-        }
+        mlp_forward_in_lanes(pass, l, z, activation);
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
     }
     bool of_dots = mlp_is_of_dots(net, &pass->plan, l);
@@ -271,6 +240,8 @@ static bool multiply_layer(mlp_pass *pass, size_t l, void *z, size_t activation)
                         : activation == MLP_ACT_identity ? MLP_BIAS
                         : activation == MLP_ACT_relu     ? MLP_BIAS_RELU
                                                          : MLP_AS_IT_IS;
+    size_t ld;
+    const void *a = mlp_layer_input(pass, l, &ld);
     return mlp_multiply(
         &(mlp_product){.kernels = net->kernels,
                        .c = z,
@@ -323,7 +294,7 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
     const mlp_kernels *kernels = net->kernels;
     pass->n = n;
     pass->stride = mlp_whole_vectors(net, n);
-    if (!pass->holds && !read_inputs(pass, x, order, first)) {
+    if (!pass->holds && !mlp_read_inputs(pass, x, order, first)) {
         return MLP_BAD_X;
     }
     if (mlp_pause_within(pass->team.call, MLP_SAMPLE_WORK * (double)n * (double)mlp_inputs(net))) {

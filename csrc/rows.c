@@ -350,12 +350,44 @@ const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void
     return tile;
 }
 
+/* A column of elements as they are, from rows in an order of their own. */
+#define GATHER(bits)                                                                                               \
+    static void gather_##bits(uint##bits##_t *out, const unsigned char *p, ptrdiff_t stride, const int64_t *order, \
+                              size_t n) {                                                                          \
+        for (size_t i = 0; i < n; i++) {                                                                           \
+            memcpy(&out[i], p + order[i] * stride, sizeof *out);                                                   \
+        }                                                                                                          \
+    }
+GATHER(32)
+GATHER(64)
+#undef GATHER
+
+static void gather_columns(const mlp_rows *rows, const int64_t *order, size_t n, void *out, size_t stride) {
+    for (size_t j = 0; j < rows->n_columns; j++) {
+        const unsigned char *p = row_at(rows, 0) + (ptrdiff_t)j * rows->column_stride;
+        if (rows->type == MLP_FLOAT32) {
+            gather_32((uint32_t *)out + j * stride, p, rows->row_stride, order, n);
+        } else {
+            gather_64((uint64_t *)out + j * stride, p, rows->row_stride, order, n);
+        }
+    }
+}
+
+/* Whether its elements are those that are wanted. */
+static bool is_of_type(const mlp_rows *rows, mlp_dtype dtype) {
+    return rows->type == (dtype == MLP_F32 ? MLP_FLOAT32 : MLP_FLOAT64) && !rows->swapped;
+}
+
 void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, size_t n, double *out) {
     size_t columns = rows->n_columns;
     ptrdiff_t size = (ptrdiff_t)type_size[rows->type];
     if (order == NULL && rows->row_stride == (ptrdiff_t)columns * size &&
         (columns == 1 || rows->column_stride == size)) {
         read_run(rows, MLP_F64, out, 0, 1, row_at(rows, first), size, n * columns);
+        return;
+    }
+    if (order != NULL && columns == 1 && is_of_type(rows, MLP_F64)) {
+        gather_columns(rows, order + first, n, out, 0);
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -375,22 +407,32 @@ bool mlp_read_columns(const mlp_source *source, size_t first, size_t n, void *ou
         }
         return good;
     }
+    if (order != NULL && is_of_type(rows, source->dtype)) {
+        gather_columns(rows, order + first, n, out, stride);
+        return true;
+    }
     for (size_t i = 0; order != NULL && i < n; i++) {
         read_run(rows, source->dtype, out, i, stride, row_at(rows, (size_t)order[first + i]), rows->column_stride,
                  columns);
     }
-    size_t size = type_size[rows->type];
-    bool copy = rows->type == (source->dtype == MLP_F32 ? MLP_FLOAT32 : MLP_FLOAT64) && !rows->swapped &&
-                rows->row_stride == (ptrdiff_t)size;
     for (size_t j = 0; order == NULL && j < columns; j++) {
         const unsigned char *p = row_at(rows, first) + (ptrdiff_t)j * rows->column_stride;
-        if (copy) {
-            memcpy((char *)out + j * stride * size, p, n * size);
-        } else {
-            read_run(rows, source->dtype, out, j * stride, 1, p, rows->row_stride, n);
-        }
+        read_run(rows, source->dtype, out, j * stride, 1, p, rows->row_stride, n);
     }
     return true;
+}
+
+const void *mlp_columns_in_place(const mlp_source *source, size_t first, size_t *apart) {
+    const mlp_rows *rows = source->rows;
+    ptrdiff_t item = source->dtype == MLP_F32 ? (ptrdiff_t)sizeof(float) : (ptrdiff_t)sizeof(double);
+    bool by_columns = rows->type == (source->dtype == MLP_F32 ? MLP_FLOAT32 : MLP_FLOAT64) && !rows->swapped &&
+                      rows->row_stride == item && (uintptr_t)rows->data % (size_t)item == 0;
+    if (source->order != NULL || !by_columns ||
+        (rows->n_columns > 1 && (rows->column_stride < 0 || rows->column_stride % item != 0))) {
+        return NULL;
+    }
+    *apart = rows->n_columns > 1 ? (size_t)(rows->column_stride / item) : 0;
+    return row_at(rows, first);
 }
 
 bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, bool by_columns, bool always, void **owned) {

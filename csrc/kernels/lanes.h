@@ -153,6 +153,23 @@ static void lanes_reduce(void *out, const void *sums, size_t n) {
     }
 }
 
+static void copy_columns(void *out, size_t stride, const void *columns, size_t apart, size_t rows, size_t n) {
+    static const real places[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    const real *from = columns;
+    real *to = out;
+    size_t whole = n - n % LANES, left = n - whole;
+    mask there = v_lt(v_load(places), v_set1((real)left));
+    for (size_t i = 0; i < rows; i++, from += apart, to += stride) {
+        for (size_t j = 0; j < whole; j += LANES) {
+            v_store(to + j, v_load(from + j));
+        }
+        vec last = v_set1(from[n - 1]);
+        for (size_t j = whole; j < stride; j += LANES) {
+            v_store(to + j, j == whole && left > 0 ? v_select(there, v_load_n(from + j, left), last) : last);
+        }
+    }
+}
+
 /* From the last row on: what a vector that is stored in part leaves out would be waited for when it is read. */
 static void repeat_last(void *a, size_t rows, size_t n, size_t stride) {
     for (real *row = (real *)a + rows * stride; rows > 0; rows--) {

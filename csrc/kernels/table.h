@@ -90,6 +90,7 @@ const mlp_kernels TABLE = {
     .lanes_backward = lanes_backward,
     .lanes_gradient = lanes_gradient,
     .lanes_reduce = lanes_reduce,
+    .copy_columns = copy_columns,
     .repeat_last = repeat_last,
     .dots_forward = dots_forward,
     .single_gradient = single_gradient,

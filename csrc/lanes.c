@@ -1,0 +1,79 @@
+/* lanes.c: layers of a few units, samples in the lanes: reading inputs that way, and a layer's three products. */
+#include "core.h"
+
+/* From so many inputs on rows are transposed by vectors, a group of samples at a time where they are gathered first. */
+enum { TRANSPOSED_INPUTS = 8, GROUP_ROWS = 32 };
+
+/* What a vector that is stored in part leaves out would be waited for where it is read: so columns that lie as they are
+ * wanted are copied by whole ones. */
+bool mlp_copy_columns(const mlp_pass *pass, const mlp_source *source, size_t first, void *out) {
+    const mlp_network *net = pass->net;
+    size_t apart;
+    const void *columns = mlp_columns_in_place(source, first, &apart);
+    if (columns != NULL) {
+        net->kernels->copy_columns(out, pass->stride, columns, apart, source->rows->n_columns, pass->n);
+    }
+    return columns != NULL;
+}
+
+/* Samples that are not there are the last one, so that they overflow no earlier. */
+bool mlp_read_in_lanes(const mlp_pass *pass, const mlp_source *source, size_t first) {
+    const mlp_network *net = pass->net;
+    size_t inputs = mlp_inputs(net), n = pass->n, stride = pass->stride, ld;
+    void *a = pass->a[0];
+    if (mlp_copy_columns(pass, source, first, a)) {
+        return true;
+    }
+    if (inputs < TRANSPOSED_INPUTS || source->rows->type == MLP_CSR || mlp_is_by_columns(source->rows)) {
+        if (!mlp_read_columns(source, first, n, a, stride)) {
+            return false;
+        }
+    } else {
+        double gathered[GROUP_ROWS * MLP_LANES_INPUTS];
+        for (size_t i = 0; i < n; i += GROUP_ROWS) {
+            size_t m = n - i < GROUP_ROWS ? n - i : GROUP_ROWS;
+            const void *rows = mlp_read_tile(source, first + i, m, gathered, inputs, &ld);
+            net->kernels->transpose(mlp_at(net, a, i), stride, rows, ld, m, inputs);
+        }
+    }
+    if (stride > n) {
+        net->kernels->repeat_last(a, inputs, n, stride);
+    }
+    return true;
+}
+
+void mlp_forward_in_lanes(const mlp_pass *pass, size_t l, void *z, size_t activation) {
+    const mlp_network *net = pass->net;
+    const mlp_layer *layer = &net->layers[l];
+    size_t ld, stride = pass->stride;
+    const void *w = mlp_at(net, pass->parameters, layer->weights);
+    const void *b = net->bias ? mlp_at(net, pass->parameters, layer->biases) : NULL;
+    net->kernels->lanes_forward(z, mlp_layer_input(pass, l, &ld), w, b, layer->n_in, layer->n_out, stride);
+    if (activation != MLP_ACT_identity) {
+        net->kernels->forward[activation](z, pass->d[l], NULL, layer->n_out, stride, stride);
+    }
+}
+
+void mlp_back_in_lanes(const mlp_pass *pass, size_t l, const void *dz, void *da, bool through) {
+    const mlp_network *net = pass->net;
+    const mlp_layer *layer = &net->layers[l];
+    size_t stride = pass->stride, activation = net->layers[l - 1].activation;
+    const void *w = mlp_at(net, pass->parameters, layer->weights), *slopes = mlp_slope_of(pass, l - 1);
+    if (through && layer->n_out == 1) { /* dA by rows: each w times dz */
+        net->kernels->backward[activation](da, slopes, w, dz, layer->n_in, stride, stride);
+        return;
+    }
+    net->kernels->lanes_backward(da, dz, w, layer->n_in, layer->n_out, stride);
+    if (through) {
+        net->kernels->backward[activation](da, slopes, NULL, NULL, layer->n_in, stride, stride);
+    }
+}
+
+void mlp_gradient_in_lanes(const mlp_pass *pass, size_t l, const void *dz, bool accumulate) {
+    const mlp_network *net = pass->net;
+    const mlp_layer *layer = &net->layers[l];
+    size_t ld;
+    char *sums = (char *)pass->sums + layer->weights * MLP_VECTOR_BYTES; /* they are laid out like the parameters */
+    net->kernels->lanes_gradient(sums, mlp_layer_input(pass, l, &ld), dz, layer->n_in, layer->n_out, pass->stride,
+                                 net->bias, accumulate);
+}
