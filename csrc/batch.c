@@ -61,15 +61,20 @@ static mlp_status read_weights(mlp_pass *pass, const mlp_batch *batch, size_t fi
             pass->weights[i] = 1.0;
         }
     }
-    size_t n_classes = data->labels ? mlp_outputs(pass->net) : 2;
-    mlp_status status = MLP_OK;
-    for (size_t i = 0; i < n && data->class_weight != NULL && status == MLP_OK; i++) {
-        double label;
-        mlp_read_doubles(&data->y, batch->order, first + i, 1, &label);
-        status = mlp_check_label(label, n_classes, mlp_row_of(batch->order, first + i), pass->team.call);
-        pass->weights[i] *= status == MLP_OK ? data->class_weight[(size_t)label] : 0;
+    if (data->class_weight == NULL) {
+        return MLP_OK;
     }
-    return status;
+    size_t n_classes = data->labels ? mlp_outputs(pass->net) : 2;
+    double *labels = pass->losses; /* there are none so far */
+    mlp_read_doubles(&data->y, batch->order, first, n, labels);
+    for (size_t i = 0; i < n; i++) {
+        mlp_status status = mlp_check_label(labels[i], n_classes, mlp_row_of(batch->order, first + i), pass->team.call);
+        if (status != MLP_OK) {
+            return status;
+        }
+        pass->weights[i] *= data->class_weight[(size_t)labels[i]];
+    }
+    return MLP_OK;
 }
 
 /* The targets and weights of rows first..first+n, and the factors of their derivatives. */

@@ -373,11 +373,46 @@ static mlp_status run_epochs(training *t) {
 }
 
 /* ---- Beginning and end. */
+
+/* The weights of samples times those of their classes, once for all steps, where they fit like settled rows do. */
+static bool settle_class_weights(const mlp_network *net, mlp_data *data, void **settled) {
+    size_t n = data->x.n_rows, n_classes = data->labels ? mlp_outputs(net) : 2;
+    if (data->class_weight == NULL || n > MLP_TILE_BYTES / sizeof(double)) {
+        return true;
+    }
+    double *weights = mlp_reserve(n, sizeof *weights);
+    if (weights == NULL) {
+        return false;
+    }
+    mlp_read_doubles(&data->y, NULL, 0, n, weights);
+    for (size_t i = 0; i < n; i++) {
+        double own = 1.0, label = weights[i];
+        if (mlp_check_label(label, n_classes, i, &(mlp_call){0}) != MLP_OK) { /* whoever reads it complains */
+            free(weights);
+            return true;
+        }
+        if (data->weight.data != NULL) {
+            mlp_read_doubles(&data->weight, NULL, i, 1, &own);
+        }
+        weights[i] = own * data->class_weight[(size_t)label];
+    }
+    *settled = weights;
+    data->class_weight = NULL;
+    data->weight = (mlp_rows){.data = weights,
+                              .type = MLP_FLOAT64,
+                              .n_rows = n,
+                              .n_columns = 1,
+                              .row_stride = sizeof(double),
+                              .column_stride = sizeof(double)};
+    return true;
+}
+
 static bool settle(training *t, mlp_data *data, bool by_columns, bool always, void **settled) {
     mlp_dtype dtype = t->net->dtype;
     return mlp_settle_rows(&data->x, dtype, by_columns, always, &settled[0]) &&
            mlp_settle_rows(&data->y, data->labels ? MLP_F64 : dtype, false, always, &settled[1]) &&
-           mlp_settle_rows(&data->weight, MLP_F64, false, always, &settled[2]);
+           settle_class_weights(t->net, data, &settled[2]) &&
+           (settled[2] != NULL || mlp_settle_rows(&data->weight, MLP_F64, false, always, &settled[2]));
 }
 
 /* Whether a step is one block of one chunk. */
