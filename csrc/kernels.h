@@ -182,8 +182,9 @@ typedef struct {
                                         size_t n, size_t ld);
     void (*exponential)(void *a, size_t rows, size_t n, size_t ld);
     void (*multiply)(void *out, const void *a, const void *b, size_t rows, size_t n, size_t ld);
-    void (*dropout_mask)(void *mask, uint64_t key, size_t first_place, double rate, size_t rows, size_t n, size_t ld,
-                         bool lanes);
+    /* out = a mask, both to whole virtual vectors. */
+    void (*dropout)(void *mask, void *out, const void *a, uint64_t key, size_t first_place, double rate, size_t rows,
+                    size_t n, size_t ld, bool lanes);
     /* sums (n,) exact, (+)= the rows of a tile, added in order. */
     void (*column_sums)(void *sums, const void *a, size_t ld, size_t rows, size_t n, bool accumulate);
 

@@ -277,10 +277,9 @@ static bool drop(mlp_pass *pass, size_t l) {
     size_t some = pass->plan.lanes || n <= LONG_ROW ? rows : 1;
     for (size_t i = 0; i < rows; i += some) {
         size_t at = i * ld;
-        net->kernels->dropout_mask(mlp_at(net, pass->mask[l], at), dropout_key(net, l), pass->first + i,
-                                   net->layers[l].dropout, some, n, ld, pass->plan.lanes);
-        net->kernels->multiply(mlp_at(net, pass->dropped[l], at), mlp_at(net, pass->a[l], at),
-                               mlp_at(net, pass->mask[l], at), some, n, ld);
+        net->kernels->dropout(mlp_at(net, pass->mask[l], at), mlp_at(net, pass->dropped[l], at),
+                              mlp_at(net, pass->a[l], at), dropout_key(net, l), pass->first + i, net->layers[l].dropout,
+                              some, n, ld, pass->plan.lanes);
         if (mlp_pause(pass->team.call, MLP_SAMPLE_WORK * (double)some * (double)n)) {
             return false;
         }

@@ -1,4 +1,4 @@
-/* elementwise.h: loops over the elements of tiles: activations and their derivatives, dropout, sums of columns. */
+/* elementwise.h: loops over the elements of tiles: activations and their derivatives, sums of columns. */
 
 /* a = g(a + bias), d = dg(a + bias); the callers below fix g, dg and whether there is d. In place of biases that there
  * are not, -0 is added, which changes no number: the code for an activation is long, and here once. */
@@ -75,34 +75,6 @@ static void multiply(void *out, const void *a, const void *b, size_t rows, size_
         for (size_t j = 0; j < n; j += LANES) {
             size_t at = i * ld + j;
             v_store(to + at, v_mul(v_load(left + at), v_load(right + at)));
-        }
-    }
-}
-
-/* The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): a bijection whose output bits all depend on all input
- * bits. */
-static inline uint64_t mix_bits(uint64_t x) {
-    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return x ^ (x >> 31);
-}
-
-/* Inverted dropout: 1 / (1 - rate), or 0 with probability rate; a function of the key, the sample's place in the batch
- * and the unit alone, in either layout. The key already holds the network's draw, the step and the layer. */
-static void dropout_mask(void *out, uint64_t key, size_t first_place, double rate, size_t rows, size_t n, size_t ld,
-                         bool lanes) {
-    const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15), threshold = (uint64_t)(rate * 4294967296.0);
-    enum { SOME = LANES }; /* a compiler needs no loop for those left over */
-    real *to = out, kept = (real)(1.0 / (1.0 - rate));
-    for (size_t i = 0; i < rows; i++) {
-        for (size_t j = 0; j < n; j += SOME) {
-            UNROLL(1) /* by vectors */
-            for (size_t lane = 0; lane < SOME; lane++) {
-                size_t column = j + lane;
-                uint64_t place = (uint64_t)(first_place + (lanes ? column : i)), unit = (uint64_t)(lanes ? i : column);
-                uint64_t bits = mix_bits(mix_bits(key + place * odd) + unit * odd);
-                to[i * ld + column] = (bits >> 32) < threshold ? 0 : kept;
-            }
         }
     }
 }

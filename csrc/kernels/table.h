@@ -28,6 +28,8 @@ _Static_assert(PANEL * sizeof(real) <= MLP_PANEL_BYTES, "panels are narrower");
 
 #include "lanes.h"
 
+#include "dropout.h"
+
 #include "single.h"
 
 #include "classes.h"
@@ -63,7 +65,7 @@ const mlp_kernels TABLE = {
 #undef ENTRY
     .exponential = exponential,
     .multiply = multiply,
-    .dropout_mask = dropout_mask,
+    .dropout = dropout,
     .column_sums = column_sums,
 #define ENTRY(name, activation, kind, parameter, lowest, highest) [MLP_LOSS_##name] = block_##name,
     .loss = {MLP_LOSSES(ENTRY)},
