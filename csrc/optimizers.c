@@ -91,7 +91,7 @@ static const mlp_rule rules[] = {
 typedef struct {
     mlp_network *net;
     void *gradient;
-    mlp_update update;
+    const mlp_update *update;
 } step;
 
 /* What the update of a parameter takes, in operations of a product: Adam waits for the divider, the others for
@@ -114,16 +114,18 @@ static void update_range(void *context, size_t t, size_t thread) {
     const step *s = context;
     (void)thread;
     size_t first = t * RANGE, left = s->net->n_parameters - first, n = left < RANGE ? left : RANGE;
-    for (size_t l = 1; l <= s->net->n_layers; l++) {
+    const mlp_update *u = s->update;
+    bool changes = u->l1 > 0 || u->l2 > 0 || u->decay != 1;
+    for (size_t l = 1; l <= s->net->n_layers && changes; l++) {
         const mlp_layer *layer = &s->net->layers[l];
         size_t begin = layer->weights, end = begin + layer->n_in * layer->n_out;
         begin = begin > first ? begin : first;
         end = end < first + n ? end : first + n;
         if (begin < end) {
-            mlp_change_weights(s->net, s->gradient, begin, end - begin, &s->update);
+            mlp_change_weights(s->net, s->gradient, begin, end - begin, u);
         }
     }
-    s->net->rule->update(s->net, s->gradient, first, n, &s->update);
+    s->net->rule->update(s->net, s->gradient, first, n, u);
 }
 
 /* 1 - beta^t. beta^t <= exp(-t (1 - beta)) is soon less than 2^-54, which rounding takes from 1, and then so small that
@@ -186,7 +188,7 @@ void mlp_step(mlp_network *net, void *gradient, const mlp_update *update, bool f
         net->rule->update(net, gradient, layer->biases, layer->n_out, update);
     }
     if (!fused) {
-        step s = {.net = net, .gradient = gradient, .update = *update};
+        step s = {.net = net, .gradient = gradient, .update = update};
         share_ranges(net->n_parameters, UPDATE_WORK * (double)net->n_parameters, update_range, &s, call);
     }
     if (clears(net)) {
