@@ -26,7 +26,7 @@ static mlp_status read_targets(mlp_pass *pass, const mlp_batch *batch, size_t fi
     const mlp_network *net = pass->net;
     const mlp_data *data = batch->data;
     size_t outputs = mlp_outputs(net), stride = pass->stride, n = pass->n, ld;
-    mlp_source source = {.rows = &data->y, .dtype = net->dtype, .order = batch->order};
+    mlp_source source = {.rows = &data->y, .dtype = net->dtype, .order = batch->order, .kernels = net->kernels};
     if (pass->plan.by_rows) {
         pass->y_rows = mlp_read_tile(&source, first, n, pass->targets, outputs, &pass->y_ld);
         return MLP_OK;

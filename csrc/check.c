@@ -64,7 +64,7 @@ static mlp_status check_x(const mlp_network *net, const mlp_rows *x, mlp_call *c
     void *tile = mlp_reserve(step * columns, net->item);
     void *cells = sparse ? mlp_allocate(columns, sizeof(double)) : NULL;
     mlp_status status = tile == NULL || (sparse && cells == NULL) ? MLP_NO_MEMORY : MLP_OK;
-    mlp_source source = {.rows = x, .dtype = net->dtype, .cells = cells, .call = call};
+    mlp_source source = {.rows = x, .dtype = net->dtype, .cells = cells, .call = call, .kernels = net->kernels};
     for (size_t first = 0; first < x->n_rows && status == MLP_OK; first += step) {
         size_t n = x->n_rows - first < step ? x->n_rows - first : step, ld;
         double seen = (double)n;

@@ -119,7 +119,8 @@ mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t 
     net->kernels->fill(s.online.scale, 1.0, MLP_VECTOR_BYTES / net->item);
     const mlp_kernels *kernels = mlp_kernels_for(net->kernels, s.online.widest);
     size_t n_rows = data->x.n_rows;
-    mlp_source source = {.rows = &data->x, .dtype = net->dtype, .order = order, .cells = s.cells, .call = call};
+    mlp_source source = {
+        .rows = &data->x, .dtype = net->dtype, .order = order, .cells = s.cells, .call = call, .kernels = net->kernels};
     double work = MLP_SAMPLE_WORK + mlp_work(net, 1, true);
     size_t slice = work * (double)SLICE < 1e7 ? SLICE : 1; /* a deep network's caller should not wait either */
     mlp_status status = MLP_OK;

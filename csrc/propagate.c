@@ -67,7 +67,8 @@ bool mlp_read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order, si
                          .order = order,
                          .together = pass->whole,
                          .cells = pass->cells,
-                         .call = pass->team.call};
+                         .call = pass->team.call,
+                         .kernels = net->kernels};
     pass->sparse = may_be_sparse(pass, x) && read_sparse_rows(pass, &source, first);
     if (pass->sparse) {
         pass->x = pass->a[0];
@@ -410,7 +411,7 @@ mlp_status mlp_forward(const mlp_network *network, void *const *activations, con
 mlp_status mlp_input(const mlp_network *network, void *a, const mlp_rows *x, mlp_call *call) {
     size_t inputs = mlp_inputs(network), ld;
     void *cells = x->type == MLP_CSR ? mlp_allocate(inputs, sizeof(double)) : NULL;
-    mlp_source source = {.rows = x, .dtype = network->dtype, .cells = cells, .call = call};
+    mlp_source source = {.rows = x, .dtype = network->dtype, .cells = cells, .call = call, .kernels = network->kernels};
     mlp_status status = x->type == MLP_CSR && cells == NULL ? MLP_NO_MEMORY : MLP_OK;
     for (size_t first = 0; first < x->n_rows && status == MLP_OK; first += MLP_BLOCK_ROWS) {
         size_t left = x->n_rows - first, n = left < MLP_BLOCK_ROWS ? left : MLP_BLOCK_ROWS;

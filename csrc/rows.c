@@ -278,10 +278,13 @@ double mlp_element(const mlp_rows *rows, size_t row, size_t column) {
 }
 
 /* ---- Tiles. */
+/* Whether its elements are those that are wanted. */
+static bool is_of_type(const mlp_rows *rows, mlp_dtype dtype) {
+    return rows->type == (dtype == MLP_F32 ? MLP_FLOAT32 : MLP_FLOAT64) && !rows->swapped;
+}
+
 static bool is_native(const mlp_rows *rows, mlp_dtype dtype) {
-    mlp_type type = dtype == MLP_F32 ? MLP_FLOAT32 : MLP_FLOAT64;
-    return rows->type == type && !rows->swapped &&
-           (rows->n_columns == 1 || rows->column_stride == (ptrdiff_t)type_size[type]);
+    return is_of_type(rows, dtype) && (rows->n_columns == 1 || rows->column_stride == (ptrdiff_t)type_size[rows->type]);
 }
 
 /* Rows of the right elements, forwards, on their boundaries; and not a multiple of 2 KiB apart, where whole columns
@@ -310,6 +313,79 @@ bool mlp_is_by_columns(const mlp_rows *rows) {
     return row_step < column_step;
 }
 
+/* ---- Columns of rows in an order of their own. */
+#define GATHER(bits)                                                                                                 \
+    static void gather_##bits(void *out, const unsigned char *p, ptrdiff_t stride, const int64_t *order, size_t n) { \
+        for (size_t i = 0; i < n; i++) {                                                                             \
+            memcpy((uint##bits##_t *)out + i, p + order[i] * stride, sizeof(uint##bits##_t));                        \
+        }                                                                                                            \
+    }
+GATHER(8)
+GATHER(16)
+GATHER(32)
+GATHER(64)
+#undef GATHER
+
+/* Column j of rows order[0..n], to out[at] and on: as it is, or by some elements at a time. */
+static void gather_column(const mlp_rows *rows, mlp_dtype dtype, size_t j, const int64_t *order, size_t n, void *out,
+                          size_t at) {
+    enum { SOME = 128 };
+    unsigned char elements[SOME * LARGEST_ELEMENT];
+    size_t size = type_size[rows->type], item = dtype == MLP_F32 ? sizeof(float) : sizeof(double);
+    bool as_it_is = is_of_type(rows, dtype);
+    const unsigned char *p = row_at(rows, 0) + (ptrdiff_t)j * rows->column_stride;
+    for (size_t i = 0, some; i < n; i += some) {
+        some = n - i < SOME && !as_it_is ? n - i : as_it_is ? n : SOME;
+        void *to = as_it_is ? (void *)((char *)out + at * item) : elements;
+        switch (size) {
+        case 1: gather_8(to, p, rows->row_stride, order + i, some); break;
+        case 2: gather_16(to, p, rows->row_stride, order + i, some); break;
+        case 4: gather_32(to, p, rows->row_stride, order + i, some); break;
+        default: gather_64(to, p, rows->row_stride, order + i, some); break;
+        }
+        if (!as_it_is) {
+            read_run(rows, dtype, out, at + i, 1, elements, (ptrdiff_t)size, some);
+        }
+    }
+}
+
+/* Column j of rows first..first+n, to out[at] and on. */
+static void read_column(const mlp_source *source, size_t j, size_t first, size_t n, void *out, size_t at) {
+    const mlp_rows *rows = source->rows;
+    if (source->order != NULL) {
+        gather_column(rows, source->dtype, j, source->order + first, n, out, at);
+    } else {
+        const unsigned char *p = row_at(rows, first) + (ptrdiff_t)j * rows->column_stride;
+        read_run(rows, source->dtype, out, at, 1, p, rows->row_stride, n);
+    }
+}
+
+/* A tile of rows whose columns are the contiguous direction: in place, or some at a time, they are transposed. (Those of
+ * rows in an order of their own lie in as many lines of the cache as there are elements: nothing is gained.) */
+static void turn_columns(const mlp_source *source, size_t first, size_t n, void *tile, size_t ld) {
+    enum { SOME_COLUMNS = 16, SOME_ROWS = 128 };
+    double some[SOME_COLUMNS * SOME_ROWS];
+    size_t columns = source->rows->n_columns, item = source->dtype == MLP_F32 ? sizeof(float) : sizeof(double), apart;
+    const void *in_place = mlp_columns_in_place(source, first, &apart);
+    if (in_place != NULL) {
+        source->kernels->transpose(tile, ld, in_place, apart, columns, n);
+        return;
+    }
+    for (size_t i = 0, rows; i < n; i += rows) {
+        rows = n - i < SOME_ROWS ? n - i : SOME_ROWS;
+        for (size_t j = 0, width; j < columns; j += width) {
+            width = columns - j < SOME_COLUMNS ? columns - j : SOME_COLUMNS;
+            for (size_t k = 0; k < width; k++) {
+                read_column(source, j + k, first + i, rows, some, k * SOME_ROWS);
+            }
+            source->kernels->transpose((char *)tile + (i * ld + j) * item, ld, some, SOME_ROWS, width, rows);
+        }
+    }
+}
+
+/* Fewer rows of them are not worth it. */
+enum { TURNED_ROWS = 8 };
+
 const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void *tile, size_t ld, size_t *ld_out) {
     const mlp_rows *rows = source->rows;
     const int64_t *order = source->order;
@@ -326,6 +402,10 @@ const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void
                 return NULL;
             }
         }
+        return tile;
+    }
+    if (source->kernels != NULL && order == NULL && n >= TURNED_ROWS && mlp_is_by_columns(rows)) {
+        turn_columns(source, first, n, tile, ld);
         return tile;
     }
     if (order == NULL && mlp_is_by_columns(rows)) {
@@ -350,34 +430,6 @@ const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void
     return tile;
 }
 
-/* A column of elements as they are, from rows in an order of their own. */
-#define GATHER(bits)                                                                                               \
-    static void gather_##bits(uint##bits##_t *out, const unsigned char *p, ptrdiff_t stride, const int64_t *order, \
-                              size_t n) {                                                                          \
-        for (size_t i = 0; i < n; i++) {                                                                           \
-            memcpy(&out[i], p + order[i] * stride, sizeof *out);                                                   \
-        }                                                                                                          \
-    }
-GATHER(32)
-GATHER(64)
-#undef GATHER
-
-static void gather_columns(const mlp_rows *rows, const int64_t *order, size_t n, void *out, size_t stride) {
-    for (size_t j = 0; j < rows->n_columns; j++) {
-        const unsigned char *p = row_at(rows, 0) + (ptrdiff_t)j * rows->column_stride;
-        if (rows->type == MLP_FLOAT32) {
-            gather_32((uint32_t *)out + j * stride, p, rows->row_stride, order, n);
-        } else {
-            gather_64((uint64_t *)out + j * stride, p, rows->row_stride, order, n);
-        }
-    }
-}
-
-/* Whether its elements are those that are wanted. */
-static bool is_of_type(const mlp_rows *rows, mlp_dtype dtype) {
-    return rows->type == (dtype == MLP_F32 ? MLP_FLOAT32 : MLP_FLOAT64) && !rows->swapped;
-}
-
 void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, size_t n, double *out) {
     size_t columns = rows->n_columns;
     ptrdiff_t size = (ptrdiff_t)type_size[rows->type];
@@ -386,8 +438,8 @@ void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, 
         read_run(rows, MLP_F64, out, 0, 1, row_at(rows, first), size, n * columns);
         return;
     }
-    if (order != NULL && columns == 1 && is_of_type(rows, MLP_F64)) {
-        gather_columns(rows, order + first, n, out, 0);
+    if (order != NULL && columns == 1) {
+        gather_column(rows, MLP_F64, 0, order + first, n, out, 0);
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -398,26 +450,15 @@ void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, 
 
 bool mlp_read_columns(const mlp_source *source, size_t first, size_t n, void *out, size_t stride) {
     const mlp_rows *rows = source->rows;
-    const int64_t *order = source->order;
-    size_t columns = rows->n_columns;
     if (rows->type == MLP_CSR) {
         bool good = true;
         for (size_t i = 0; i < n && good; i++) {
-            good = read_sparse(source, mlp_row_of(order, first + i), out, i, stride);
+            good = read_sparse(source, mlp_row_of(source->order, first + i), out, i, stride);
         }
         return good;
     }
-    if (order != NULL && is_of_type(rows, source->dtype)) {
-        gather_columns(rows, order + first, n, out, stride);
-        return true;
-    }
-    for (size_t i = 0; order != NULL && i < n; i++) {
-        read_run(rows, source->dtype, out, i, stride, row_at(rows, (size_t)order[first + i]), rows->column_stride,
-                 columns);
-    }
-    for (size_t j = 0; order == NULL && j < columns; j++) {
-        const unsigned char *p = row_at(rows, first) + (ptrdiff_t)j * rows->column_stride;
-        read_run(rows, source->dtype, out, j * stride, 1, p, rows->row_stride, n);
+    for (size_t j = 0; j < rows->n_columns; j++) {
+        read_column(source, j, first, n, out, j * stride);
     }
     return true;
 }
@@ -425,8 +466,8 @@ bool mlp_read_columns(const mlp_source *source, size_t first, size_t n, void *ou
 const void *mlp_columns_in_place(const mlp_source *source, size_t first, size_t *apart) {
     const mlp_rows *rows = source->rows;
     ptrdiff_t item = source->dtype == MLP_F32 ? (ptrdiff_t)sizeof(float) : (ptrdiff_t)sizeof(double);
-    bool by_columns = rows->type == (source->dtype == MLP_F32 ? MLP_FLOAT32 : MLP_FLOAT64) && !rows->swapped &&
-                      rows->row_stride == item && (uintptr_t)rows->data % (size_t)item == 0;
+    bool by_columns =
+        is_of_type(rows, source->dtype) && rows->row_stride == item && (uintptr_t)rows->data % (size_t)item == 0;
     if (source->order != NULL || !by_columns ||
         (rows->n_columns > 1 && (rows->column_stride < 0 || rows->column_stride % item != 0))) {
         return NULL;

@@ -1,4 +1,4 @@
-/* dropout.h: the masks of dropout, drawn by counting. */
+/* dropout.h: the factors of dropout, drawn by counting. */
 
 /* The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): a bijection whose output bits all depend on all input
  * bits. */
@@ -17,19 +17,19 @@ static inline uint32_t drop_bits(uint64_t sample, uint32_t unit) {
     return x ^ (x >> 16);
 }
 
-/* mask = 0 where the bits are less than the threshold, else `kept`; out = a mask. */
-ALWAYS_INLINE void drop_some(real *mask, real *out, const real *a, const uint32_t *bits, uint32_t threshold,
+/* factors = 0 where the bits are less than the threshold, else `kept`; out = a factors. */
+ALWAYS_INLINE void drop_some(real *factors, real *out, const real *a, const uint32_t *bits, uint32_t threshold,
                              real kept) {
     UNROLL(1) /* by vectors */
     for (size_t lane = 0; lane < WIDE; lane++) {
-        mask[lane] = bits[lane] < threshold ? 0 : kept;
-        out[lane] = a[lane] * mask[lane];
+        factors[lane] = bits[lane] < threshold ? 0 : kept;
+        out[lane] = a[lane] * factors[lane];
     }
 }
 
-/* Inverted dropout: its mask is 1 / (1 - rate), or 0 with probability rate; a function of the key, the sample's place in
+/* Inverted dropout: its factors are 1 / (1 - rate), or 0 with probability rate; a function of the key, the sample's place in
  * the batch and the unit alone, in either layout. The key already holds the network's draw, the step and the layer. */
-static void dropout(void *mask, void *out, const void *a, uint64_t key, size_t first_place, double rate, size_t rows,
+static void dropout(void *factors, void *out, const void *a, uint64_t key, size_t first_place, double rate, size_t rows,
                     size_t n, size_t ld, bool lanes) {
     const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
     const uint32_t threshold = (uint32_t)(rate * 4294967296.0);
@@ -46,7 +46,7 @@ static void dropout(void *mask, void *out, const void *a, uint64_t key, size_t f
             for (size_t lane = 0; lane < WIDE; lane++) {
                 bits[lane] = drop_bits(samples[lane], (uint32_t)i);
             }
-            drop_some((real *)mask + at, (real *)out + at, (const real *)a + at, bits, threshold, kept);
+            drop_some((real *)factors + at, (real *)out + at, (const real *)a + at, bits, threshold, kept);
         }
     }
     for (size_t i = 0; !lanes && i < rows; i++) {
@@ -57,7 +57,7 @@ static void dropout(void *mask, void *out, const void *a, uint64_t key, size_t f
             for (size_t lane = 0; lane < WIDE; lane++) {
                 bits[lane] = drop_bits(sample, (uint32_t)(j + lane));
             }
-            drop_some((real *)mask + at, (real *)out + at, (const real *)a + at, bits, threshold, kept);
+            drop_some((real *)factors + at, (real *)out + at, (const real *)a + at, bits, threshold, kept);
         }
     }
 }
