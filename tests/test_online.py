@@ -1,4 +1,4 @@
-"""Steps of one sample through narrow layers have a way of their own: it must be the general one bit for bit.
+"""Steps through narrow layers have ways of their own, of one sample and of a block of them: the general one's bits.
 
 Weights of one make the same steps the general way.
 """
@@ -70,6 +70,34 @@ def test_the_same_bits_as_in_general(dtype, loss, n_out, output, hidden, activat
         general.fit(X, y, epochs=2, batch_size=1, sample_weight=np.ones(70))
         assert not np.array_equal(own.parameters, before)
         assert_same(own, general)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("loss", "n_out", "output"), LOSSES)
+@pytest.mark.parametrize("batch_size", [2, 3, 16, 33, None])
+def test_the_same_bits_of_a_block(dtype, loss, n_out, output, batch_size):
+    rng = np.random.default_rng(0)
+    optimizers = [mlpc.Adam(0.01), mlpc.SGD(0.01, momentum=0.9, nesterov=True), mlpc.AdamW(0.01, clip_norm=0.1)]
+    for hidden, activation, optimizer in zip([(), (3,), (12, 7)], ["relu", "mish", "tanh"], optimizers, strict=True):
+        X, y = data(loss, 2 + len(hidden) * 5, n_out, rng)
+        own, general = (
+            mlpc.Network(
+                [X.shape[1], *hidden, n_out],
+                loss=loss,
+                hidden_activation=activation,
+                output_activation=output,
+                bias=activation != "tanh",
+                l2=0.01,
+                optimizer=optimizer,
+                dtype=dtype,
+                seed=1,
+            )
+            for _ in range(2)
+        )
+        for shuffle in (True, False):
+            own.fit(X, y, epochs=2, batch_size=batch_size, shuffle=shuffle)
+            general.fit(X, y, epochs=2, batch_size=batch_size, shuffle=shuffle, sample_weight=np.ones(70))
+            assert_same(own, general)
 
 
 @pytest.mark.parametrize("schedule", [None, mlpc.StepDecay(1), mlpc.CosineDecay(3), mlpc.OneCycle(3), lambda e: 0.5**e])
