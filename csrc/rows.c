@@ -298,12 +298,23 @@ static bool is_in_place(const mlp_rows *rows, mlp_dtype dtype, size_t n_together
            (stride % 2048 != 0 || n_together < 8);
 }
 
-/* Rows in an order of their own are fetched so many ahead: the machine cannot guess where the next one begins. */
-enum { ROWS_AHEAD = 8, FETCHED_BYTES = 1024 };
+/* Rows in an order of their own are fetched ahead, as the machine cannot guess where the next one begins: so many within
+ * those that are read now, and of those that come after them so many bytes. Data that the L2 cache holds need not be. */
+enum { ROWS_AHEAD = 8, FETCHED_BYTES = 1024, NEXT_BYTES = 8192 };
 
 static void fetch_row(const unsigned char *row, size_t bytes) {
     for (size_t at = 0; at < bytes && at < FETCHED_BYTES; at += 64) {
         __builtin_prefetch(row + at);
+    }
+    __builtin_prefetch(row + bytes - 1);
+}
+
+static void fetch_next(const mlp_rows *rows, const int64_t *order, size_t first, size_t n) {
+    size_t bytes = rows->n_columns * type_size[rows->type], most = NEXT_BYTES / bytes, left = rows->n_rows - first - n;
+    size_t some = n < left ? n : left;
+    some = some < most ? some : most;
+    for (size_t i = first + n; rows->n_rows * bytes > MLP_TILE_BYTES && i < first + n + some; i++) {
+        fetch_row(row_at(rows, (size_t)order[i]), bytes);
     }
 }
 
@@ -427,6 +438,9 @@ const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void
             read_run(rows, dtype, tile, i * ld, 1, p, rows->column_stride, columns);
         }
     }
+    if (order != NULL) {
+        fetch_next(rows, order, first, n);
+    }
     return tile;
 }
 
@@ -440,6 +454,7 @@ void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, 
     }
     if (order != NULL && columns == 1) {
         gather_column(rows, MLP_F64, 0, order + first, n, out, 0);
+        fetch_next(rows, order, first, n);
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -459,6 +474,9 @@ bool mlp_read_columns(const mlp_source *source, size_t first, size_t n, void *ou
     }
     for (size_t j = 0; j < rows->n_columns; j++) {
         read_column(source, j, first, n, out, j * stride);
+    }
+    if (source->order != NULL) {
+        fetch_next(rows, source->order, first, n);
     }
     return true;
 }
