@@ -298,9 +298,10 @@ static bool is_in_place(const mlp_rows *rows, mlp_dtype dtype, size_t n_together
            (stride % 2048 != 0 || n_together < 8);
 }
 
-/* Rows in an order of their own are fetched ahead, as the machine cannot guess where the next one begins: so many within
- * those that are read now, and of those that come after them so many bytes. Data that the L2 cache holds need not be. */
-enum { ROWS_AHEAD = 8, FETCHED_BYTES = 1024, NEXT_BYTES = 8192 };
+/* Rows in an order of their own are fetched ahead, as the machine cannot guess where the next one begins: while one is
+ * read, the one that comes so many bytes later, also where that is another step's. (A burst of such requests would be
+ * dropped for the most part.) Data that the L2 cache holds need not be. */
+enum { AHEAD_BYTES = 4096, LEAST_AHEAD = 8, MOST_AHEAD = 48, FETCHED_BYTES = 1024 };
 
 static void fetch_row(const unsigned char *row, size_t bytes) {
     for (size_t at = 0; at < bytes && at < FETCHED_BYTES; at += 64) {
@@ -309,13 +310,11 @@ static void fetch_row(const unsigned char *row, size_t bytes) {
     __builtin_prefetch(row + bytes - 1);
 }
 
-static void fetch_next(const mlp_rows *rows, const int64_t *order, size_t first, size_t n) {
-    size_t bytes = rows->n_columns * type_size[rows->type], most = NEXT_BYTES / bytes, left = rows->n_rows - first - n;
-    size_t some = n < left ? n : left;
-    some = some < most ? some : most;
-    for (size_t i = first + n; rows->n_rows * bytes > MLP_TILE_BYTES && i < first + n + some; i++) {
-        fetch_row(row_at(rows, (size_t)order[i]), bytes);
-    }
+/* By how many rows; more than there are where they are not fetched. */
+static size_t rows_ahead(const mlp_rows *rows, const int64_t *order) {
+    size_t bytes = rows->n_columns * type_size[rows->type], n = AHEAD_BYTES / bytes;
+    n = n < LEAST_AHEAD ? LEAST_AHEAD : n > MOST_AHEAD ? MOST_AHEAD : n;
+    return order == NULL || rows->n_rows * bytes <= MLP_TILE_BYTES ? rows->n_rows : n;
 }
 
 bool mlp_is_by_columns(const mlp_rows *rows) {
@@ -324,12 +323,19 @@ bool mlp_is_by_columns(const mlp_rows *rows) {
     return row_step < column_step;
 }
 
-/* ---- Columns of rows in an order of their own. */
-#define GATHER(bits)                                                                                                 \
-    static void gather_##bits(void *out, const unsigned char *p, ptrdiff_t stride, const int64_t *order, size_t n) { \
-        for (size_t i = 0; i < n; i++) {                                                                             \
-            memcpy((uint##bits##_t *)out + i, p + order[i] * stride, sizeof(uint##bits##_t));                        \
-        }                                                                                                            \
+/* ---- Columns of rows in an order of their own: n elements; beside the first ones of them those `ahead` further on are
+ * fetched. */
+#define GATHER(bits)                                                                                               \
+    static void gather_##bits(void *out, const unsigned char *p, ptrdiff_t stride, const int64_t *order, size_t n, \
+                              size_t n_fetched, size_t ahead) {                                                    \
+        size_t i = 0;                                                                                              \
+        for (; i < n_fetched; i++) {                                                                               \
+            __builtin_prefetch(p + order[i + ahead] * stride);                                                     \
+            memcpy((uint##bits##_t *)out + i, p + order[i] * stride, sizeof(uint##bits##_t));                      \
+        }                                                                                                          \
+        for (; i < n; i++) {                                                                                       \
+            memcpy((uint##bits##_t *)out + i, p + order[i] * stride, sizeof(uint##bits##_t));                      \
+        }                                                                                                          \
     }
 GATHER(8)
 GATHER(16)
@@ -337,22 +343,26 @@ GATHER(32)
 GATHER(64)
 #undef GATHER
 
-/* Column j of rows order[0..n], to out[at] and on: as it is, or by some elements at a time. */
-static void gather_column(const mlp_rows *rows, mlp_dtype dtype, size_t j, const int64_t *order, size_t n, void *out,
-                          size_t at) {
+/* Column j of rows order[first..first+n], to out[at] and on: as it is, or by some elements at a time. */
+static void gather_column(const mlp_rows *rows, mlp_dtype dtype, size_t j, const int64_t *order, size_t first, size_t n,
+                          void *out, size_t at) {
     enum { SOME = 128 };
     unsigned char elements[SOME * LARGEST_ELEMENT];
     size_t size = type_size[rows->type], item = dtype == MLP_F32 ? sizeof(float) : sizeof(double);
+    size_t ahead = j == 0 || mlp_is_by_columns(rows) ? rows_ahead(rows, order) : rows->n_rows;
     bool as_it_is = is_of_type(rows, dtype);
     const unsigned char *p = row_at(rows, 0) + (ptrdiff_t)j * rows->column_stride;
     for (size_t i = 0, some; i < n; i += some) {
-        some = n - i < SOME && !as_it_is ? n - i : as_it_is ? n : SOME;
+        const int64_t *from = order + first + i;
+        size_t left = rows->n_rows - first - i, fetched = ahead < left ? left - ahead : 0;
+        some = as_it_is || n - i < SOME ? n - i : SOME;
+        fetched = fetched < some ? fetched : some;
         void *to = as_it_is ? (void *)((char *)out + at * item) : elements;
         switch (size) {
-        case 1: gather_8(to, p, rows->row_stride, order + i, some); break;
-        case 2: gather_16(to, p, rows->row_stride, order + i, some); break;
-        case 4: gather_32(to, p, rows->row_stride, order + i, some); break;
-        default: gather_64(to, p, rows->row_stride, order + i, some); break;
+        case 1: gather_8(to, p, rows->row_stride, from, some, fetched, ahead); break;
+        case 2: gather_16(to, p, rows->row_stride, from, some, fetched, ahead); break;
+        case 4: gather_32(to, p, rows->row_stride, from, some, fetched, ahead); break;
+        default: gather_64(to, p, rows->row_stride, from, some, fetched, ahead); break;
         }
         if (!as_it_is) {
             read_run(rows, dtype, out, at + i, 1, elements, (ptrdiff_t)size, some);
@@ -364,7 +374,7 @@ static void gather_column(const mlp_rows *rows, mlp_dtype dtype, size_t j, const
 static void read_column(const mlp_source *source, size_t j, size_t first, size_t n, void *out, size_t at) {
     const mlp_rows *rows = source->rows;
     if (source->order != NULL) {
-        gather_column(rows, source->dtype, j, source->order + first, n, out, at);
+        gather_column(rows, source->dtype, j, source->order, first, n, out, at);
     } else {
         const unsigned char *p = row_at(rows, first) + (ptrdiff_t)j * rows->column_stride;
         read_run(rows, source->dtype, out, at, 1, p, rows->row_stride, n);
@@ -427,19 +437,17 @@ const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void
         return tile;
     }
     bool copy = is_native(rows, dtype);
+    size_t ahead = mlp_is_by_columns(rows) ? rows->n_rows : rows_ahead(rows, order); /* those lie in no row */
     for (size_t i = 0; i < n; i++) {
         const unsigned char *p = row_at(rows, mlp_row_of(order, first + i));
-        if (order != NULL && i + ROWS_AHEAD < n) {
-            fetch_row(row_at(rows, (size_t)order[first + i + ROWS_AHEAD]), columns * type_size[rows->type]);
+        if (first + i + ahead < rows->n_rows) {
+            fetch_row(row_at(rows, (size_t)order[first + i + ahead]), columns * type_size[rows->type]);
         }
         if (copy) {
             memcpy((char *)tile + i * ld * item, p, columns * item);
         } else {
             read_run(rows, dtype, tile, i * ld, 1, p, rows->column_stride, columns);
         }
-    }
-    if (order != NULL) {
-        fetch_next(rows, order, first, n);
     }
     return tile;
 }
@@ -453,8 +461,7 @@ void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, 
         return;
     }
     if (order != NULL && columns == 1) {
-        gather_column(rows, MLP_F64, 0, order + first, n, out, 0);
-        fetch_next(rows, order, first, n);
+        gather_column(rows, MLP_F64, 0, order, first, n, out, 0);
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -474,9 +481,6 @@ bool mlp_read_columns(const mlp_source *source, size_t first, size_t n, void *ou
     }
     for (size_t j = 0; j < rows->n_columns; j++) {
         read_column(source, j, first, n, out, j * stride);
-    }
-    if (source->order != NULL) {
-        fetch_next(rows, source->order, first, n);
     }
     return true;
 }
