@@ -2,11 +2,10 @@
  *
  * From fit to the kernels: mlp_fit (train.c) makes epochs of steps; mlp_run_batch (batch.c) has the loss and gradient
  * of one, by chunks of its rows or by parts of blocks; run_block drives one block through mlp_forward_block
- * (propagate.c) and mlp_backward_block (backward.c), layer by layer, and run_briefly one of a few units, whose layers are
- * lanes.c's; mlp_multiply (matmul.c) cuts a layer's product
- * into panels and groups of rows for kernels->product (kernels/gemm.h), of sparse rows the first layer into groups for
- * kernels/sparse.h; mlp_step (optimizers.c) changes the parameters. plan.c decides what is cut, and for how many threads;
- * crew.c has the memory.
+ * (propagate.c) and mlp_backward_block (backward.c), layer by layer, and run_briefly one of layers of a few units, which
+ * are lanes.c's; mlp_multiply (matmul.c) cuts a layer's product into panels and groups of rows for kernels->product
+ * (kernels/gemm.h), of sparse rows the first layer into groups for kernels/sparse.h; mlp_step (optimizers.c) changes the
+ * parameters. plan.c decides what is cut, and for how many threads; crew.c has the memory.
  *
  *     pass     the scratch that drives one block
  *     crew     the passes of a call: one, or one for each thread where these share rows

@@ -440,7 +440,7 @@ const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void
     size_t ahead = mlp_is_by_columns(rows) ? rows->n_rows : rows_ahead(rows, order); /* those lie in no row */
     for (size_t i = 0; i < n; i++) {
         const unsigned char *p = row_at(rows, mlp_row_of(order, first + i));
-        if (first + i + ahead < rows->n_rows) {
+        if (order != NULL && first + i + ahead < rows->n_rows) {
             fetch_row(row_at(rows, (size_t)order[first + i + ahead]), columns * type_size[rows->type]);
         }
         if (copy) {
