@@ -35,9 +35,7 @@ static mlp_status read_targets(mlp_pass *pass, const mlp_batch *batch, size_t fi
         return mlp_read_labels(net, &data->y, batch->order, first, n, pass->targets, NULL, 0, 0, pass->team.call);
     }
     if (!data->labels && outputs <= FEW_OUTPUTS) {
-        if (!mlp_copy_columns(pass, &source, first, pass->y)) {
-            mlp_read_columns(&source, first, n, pass->y, stride);
-        }
+        mlp_read_columns(&source, first, n, pass->y, stride);
         return MLP_OK;
     }
     if (!data->labels) {
@@ -455,9 +453,6 @@ static mlp_status run_in_parts(mlp_crew *crew, const mlp_batch *batch, const mlp
 
 /* ---- A batch. */
 
-/* Operations that take no longer than the caller may wait. */
-static const double longest_brief = 1e7;
-
 /* One that is a block is no region for threads to share, though its products may be. */
 static mlp_status run_in_one(mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted, double factor,
                              mlp_sums *sums) {
@@ -480,7 +475,7 @@ static bool is_brief(const mlp_pass *pass, const mlp_batch *batch, const mlp_out
     const mlp_network *net = pass->net;
     bool brief = pass->plan.lanes && wanted->gradient != NULL && wanted->input_gradient == NULL &&
                  wanted->records == NULL && wanted->sample_losses == NULL && !wanted->clipped &&
-                 !is_weighted(batch->data) && mlp_work(net, batch->n, true) <= longest_brief;
+                 !is_weighted(batch->data) && mlp_work(net, batch->n, true) <= MLP_POLL_WORK;
     for (size_t l = 1; l < net->n_layers; l++) {
         brief = brief && pass->mask[l] == NULL;
     }
@@ -529,13 +524,16 @@ mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outpu
     if (crew->by_parts && mlp_parts_for(net, &pass->plan, batch->n, crew->call) > 1) {
         return run_in_parts(crew, batch, wanted, factor, sums);
     }
-    size_t chunk = batch->n == crew->n_rows ? crew->chunk : mlp_chunk_rows(net, batch->n);
-    if (batch->n <= chunk && batch->n <= pass->plan.block) {
+    if (mlp_is_one_block(crew, batch->n)) {
         if (is_brief(pass, batch, wanted)) {
             return run_briefly(pass, batch, wanted->gradient, factor, sums);
         }
         return run_in_one(pass, batch, wanted, factor, sums);
     }
-    wave w = {.crew = crew, .batch = batch, .wanted = wanted, .chunk = chunk, .factor = factor};
+    wave w = {.crew = crew,
+              .batch = batch,
+              .wanted = wanted,
+              .chunk = batch->n == crew->n_rows ? crew->chunk : mlp_chunk_rows(net, batch->n),
+              .factor = factor};
     return run_in_chunks(crew, crew->by_parts ? 1 : crew->n, &w, sums);
 }

@@ -162,7 +162,7 @@ static bool are_finite(const mlp_network *net, const mlp_data *data, size_t firs
     if (data->labels || data->class_weight != NULL || isfinite(loss->lowest) || isfinite(loss->highest)) {
         return false;
     }
-    mlp_source source = {.rows = &data->y, .dtype = net->dtype};
+    mlp_source source = {.rows = &data->y, .dtype = net->dtype, .kernels = net->kernels};
     const void *read = mlp_read_tile(&source, first, n, tile, columns, &ld);
     return ld == columns && net->kernels->all_finite(read, n * columns);
 }

@@ -2,10 +2,10 @@
  *
  * From fit to the kernels: mlp_fit (train.c) makes epochs of steps; mlp_run_batch (batch.c) has the loss and gradient
  * of one, by chunks of its rows or by parts of blocks; run_block drives one block through mlp_forward_block
- * (propagate.c) and mlp_backward_block (backward.c), layer by layer, and run_briefly one of layers of a few units, which
- * are lanes.c's; mlp_multiply (matmul.c) cuts a layer's product into panels and groups of rows for kernels->product
- * (kernels/gemm.h), of sparse rows the first layer into groups for kernels/sparse.h; mlp_step (optimizers.c) changes the
- * parameters. plan.c decides what is cut, and for how many threads; crew.c has the memory.
+ * (propagate.c) and mlp_backward_block (backward.c), layer by layer, and run_briefly one of layers of a few units,
+ * those of lanes.c; mlp_multiply (matmul.c) cuts a layer's product into panels and groups of rows for kernels->product
+ * (kernels/gemm.h), of sparse rows the first layer into groups for kernels/sparse.h; mlp_step (optimizers.c) changes
+ * the parameters. plan.c decides what is cut, and for how many threads; crew.c has the memory.
  *
  *     pass     the scratch that drives one block
  *     crew     the passes of a call: one, or one for each thread where these share rows
@@ -48,10 +48,12 @@ static inline void *mlp_cut(mlp_cutter *c, size_t bytes) {
 
 /* ---- What a call has done so far. */
 
+#define MLP_POLL_WORK 1e7 /* operations between two looks at the caller: a millisecond or so */
+
 /* Says that `work` operations are done; true: the caller wants the call to end. */
 static inline bool mlp_pause(mlp_call *call, double work) {
     call->work += work;
-    if (call->poll == NULL || call->work < 1e7) {
+    if (call->poll == NULL || call->work < MLP_POLL_WORK) {
         return false;
     }
     call->work = 0;
@@ -166,11 +168,9 @@ bool mlp_is_by_columns(const mlp_rows *rows);
 /* Rows first..first+n, row-major: in place where the source allows it, else gathered and converted into tile (n, ld).
  * *ld_out: the distance of the rows returned. NULL: a sparse row that is none (MLP_BAD_X). */
 const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void *tile, size_t ld, size_t *ld_out);
-/* The same transposed: column j to out[j * stride + i], i < n; in lanes layout, that is. */
+/* The same transposed: column j to out[j * stride + i], i < n. With kernels in lanes layout: the last one once more up
+ * to the stride. */
 bool mlp_read_columns(const mlp_source *source, size_t first, size_t n, void *out, size_t stride);
-/* Columns of the right elements that lie as they are wanted, each contiguous, from row `first` on, *apart elements from
- * one to the next; or NULL. */
-const void *mlp_columns_in_place(const mlp_source *source, size_t first, size_t *apart);
 /* Row i of a sparse source as its columns, ascending, and their values: how many there are. SIZE_MAX: more than `most`,
  * or it is not that simple: read as any other it may be one. */
 size_t mlp_compress_row(const mlp_source *source, size_t i, size_t most, uint32_t *columns, void *values);
@@ -410,6 +410,8 @@ void mlp_crew_evaluate_at(mlp_crew *crew, const void *parameters);
 /* What a task of a pass has come to, as outcome i; where that is no success, the others are told to stop. */
 void mlp_crew_report(mlp_crew *crew, size_t i, const mlp_pass *pass, mlp_status status);
 bool mlp_crew_stops(const mlp_crew *crew);
+/* Whether a batch of n rows is one block, of one chunk. */
+bool mlp_is_one_block(const mlp_crew *crew, size_t n);
 /* What the first n outcomes come to: a complaint of one's own before those that were told to stop. */
 mlp_status mlp_crew_status(const mlp_crew *crew, size_t n);
 
@@ -420,7 +422,7 @@ mlp_status mlp_crew_status(const mlp_crew *crew, size_t n);
  * `place` on. */
 mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first, size_t n,
                              size_t last, const mlp_record *records, size_t place);
-/* They alone, to pass->x or as sparse ones; false: MLP_BAD_X. */
+/* Those rows alone, to pass->x or as sparse ones; false: MLP_BAD_X. */
 bool mlp_read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first);
 void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t ld, size_t width, void *out,
                   size_t first);
@@ -458,8 +460,6 @@ bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const ml
 
 /* ---- lanes.c: the same of layers of a few units, in lanes layout */
 
-/* Rows of a source as columns `stride` apart, from where they lie so: false where they do not. */
-bool mlp_copy_columns(const mlp_pass *pass, const mlp_source *source, size_t first, void *out);
 bool mlp_read_in_lanes(const mlp_pass *pass, const mlp_source *source, size_t first); /* A[0]; false: MLP_BAD_X */
 void mlp_forward_in_lanes(const mlp_pass *pass, size_t l, void *z, size_t activation);
 /* da = dA[l-1] of dz, and if `through`, dZ[l-1]; then there is no dropout between. */

@@ -1,5 +1,5 @@
 /* kernels.h: the table of kernels, one per dtype and instruction set: every loop over numbers of the network's dtype is
- * behind it; reading and checking the caller's data, and sums of their weights, are not.
+ * behind it; reading and checking the caller's data, but where they lie by columns, and sums of their weights, are not.
  *
  * A "tile" is a row-major block of samples whose rows are padded: ld elements apart, ld a multiple of 64 bytes, so that
  * kernels may read and write whole vectors past the last column. Parameters and gradients are exact: nothing past them.
@@ -215,8 +215,8 @@ typedef struct {
     void (*lanes_gradient)(void *sums, const void *a, const void *dz, size_t n_in, size_t n_out, size_t n, bool bias,
                            bool accumulate);
     void (*lanes_reduce)(void *out, const void *sums, size_t n);
-    /* n elements of each of `rows` columns, `apart` elements from one to the next, to rows `stride` apart; and the last
-     * one once more up to the stride, in whole vectors. */
+    /* n >= 1 elements of each of `rows` columns, `apart` elements from one to the next, to rows `stride` apart; and the
+     * last one once more up to the stride, in whole vectors. */
     void (*copy_columns)(void *out, size_t stride, const void *columns, size_t apart, size_t rows, size_t n);
     /* In each of `rows` rows the last of n elements, n >= 1, once more up to its stride. */
     void (*repeat_last)(void *a, size_t rows, size_t n, size_t stride);

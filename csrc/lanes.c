@@ -4,37 +4,19 @@
 /* From so many inputs on rows are transposed by vectors, a group of samples at a time where they are gathered first. */
 enum { TRANSPOSED_INPUTS = 8, GROUP_ROWS = 32 };
 
-/* What a vector that is stored in part leaves out would be waited for where it is read: so columns that lie as they are
- * wanted are copied by whole ones. */
-bool mlp_copy_columns(const mlp_pass *pass, const mlp_source *source, size_t first, void *out) {
-    const mlp_network *net = pass->net;
-    size_t apart;
-    const void *columns = mlp_columns_in_place(source, first, &apart);
-    if (columns != NULL) {
-        net->kernels->copy_columns(out, pass->stride, columns, apart, source->rows->n_columns, pass->n);
-    }
-    return columns != NULL;
-}
-
 /* Samples that are not there are the last one, so that they overflow no earlier. */
 bool mlp_read_in_lanes(const mlp_pass *pass, const mlp_source *source, size_t first) {
     const mlp_network *net = pass->net;
     size_t inputs = mlp_inputs(net), n = pass->n, stride = pass->stride, ld;
     void *a = pass->a[0];
-    if (mlp_copy_columns(pass, source, first, a)) {
-        return true;
-    }
     if (inputs < TRANSPOSED_INPUTS || source->rows->type == MLP_CSR || mlp_is_by_columns(source->rows)) {
-        if (!mlp_read_columns(source, first, n, a, stride)) {
-            return false;
-        }
-    } else {
-        double gathered[GROUP_ROWS * MLP_LANES_INPUTS];
-        for (size_t i = 0; i < n; i += GROUP_ROWS) {
-            size_t m = n - i < GROUP_ROWS ? n - i : GROUP_ROWS;
-            const void *rows = mlp_read_tile(source, first + i, m, gathered, inputs, &ld);
-            net->kernels->transpose(mlp_at(net, a, i), stride, rows, ld, m, inputs);
-        }
+        return mlp_read_columns(source, first, n, a, stride);
+    }
+    double gathered[GROUP_ROWS * MLP_LANES_INPUTS];
+    for (size_t i = 0; i < n; i += GROUP_ROWS) {
+        size_t m = n - i < GROUP_ROWS ? n - i : GROUP_ROWS;
+        const void *rows = mlp_read_tile(source, first + i, m, gathered, inputs, &ld);
+        net->kernels->transpose(mlp_at(net, a, i), stride, rows, ld, m, inputs);
     }
     if (stride > n) {
         net->kernels->repeat_last(a, inputs, n, stride);

@@ -10,9 +10,10 @@ enum { SOME = 1 << 14 };
 /* Draws at a time. */
 enum { DRAWS = 256 };
 
-/* Fisher and Yates's shuffle with numbers from 0 to i without bias: bits under the smallest mask that holds i, drawn until
- * they fit, 32 or 64 at a time: what NumPy's shuffles do. Each swap takes one draw or more, so as many as there are swaps
- * left can be drawn at once; and one that does not fit swaps a row with itself, which no processor has to foresee. */
+/* Fisher and Yates's shuffle with numbers from 0 to i without bias: bits under the smallest mask that holds i, drawn
+ * until they fit, 32 or 64 at a time: what NumPy's shuffles do. Each swap takes one draw or more, so as many as there
+ * are swaps left can be drawn at once; and one that does not fit swaps a row with itself, which no processor has to
+ * foresee. */
 bool mlp_permute(int64_t *order, size_t n, bool anew, const mlp_random *random, mlp_call *call) {
     uint64_t drawn[DRAWS];
     for (size_t i = 0; i < n && anew; i++) {

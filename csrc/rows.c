@@ -304,7 +304,8 @@ static bool is_in_place(const mlp_rows *rows, mlp_dtype dtype, size_t n_together
 enum { AHEAD_BYTES = 4096, LEAST_AHEAD = 8, MOST_AHEAD = 48, FETCHED_BYTES = 1024 };
 
 static void fetch_row(const unsigned char *row, size_t bytes) {
-    for (size_t at = 0; at < bytes && at < FETCHED_BYTES; at += 64) {
+    bytes = bytes < FETCHED_BYTES ? bytes : FETCHED_BYTES;
+    for (size_t at = 0; at < bytes; at += 64) {
         __builtin_prefetch(row + at);
     }
     __builtin_prefetch(row + bytes - 1);
@@ -313,8 +314,9 @@ static void fetch_row(const unsigned char *row, size_t bytes) {
 /* By how many rows; more than there are where they are not fetched. */
 static size_t rows_ahead(const mlp_rows *rows, const int64_t *order) {
     size_t bytes = rows->n_columns * type_size[rows->type], n = AHEAD_BYTES / bytes;
+    size_t apart = (size_t)(rows->row_stride < 0 ? -rows->row_stride : rows->row_stride);
     n = n < LEAST_AHEAD ? LEAST_AHEAD : n > MOST_AHEAD ? MOST_AHEAD : n;
-    return order == NULL || rows->n_rows * bytes <= MLP_TILE_BYTES ? rows->n_rows : n;
+    return order == NULL || rows->n_rows * (apart > bytes ? apart : bytes) <= MLP_TILE_BYTES ? rows->n_rows : n;
 }
 
 bool mlp_is_by_columns(const mlp_rows *rows) {
@@ -347,7 +349,7 @@ GATHER(64)
 static void gather_column(const mlp_rows *rows, mlp_dtype dtype, size_t j, const int64_t *order, size_t first, size_t n,
                           void *out, size_t at) {
     enum { SOME = 128 };
-    unsigned char elements[SOME * LARGEST_ELEMENT];
+    _Alignas(uint64_t) unsigned char elements[SOME * LARGEST_ELEMENT];
     size_t size = type_size[rows->type], item = dtype == MLP_F32 ? sizeof(float) : sizeof(double);
     size_t ahead = j == 0 || mlp_is_by_columns(rows) ? rows_ahead(rows, order) : rows->n_rows;
     bool as_it_is = is_of_type(rows, dtype);
@@ -381,25 +383,40 @@ static void read_column(const mlp_source *source, size_t j, size_t first, size_t
     }
 }
 
-/* A tile of rows whose columns are the contiguous direction: in place, or some at a time, they are transposed. (Those of
- * rows in an order of their own lie in as many lines of the cache as there are elements: nothing is gained.) */
+/* Columns of the right elements that lie as they are wanted, each contiguous, from row `first` on, *apart elements from
+ * one to the next; or NULL. */
+static const void *columns_in_place(const mlp_source *source, size_t first, size_t *apart) {
+    const mlp_rows *rows = source->rows;
+    ptrdiff_t item = source->dtype == MLP_F32 ? (ptrdiff_t)sizeof(float) : (ptrdiff_t)sizeof(double);
+    bool by_columns =
+        is_of_type(rows, source->dtype) && rows->row_stride == item && (uintptr_t)rows->data % (size_t)item == 0;
+    if (source->order != NULL || !by_columns ||
+        (rows->n_columns > 1 && (rows->column_stride < 0 || rows->column_stride % item != 0))) {
+        return NULL;
+    }
+    *apart = rows->n_columns > 1 ? (size_t)(rows->column_stride / item) : 0;
+    return row_at(rows, first);
+}
+
+/* A tile of rows whose columns are the contiguous direction: in place, or a block at a time, they are transposed.
+ * (Those of rows in an order of their own lie in as many lines of the cache as there are elements: nothing is gained.) */
 static void turn_columns(const mlp_source *source, size_t first, size_t n, void *tile, size_t ld) {
-    enum { SOME_COLUMNS = 16, SOME_ROWS = 128 };
-    double some[SOME_COLUMNS * SOME_ROWS];
+    enum { MOST_COLUMNS = 16, MOST_ROWS = 128 };
+    double block[MOST_COLUMNS * MOST_ROWS];
     size_t columns = source->rows->n_columns, item = source->dtype == MLP_F32 ? sizeof(float) : sizeof(double), apart;
-    const void *in_place = mlp_columns_in_place(source, first, &apart);
+    const void *in_place = columns_in_place(source, first, &apart);
     if (in_place != NULL) {
         source->kernels->transpose(tile, ld, in_place, apart, columns, n);
         return;
     }
-    for (size_t i = 0, rows; i < n; i += rows) {
-        rows = n - i < SOME_ROWS ? n - i : SOME_ROWS;
+    for (size_t i = 0, height; i < n; i += height) {
+        height = n - i < MOST_ROWS ? n - i : MOST_ROWS;
         for (size_t j = 0, width; j < columns; j += width) {
-            width = columns - j < SOME_COLUMNS ? columns - j : SOME_COLUMNS;
+            width = columns - j < MOST_COLUMNS ? columns - j : MOST_COLUMNS;
             for (size_t k = 0; k < width; k++) {
-                read_column(source, j + k, first + i, rows, some, k * SOME_ROWS);
+                read_column(source, j + k, first + i, height, block, k * MOST_ROWS);
             }
-            source->kernels->transpose((char *)tile + (i * ld + j) * item, ld, some, SOME_ROWS, width, rows);
+            source->kernels->transpose((char *)tile + (i * ld + j) * item, ld, block, MOST_ROWS, width, height);
         }
     }
 }
@@ -472,30 +489,25 @@ void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, 
 
 bool mlp_read_columns(const mlp_source *source, size_t first, size_t n, void *out, size_t stride) {
     const mlp_rows *rows = source->rows;
-    if (rows->type == MLP_CSR) {
-        bool good = true;
-        for (size_t i = 0; i < n && good; i++) {
-            good = read_sparse(source, mlp_row_of(source->order, first + i), out, i, stride);
-        }
-        return good;
+    const mlp_kernels *kernels = source->kernels;
+    size_t apart;
+    const void *in_place = kernels != NULL ? columns_in_place(source, first, &apart) : NULL;
+    if (in_place !=
+        NULL) { /* by whole vectors: what one that is stored in part leaves out is waited for when it is read */
+        kernels->copy_columns(out, stride, in_place, apart, rows->n_columns, n);
+        return true;
     }
-    for (size_t j = 0; j < rows->n_columns; j++) {
+    bool sparse = rows->type == MLP_CSR, good = true;
+    for (size_t i = 0; sparse && i < n && good; i++) {
+        good = read_sparse(source, mlp_row_of(source->order, first + i), out, i, stride);
+    }
+    for (size_t j = 0; !sparse && j < rows->n_columns; j++) {
         read_column(source, j, first, n, out, j * stride);
     }
-    return true;
-}
-
-const void *mlp_columns_in_place(const mlp_source *source, size_t first, size_t *apart) {
-    const mlp_rows *rows = source->rows;
-    ptrdiff_t item = source->dtype == MLP_F32 ? (ptrdiff_t)sizeof(float) : (ptrdiff_t)sizeof(double);
-    bool by_columns =
-        is_of_type(rows, source->dtype) && rows->row_stride == item && (uintptr_t)rows->data % (size_t)item == 0;
-    if (source->order != NULL || !by_columns ||
-        (rows->n_columns > 1 && (rows->column_stride < 0 || rows->column_stride % item != 0))) {
-        return NULL;
+    if (good && kernels != NULL && stride > n) {
+        kernels->repeat_last(out, rows->n_columns, n, stride);
     }
-    *apart = rows->n_columns > 1 ? (size_t)(rows->column_stride / item) : 0;
-    return row_at(rows, first);
+    return good;
 }
 
 bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, bool by_columns, bool always, void **owned) {

@@ -374,7 +374,8 @@ static mlp_status run_epochs(training *t) {
 
 /* ---- Beginning and end. */
 
-/* The weights of samples times those of their classes, once for all steps, where they fit like settled rows do. */
+/* The weights of samples times those of their classes, once for all steps, where they fit like settled rows do: their
+ * labels are settled too. */
 static bool settle_class_weights(const mlp_network *net, mlp_data *data, void **settled) {
     size_t n = data->x.n_rows, n_classes = data->labels ? mlp_outputs(net) : 2;
     if (data->class_weight == NULL || n > MLP_TILE_BYTES / sizeof(double)) {
@@ -385,9 +386,10 @@ static bool settle_class_weights(const mlp_network *net, mlp_data *data, void **
         return false;
     }
     mlp_read_doubles(&data->y, NULL, 0, n, weights);
+    mlp_call complaint;
     for (size_t i = 0; i < n; i++) {
         double own = 1.0, label = weights[i];
-        if (mlp_check_label(label, n_classes, i, &(mlp_call){0}) != MLP_OK) { /* whoever reads it complains */
+        if (mlp_check_label(label, n_classes, i, &complaint) != MLP_OK) { /* whoever reads it complains */
             free(weights);
             return true;
         }
@@ -409,15 +411,11 @@ static bool settle_class_weights(const mlp_network *net, mlp_data *data, void **
 
 static bool settle(training *t, mlp_data *data, bool by_columns, bool always, void **settled) {
     mlp_dtype dtype = t->net->dtype;
+    bool of_classes = data->class_weight != NULL;
     return mlp_settle_rows(&data->x, dtype, by_columns, always, &settled[0]) &&
-           mlp_settle_rows(&data->y, data->labels ? MLP_F64 : dtype, false, always, &settled[1]) &&
+           mlp_settle_rows(&data->y, data->labels ? MLP_F64 : dtype, false, always || of_classes, &settled[1]) &&
            settle_class_weights(t->net, data, &settled[2]) &&
            (settled[2] != NULL || mlp_settle_rows(&data->weight, MLP_F64, false, always, &settled[2]));
-}
-
-/* Whether a step is one block of one chunk. */
-static bool is_one_block(const training *t) {
-    return t->batch <= t->crew->members[0].pass->plan.block && t->batch <= t->crew->chunk;
 }
 
 /* Where every step sees the same block and computes little with it, reading it is a good part of the step: a copy of
@@ -425,7 +423,7 @@ static bool is_one_block(const training *t) {
 static bool settle_rows(training *t) {
     const mlp_data *data = &t->data;
     const mlp_plan *plan = &t->crew->members[0].pass->plan;
-    bool same = plan->lanes && t->order == NULL && t->batch == data->x.n_rows && is_one_block(t);
+    bool same = plan->lanes && t->order == NULL && t->batch == data->x.n_rows && mlp_is_one_block(t->crew, t->batch);
     if (!settle(t, &t->data, plan->lanes && t->order == NULL && !t->online, same, t->settled)) {
         return false;
     }
@@ -452,7 +450,7 @@ static bool fuses(const training *t) {
     for (size_t l = 1; l <= net->n_layers; l++) {
         fused = fused || mlp_steps_by_rows(net, &net->layers[l], t->batch);
     }
-    return fused && plain && !plan->lanes && is_one_block(t) && is_short(t);
+    return fused && plain && !plan->lanes && mlp_is_one_block(t->crew, t->batch) && is_short(t);
 }
 
 static bool is_paced(const training *t) {

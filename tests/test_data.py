@@ -429,6 +429,26 @@ def test_labels_are_checked_at_every_read(loss, n_out, class_weight, batch_size,
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("loss", "n_out"), [("categorical_cross_entropy", 2), ("binary_cross_entropy", 1)])
+@pytest.mark.parametrize("batch_size", [10, None])
+def test_weights_of_classes_stay_with_their_labels(loss, n_out, batch_size, dtype):
+    """In so few rows that both are read once: what a callback makes of them is for the next call."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 2))
+    losses = []
+    for changes in (False, True):
+        y = (np.arange(100) % 2).astype(dtype)
+
+        def change(net, epoch, logs, y=y, changes=changes):
+            y[60:] = 0.5 if changes else y[60:]
+
+        net = mlpc.Network([2, 9, n_out], loss=loss, optimizer=mlpc.SGD(0.1), dtype=dtype, seed=0)
+        net.fit(X, y, epochs=3, batch_size=batch_size, class_weight={0: 1, 1: 7}, callbacks=change)
+        losses.append(net.history.loss.tolist())
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_bools_of_any_byte(dtype):
     """A view of other bytes as bool: NumPy takes whatever is not 0 for True."""
     net = mlpc.Network([3, 1], loss="squared_error", bias=False, dtype=dtype, seed=0)

@@ -8,8 +8,8 @@ static inline uint64_t mix_bits(uint64_t x) {
     return x ^ (x >> 31);
 }
 
-/* 32 bits for a unit of a sample: Wellons's finaliser ("hash prospector", 2018), which vectors of units or of samples have
- * instructions for, with half of the sample's 64 bits before it and half within. */
+/* 32 bits for a unit of a sample: Wellons's finaliser ("hash prospector", 2018), which vectors of units or of samples
+ * have instructions for, with half of the sample's 64 bits before it and half within. */
 static inline uint32_t drop_bits(uint64_t sample, uint32_t unit) {
     uint32_t x = unit * UINT32_C(0x9e3779b9) + (uint32_t)sample;
     x = ((x ^ (x >> 16)) * UINT32_C(0x7feb352d)) ^ (uint32_t)(sample >> 32);
@@ -27,8 +27,9 @@ ALWAYS_INLINE void drop_some(real *factors, real *out, const real *a, const uint
     }
 }
 
-/* Inverted dropout: its factors are 1 / (1 - rate), or 0 with probability rate; a function of the key, the sample's place in
- * the batch and the unit alone, in either layout. The key already holds the network's draw, the step and the layer. */
+/* Inverted dropout: its factors are 1 / (1 - rate), or 0 with probability rate; a function of the key, the sample's
+ * place in the batch and the unit alone, in either layout. The key already holds the network's draw, the step and the
+ * layer. */
 static void dropout(void *factors, void *out, const void *a, uint64_t key, size_t first_place, double rate, size_t rows,
                     size_t n, size_t ld, bool lanes) {
     const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);

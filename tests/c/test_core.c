@@ -629,6 +629,59 @@ static void test_rejections(void) {
     mlp_destroy(NULL);
 }
 
+/* ---- Shuffled rows, more than a cache holds: those that come next are fetched, and none after the last. The same bits
+ * by rows and by columns. */
+static uint64_t draw_64(void *state) {
+    return *(uint64_t *)state = *(uint64_t *)state * UINT64_C(0xd1342543de82ef95) + 1;
+}
+
+static uint32_t draw_32(void *state) { return (uint32_t)(draw_64(state) >> 32); }
+
+static void test_shuffled_rows(void) {
+    const size_t sizes[2][3] = {{3, 4, 1}, {24, 40, 2}}, n_rows[2] = {40001, 5003};
+    for (size_t i = 0; i < 4; i++) {
+        const size_t *layers = sizes[i / 2], n = n_rows[i / 2], inputs = layers[0], outputs = layers[2];
+        mlp_spec spec = {.n_layers = 2,
+                         .layer_sizes = layers,
+                         .activations = (const char *[]){"tanh", "identity"},
+                         .loss = "squared_error",
+                         .bias = true,
+                         .dtype = i % 2 == 0 ? MLP_F64 : MLP_F32};
+        double *x = malloc(n * inputs * sizeof *x), *columns = malloc(n * inputs * sizeof *x);
+        double *y = malloc(n * outputs * sizeof *y);
+        for (size_t k = 0; k < n * inputs; k++) {
+            columns[k % inputs * n + k / inputs] = x[k] = draw();
+        }
+        for (size_t k = 0; k < n * outputs; k++) {
+            y[k] = draw();
+        }
+        ptrdiff_t item = sizeof *x;
+        mlp_network *nets[2];
+        for (size_t k = 0; k < 2; k++) {
+            mlp_data data = {.x = {x, MLP_FLOAT64, false, n, inputs, (ptrdiff_t)inputs * item, item},
+                             .y = {y, MLP_FLOAT64, false, n, outputs, (ptrdiff_t)outputs * item, item}};
+            if (k == 1) {
+                data.x = (mlp_rows){columns, MLP_FLOAT64, false, n, inputs, item, (ptrdiff_t)n * item};
+            }
+            seed = 5;
+            nets[k] = make_network(&spec);
+            uint64_t state = 3;
+            mlp_random random = {&state, draw_64, draw_32};
+            mlp_fit_settings settings = {.epochs = 1, .batch_size = 32, .shuffle = &random};
+            mlp_fit_result result;
+            mlp_call call = {0};
+            CHECK(mlp_fit(nets[k], &data, &settings, &result, &call) == MLP_OK, "shuffled %zu", i);
+        }
+        size_t bytes = mlp_n_parameters(nets[0]) * (spec.dtype == MLP_F64 ? sizeof(double) : sizeof(float));
+        CHECK(memcmp(mlp_parameters(nets[0]), mlp_parameters(nets[1]), bytes) == 0, "by columns %zu", i);
+        mlp_destroy(nets[0]);
+        mlp_destroy(nets[1]);
+        free(x);
+        free(columns);
+        free(y);
+    }
+}
+
 int main(void) {
     test_gradients();
     test_many_samples();
@@ -640,5 +693,6 @@ int main(void) {
     test_interrupting();
     test_own_optimizer();
     test_rejections();
+    test_shuffled_rows();
     return check_summary();
 }
