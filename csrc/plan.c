@@ -169,7 +169,8 @@ static double product_work(const mlp_layer *layer, size_t n_rows) {
 
 size_t mlp_threads_of_products(const mlp_network *net, const mlp_plan *plan, const mlp_call *call) {
     double largest = 0;
-    for (size_t l = 1; l <= net->n_layers && !plan->lanes; l++) {
+    bool worth = !plan->lanes && mlp_threads_for(call, mlp_work(net, plan->block, false)) > 1; /* all together */
+    for (size_t l = 1; l <= net->n_layers && worth; l++) {
         double work = product_work(&net->layers[l], plan->block);
         largest = work > largest ? work : largest;
     }

@@ -228,14 +228,18 @@ static bool multiply_layer(mlp_pass *pass, size_t l, void *z, size_t activation)
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
     }
     bool of_dots = mlp_is_of_dots(net, &pass->plan, l);
-    dot_layer dots = of_dots ? dots_of_layer(pass, l) : (dot_layer){0};
     if (of_dots && l == net->n_layers) {
+        dot_layer dots = dots_of_layer(pass, l);
         take_dots(pass, &dots, net->bias ? mlp_at(net, pass->parameters, layer->biases) : NULL, 0, pass->n);
         return !mlp_pause(pass->team.call, layer_work(pass, l));
     }
     layer_end end = {.pass = pass, .layer = l, .activation = activation, .z = z, .bias = padded_biases(pass, l)};
-    if (of_dots || (l == 1 && pass->sparse)) {
-        return multiply_by_rows(pass, &end, of_dots ? &dots : NULL);
+    if (of_dots) {
+        dot_layer dots = dots_of_layer(pass, l);
+        return multiply_by_rows(pass, &end, &dots);
+    }
+    if (l == 1 && pass->sparse) {
+        return multiply_by_rows(pass, &end, NULL);
     }
     mlp_ending ending = end.bias == NULL                 ? MLP_AS_IT_IS
                         : activation == MLP_ACT_identity ? MLP_BIAS
