@@ -453,23 +453,7 @@ static mlp_status run_in_parts(mlp_crew *crew, const mlp_batch *batch, const mlp
 
 /* ---- A batch. */
 
-/* One that is a block is no region for threads to share, though its products may be. */
-static mlp_status run_in_one(mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted, double factor,
-                             mlp_sums *sums) {
-    const mlp_network *net = pass->net;
-    pass->whole = 0;
-    mlp_status status = run_block(pass, batch, wanted, 0, batch->n, factor);
-    if (status == MLP_OK) {
-        const double *weights = is_weighted(batch->data) ? pass->weights : NULL;
-        sums->loss = net->kernels->sum_losses(pass->losses, weights, batch->n);
-    }
-    if (status == MLP_OK && wanted->gradient != NULL && pass->plan.lanes) {
-        net->kernels->lanes_reduce(wanted->gradient, pass->sums, net->n_parameters);
-    }
-    return status;
-}
-
-/* Such a one in lanes of which nothing but the loss and the gradient is wanted is soon computed: in as few calls as it
+/* One block in lanes, of which nothing but the loss and the gradient is wanted, is soon computed: in as few calls as it
  * takes. */
 static bool is_brief(const mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted) {
     const mlp_network *net = pass->net;
@@ -524,16 +508,18 @@ mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outpu
     if (crew->by_parts && mlp_parts_for(net, &pass->plan, batch->n, crew->call) > 1) {
         return run_in_parts(crew, batch, wanted, factor, sums);
     }
-    if (mlp_is_one_block(crew, batch->n)) {
-        if (is_brief(pass, batch, wanted)) {
-            return run_briefly(pass, batch, wanted->gradient, factor, sums);
-        }
-        return run_in_one(pass, batch, wanted, factor, sums);
+    if (mlp_is_one_block(crew, batch->n) && is_brief(pass, batch, wanted)) {
+        return run_briefly(pass, batch, wanted->gradient, factor, sums);
     }
     wave w = {.crew = crew,
               .batch = batch,
               .wanted = wanted,
               .chunk = batch->n == crew->n_rows ? crew->chunk : mlp_chunk_rows(net, batch->n),
               .factor = factor};
+    if (batch->n <= w.chunk) { /* no region for threads to share, though its products may be */
+        status = run_chunk(&w, 0, pass);
+        sums->loss = crew->outcomes[0].loss;
+        return status;
+    }
     return run_in_chunks(crew, crew->by_parts ? 1 : crew->n, &w, sums);
 }

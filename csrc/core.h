@@ -160,7 +160,7 @@ typedef struct {
     size_t together;            /* rows of the product that the ones read have a part in; 0: no others */
     void *cells;                /* for sparse rows: room for one of them, 8 bytes a column */
     mlp_call *call;             /* for sparse rows: where it is said what is wrong with one */
-    const mlp_kernels *kernels; /* tiles of rows that lie by columns are transposed by these; NULL: read one by one */
+    const mlp_kernels *kernels; /* rows that lie by columns are transposed by these; NULL: columns alone are read */
 } mlp_source;
 
 /* Whether columns are the contiguous direction. */

@@ -86,9 +86,8 @@ static mlp_status read_targets(scratch *s, const mlp_data *data, const int64_t *
     const mlp_network *net = s->net;
     size_t outputs = mlp_outputs(net);
     if (!data->labels) {
-        *y =
-            mlp_read_tile(&(mlp_source){.rows = &data->y, .dtype = net->dtype, .order = order, .kernels = net->kernels},
-                          first, n, s->y, outputs, ld);
+        mlp_source source = {.rows = &data->y, .dtype = net->dtype, .order = order, .kernels = net->kernels};
+        *y = mlp_read_tile(&source, first, n, s->y, outputs, ld);
         return MLP_OK;
     }
     net->kernels->fill(s->y, 0.0, n * outputs);
@@ -123,8 +122,8 @@ mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t 
     mlp_source source = {
         .rows = &data->x, .dtype = net->dtype, .order = order, .cells = s.cells, .call = call, .kernels = net->kernels};
     double work = MLP_SAMPLE_WORK + mlp_work(net, 1, true);
-    size_t slice =
-        work * (double)SLICE < MLP_POLL_WORK ? SLICE : 1; /* a deep network's caller should not wait either */
+    bool shallow = work * (double)SLICE < MLP_POLL_WORK; /* the caller of a deep network should not wait either */
+    size_t slice = shallow ? SLICE : 1;
     mlp_status status = MLP_OK;
     for (size_t n = 0, made = 0; status == MLP_OK && made == n && *steps < n_rows; *steps += made) {
         n = n_rows - *steps < slice ? n_rows - *steps : slice;

@@ -278,6 +278,7 @@ double mlp_element(const mlp_rows *rows, size_t row, size_t column) {
 }
 
 /* ---- Tiles. */
+
 /* Whether its elements are those that are wanted. */
 static bool is_of_type(const mlp_rows *rows, mlp_dtype dtype) {
     return rows->type == (dtype == MLP_F32 ? MLP_FLOAT32 : MLP_FLOAT64) && !rows->swapped;
@@ -442,15 +443,8 @@ const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void
         }
         return tile;
     }
-    if (source->kernels != NULL && order == NULL && n >= TURNED_ROWS && mlp_is_by_columns(rows)) {
+    if (order == NULL && n >= TURNED_ROWS && mlp_is_by_columns(rows)) {
         turn_columns(source, first, n, tile, ld);
-        return tile;
-    }
-    if (order == NULL && mlp_is_by_columns(rows)) {
-        for (size_t j = 0; j < columns; j++) {
-            const unsigned char *p = row_at(rows, first) + (ptrdiff_t)j * rows->column_stride;
-            read_run(rows, dtype, tile, j, ld, p, rows->row_stride, n);
-        }
         return tile;
     }
     bool copy = is_native(rows, dtype);
@@ -492,8 +486,7 @@ bool mlp_read_columns(const mlp_source *source, size_t first, size_t n, void *ou
     const mlp_kernels *kernels = source->kernels;
     size_t apart;
     const void *in_place = kernels != NULL ? columns_in_place(source, first, &apart) : NULL;
-    if (in_place !=
-        NULL) { /* by whole vectors: what one that is stored in part leaves out is waited for when it is read */
+    if (in_place != NULL) { /* by whole vectors: for one that is stored in part the rest of it would be waited for */
         kernels->copy_columns(out, stride, in_place, apart, rows->n_columns, n);
         return true;
     }
