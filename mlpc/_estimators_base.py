@@ -23,6 +23,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from mlpc._arrays import with_rows_together
 from mlpc._check import integer
 from mlpc._epochs import as_callbacks
 from mlpc._estimators_epochs import Epochs, orders_from
@@ -309,7 +310,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         try:
             with orders_from(self.network_, random_state, shared=shared):
                 self.network_.fit(
-                    X,
+                    with_rows_together(X, "X") if self.shuffle else X,
                     y,
                     epochs=1 if incremental else int(self.max_iter),
                     batch_size=self._rows_a_step(n_samples),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from mlpc import _check
-from mlpc._arrays import as_array, is_csr
+from mlpc._arrays import as_array, is_csr, is_frame, with_rows_together
 from mlpc._class_weight import as_class_weight
 from mlpc._epochs import CALLBACK_VALUE, LOSS, EpochEnd, as_callbacks, monitor_code
 from mlpc._progress import ProgressBar
@@ -200,6 +200,8 @@ class Training(Evaluation):
         if stopping or plateau:
             exists = {"validated": validation is not None, "callbacks": bool(hooks)}
             stopping_code, plateau_code = monitor_code(stopping, **exists), monitor_code(plateau, **exists)
+        if shuffle and is_frame(X):
+            X = with_rows_together(X, "X")
         bar = ProgressBar(epochs, self.epoch) if _check.flag("progress", progress) else None
 
         with self._fitting, bar or _NO_BAR:

@@ -210,6 +210,26 @@ def test_frames():
         net.fit(mixed.assign(c=pd.array([None] * 45, dtype="Int64")), y)
 
 
+class Watched(mlpc.Network):
+    """A network that keeps what the core is given to train on."""
+
+    def _fit(self, X, *args, **more):
+        self.given = X
+        return super()._fit(X, *args, **more)
+
+
+def test_rows_of_frames_are_put_together_for_shuffling():
+    X, y = numbers(45, 3, "f8"), numbers(45, 1, "f8")
+    by_columns = np.asfortranarray(X)
+    frame = pd.DataFrame(by_columns, columns=["a", "b", "c"])
+    assert frame.to_numpy().flags.f_contiguous
+    net = Watched([3, 1], loss="huber", seed=0)
+    assert net.fit(frame, y, epochs=1).given.flags.c_contiguous
+    assert net.fit(frame, y, epochs=1, shuffle=False).given is frame
+    assert net.fit(by_columns, y, epochs=1).given is by_columns  # an array is never copied
+    assert results(frame, y) == results(by_columns, y) == results(X, y)
+
+
 def test_pandas_own_arrays():
     X, labels = numbers(45, 3, "f8"), np.arange(45) % 2
     expected = results(X, labels.astype(np.float64))

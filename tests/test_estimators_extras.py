@@ -541,6 +541,29 @@ def test_transform():
         MLPClassifier((), max_iter=2).fit(X, Y).transform(X)
 
 
+# ---- Rows that lie by columns.
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_rows_are_put_together_for_shuffling(monkeypatch, early_stopping):
+    given = []
+    fit = mlpc.Network.fit
+    monkeypatch.setattr(
+        mlpc.Network, "fit", lambda self, X, *args, **more: given.append(X) or fit(self, X, *args, **more)
+    )
+    by_columns = np.asfortranarray(X)
+    assert not by_columns.flags.c_contiguous
+    models = [
+        MLPClassifier((5,), max_iter=3, random_state=0, early_stopping=early_stopping).fit(rows, Y)
+        for rows in (X, by_columns, pd.DataFrame(by_columns))
+    ]
+    assert all(rows.flags.c_contiguous for rows in given)
+    first, *others = (model.network_.fingerprint() for model in models)
+    assert others == [first, first]
+    MLPClassifier((5,), max_iter=1, shuffle=False, random_state=0).fit(by_columns, Y)
+    assert given[-1] is by_columns
+
+
 # ---- In company.
 
 
