@@ -208,6 +208,14 @@ typedef struct {
     void (*class_rows)(double *losses, void *dz, void *z, const double *labels, const void *scale, size_t rows,
                        size_t n_outputs, size_t ld);
 
+    /* ---- Labels from probabilities, -1 where one is NaN; true: there is one. */
+    /* [n], the first largest: in lanes layout, and of rows of a tile, of a virtual vector of classes at least. */
+    bool (*class_labels)(int64_t *labels, const void *a, size_t n_outputs, size_t n, size_t stride);
+    bool (*class_labels_of_rows)(int64_t *labels, const void *a, size_t rows, size_t n_outputs, size_t ld);
+    /* (n, n_outputs), 1 where an output is not below its threshold: in lanes layout. */
+    bool (*threshold_labels)(int64_t *labels, const void *a, const double *thresholds, size_t n_outputs, size_t n,
+                             size_t stride);
+
     /* ---- Layers of few units, samples in the lanes: one row per unit. n samples = whole virtual vectors. */
     void (*lanes_forward)(void *z, const void *a, const void *w, const void *bias, size_t n_in, size_t n_out, size_t n);
     void (*lanes_backward)(void *da, const void *dz, const void *w, size_t n_in, size_t n_out, size_t n);

@@ -57,15 +57,14 @@ void mlp_pool_leave(mlp_pool *pool);
 /* A[l] for every l with activations[l-1] not NULL: real (B, n[l]), C-contiguous. activations is [L]. */
 mlp_status mlp_forward(const mlp_network *network, void *const *activations, const mlp_rows *x, mlp_call *call);
 
+/* Classes of a network with a cross-entropy. Categorical: labels[i] is the first largest output of row i; binary: labels
+ * is (B, K), whether outputs[i][k] >= thresholds[k]. MLP_BAD_OUTPUT: the first row with NaN is call->row. */
+mlp_status mlp_predict(const mlp_network *network, int64_t *labels, const double *thresholds, const mlp_rows *x,
+                       mlp_call *call);
+
 /* A[0] = x as the network sees it: real (B, n[0]), C-contiguous. */
 mlp_status mlp_input(const mlp_network *network, void *a, const mlp_rows *x, mlp_call *call);
 double mlp_element(const mlp_rows *rows, size_t row, size_t column); /* one value; NaN where a row is none */
-
-/* Classes from outputs = A[L], real (B, K). Under categorical_cross_entropy labels[i] is the first largest output of
- * row i; under binary_cross_entropy labels is (B, K): outputs[i][k] >= thresholds[k]. A row with NaN: MLP_BAD_X, its
- * row set. */
-mlp_status mlp_labels(const mlp_network *network, int64_t *labels, const void *outputs, size_t n_rows,
-                      const double *thresholds, mlp_call *call);
 
 /* The objective (data term, reduced, plus l1 sum|W| + l2/2 sum W^2) and its gradients; what is NULL is not computed.
  * parameters: real [N] to evaluate at; NULL: the network's own. */

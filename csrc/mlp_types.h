@@ -76,6 +76,7 @@ typedef enum {
     MLP_OK,
     MLP_NO_MEMORY,
     MLP_INTERRUPTED, /* a hook said stop: the network is at the last completed step */
+    MLP_BAD_OUTPUT,  /* of a row: no number, so no label */
     MLP_BAD_X,
     MLP_BAD_Y,
     MLP_BAD_WEIGHT /* see row, column, reason of the call; the network is as it was, or where another thread spoilt data

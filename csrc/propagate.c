@@ -356,22 +356,43 @@ void mlp_activate_output(mlp_pass *pass, bool derivative) {
 
 /* ---- Predictions. */
 typedef struct {
-    mlp_crew *crew;
-    void *const *activations;
     const mlp_rows *x;
+    void *const *activations; /* [L]; or NULL: labels, with the thresholds of binary ones */
+    int64_t *labels;
+    const double *thresholds;
+    mlp_crew *crew;
+    atomic_bool has_nan; /* among the labels */
 } predicting;
 
-static mlp_status predict_block(mlp_pass *pass, void *const *activations, const mlp_rows *x, size_t first) {
+static size_t labels_a_row(const mlp_network *net) { return net->loss_kind == OF_LOGITS ? 1 : mlp_outputs(net); }
+
+/* From the outputs of a block. */
+static void label_block(const mlp_pass *pass, predicting *p, size_t first) {
     const mlp_network *net = pass->net;
-    size_t left = x->n_rows - first, n = left < pass->plan.block ? left : pass->plan.block, last = net->n_layers;
-    while (last > 0 && activations[last - 1] == NULL) {
+    const mlp_kernels *kernels = net->kernels;
+    int64_t *labels = p->labels + first * labels_a_row(net);
+    size_t last = net->n_layers, n = pass->n, outputs = mlp_outputs(net);
+    bool nan = pass->plan.classes
+                   ? kernels->class_labels_of_rows(labels, pass->a[last], n, outputs, net->layers[last].ld)
+               : net->loss_kind == OF_LOGITS
+                   ? kernels->class_labels(labels, pass->z, outputs, n, pass->stride)
+                   : kernels->threshold_labels(labels, pass->z, p->thresholds, outputs, n, pass->stride);
+    if (nan) {
+        atomic_store(&p->has_nan, true);
+    }
+}
+
+static mlp_status predict_block(mlp_pass *pass, predicting *p, size_t first) {
+    const mlp_network *net = pass->net;
+    size_t left = p->x->n_rows - first, n = left < pass->plan.block ? left : pass->plan.block, last = net->n_layers;
+    while (p->labels == NULL && last > 0 && p->activations[last - 1] == NULL) {
         last--;
     }
-    mlp_status status = mlp_forward_block(pass, x, NULL, first, n, last, NULL, 0);
-    for (size_t l = 1; l <= last && status == MLP_OK; l++) {
+    mlp_status status = mlp_forward_block(pass, p->x, NULL, first, n, last, NULL, 0);
+    for (size_t l = p->labels != NULL ? last : 1; l <= last && status == MLP_OK; l++) {
         bool classes = l == net->n_layers && pass->plan.classes;
         bool output = l == net->n_layers && !pass->plan.by_rows && !classes, lanes = output || pass->plan.lanes;
-        if (activations[l - 1] == NULL) {
+        if (p->labels == NULL && p->activations[l - 1] == NULL) {
             continue;
         }
         if (classes) {
@@ -379,8 +400,12 @@ static mlp_status predict_block(mlp_pass *pass, void *const *activations, const 
         } else if (output) {
             mlp_activate_output(pass, false);
         }
-        mlp_copy_out(pass, output ? pass->z : pass->a[l], lanes, lanes ? pass->stride : net->layers[l].ld,
-                     net->layers[l].n_out, activations[l - 1], first);
+        if (p->labels != NULL) {
+            label_block(pass, p, first);
+        } else {
+            mlp_copy_out(pass, output ? pass->z : pass->a[l], lanes, lanes ? pass->stride : net->layers[l].ld,
+                         net->layers[l].n_out, p->activations[l - 1], first);
+        }
         if (mlp_pause_within(pass->team.call, MLP_SAMPLE_WORK * (double)n * (double)net->layers[l].n_out)) {
             status = MLP_INTERRUPTED;
         }
@@ -389,27 +414,46 @@ static mlp_status predict_block(mlp_pass *pass, void *const *activations, const 
 }
 
 static void predict_task(void *context, size_t t, size_t thread) {
-    const predicting *p = context;
+    predicting *p = context;
     mlp_pass *pass = p->crew->members[thread].pass;
     if (!mlp_crew_stops(p->crew)) {
-        mlp_crew_report(p->crew, thread, pass, predict_block(pass, p->activations, p->x, t * pass->plan.block));
+        mlp_crew_report(p->crew, thread, pass, predict_block(pass, p, t * pass->plan.block));
     }
 }
 
-mlp_status mlp_forward(const mlp_network *network, void *const *activations, const mlp_rows *x, mlp_call *call) {
+static mlp_status predict(const mlp_network *net, predicting *p, mlp_call *call) {
+    size_t n = p->x->n_rows;
     mlp_room room;
     room.used = 0;
-    mlp_crew *crew = mlp_crew_create(network, x->n_rows, PREDICTS, call, &room);
-    if (crew == NULL) {
+    p->crew = mlp_crew_create(net, n, PREDICTS, call, &room);
+    if (p->crew == NULL) {
         return MLP_NO_MEMORY;
     }
-    predicting p = {.crew = crew, .activations = activations, .x = x};
-    size_t block = crew->members[0].pass->plan.block;
-    double work = mlp_work(network, x->n_rows, false);
-    mlp_share(call, crew->n, work, (x->n_rows + block - 1) / block, predict_task, &p);
-    mlp_status status = mlp_crew_status(crew, crew->n);
-    mlp_crew_destroy(crew);
+    size_t block = p->crew->members[0].pass->plan.block;
+    mlp_share(call, p->crew->n, mlp_work(net, n, false), (n + block - 1) / block, predict_task, p);
+    mlp_status status = mlp_crew_status(p->crew, p->crew->n);
+    mlp_crew_destroy(p->crew);
     return status;
+}
+
+mlp_status mlp_forward(const mlp_network *network, void *const *activations, const mlp_rows *x, mlp_call *call) {
+    predicting p = {.x = x, .activations = activations};
+    return predict(network, &p, call);
+}
+
+mlp_status mlp_predict(const mlp_network *network, int64_t *labels, const double *thresholds, const mlp_rows *x,
+                       mlp_call *call) {
+    predicting p = {.x = x, .labels = labels, .thresholds = thresholds};
+    mlp_status status = predict(network, &p, call);
+    if (status != MLP_OK || !atomic_load(&p.has_nan)) {
+        return status;
+    }
+    size_t first = 0;
+    while (labels[first] >= 0) {
+        first++;
+    }
+    call->row = first / labels_a_row(network);
+    return MLP_BAD_OUTPUT;
 }
 
 mlp_status mlp_input(const mlp_network *network, void *a, const mlp_rows *x, mlp_call *call) {
@@ -431,56 +475,5 @@ mlp_status mlp_input(const mlp_network *network, void *a, const mlp_rows *x, mlp
         }
     }
     free(cells);
-    return status;
-}
-
-/* So many outputs are read at a time for their labels. */
-enum { SOME_OUTPUTS = 4096 };
-
-/* The labels of one row of outputs; false: there is a NaN. */
-static bool label_row(const mlp_network *net, int64_t *labels, const double *outputs, const double *thresholds) {
-    size_t n = mlp_outputs(net), largest = 0;
-    for (size_t k = 0; k < n; k++) {
-        if (outputs[k] != outputs[k]) {
-            return false;
-        }
-        largest = outputs[k] > outputs[largest] ? k : largest;
-    }
-    for (size_t k = 0; k < n && net->loss_kind == OF_LOGIT; k++) {
-        labels[k] = outputs[k] >= thresholds[k];
-    }
-    if (net->loss_kind == OF_LOGITS) {
-        labels[0] = (int64_t)largest;
-    }
-    return true;
-}
-
-mlp_status mlp_labels(const mlp_network *network, int64_t *labels, const void *outputs, size_t n_rows,
-                      const double *thresholds, mlp_call *call) {
-    size_t n = mlp_outputs(network), labels_a_row = network->loss_kind == OF_LOGITS ? 1 : n;
-    mlp_rows rows = {.data = outputs,
-                     .type = network->dtype == MLP_F32 ? MLP_FLOAT32 : MLP_FLOAT64,
-                     .n_rows = n_rows,
-                     .n_columns = n,
-                     .row_stride = (ptrdiff_t)(n * network->item),
-                     .column_stride = (ptrdiff_t)network->item};
-    size_t some = n < SOME_OUTPUTS ? SOME_OUTPUTS / n : 1;
-    some = some < n_rows ? some : n_rows;
-    double *read = mlp_reserve(some * n, sizeof(double));
-    mlp_status status = read == NULL ? MLP_NO_MEMORY : MLP_OK;
-    for (size_t first = 0, m; first < n_rows && status == MLP_OK; first += m) {
-        m = n_rows - first < some ? n_rows - first : some;
-        mlp_read_doubles(&rows, NULL, first, m, read);
-        for (size_t i = 0; i < m && status == MLP_OK; i++) {
-            if (!label_row(network, labels + (first + i) * labels_a_row, read + i * n, thresholds)) {
-                call->row = first + i;
-                status = MLP_BAD_X;
-            }
-        }
-        if (status == MLP_OK && mlp_pause(call, MLP_SAMPLE_WORK * (double)(m * n))) {
-            status = MLP_INTERRUPTED;
-        }
-    }
-    free(read);
     return status;
 }

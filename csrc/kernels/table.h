@@ -34,6 +34,8 @@ _Static_assert(PANEL * sizeof(real) <= MLP_PANEL_BYTES, "panels are narrower");
 
 #include "classes.h"
 
+#include "labels.h"
+
 #include "sparse.h"
 
 #include "online.h"
@@ -87,6 +89,9 @@ const mlp_kernels TABLE = {
     .softmax = softmax,
     .softmax_rows = softmax_rows,
     .class_rows = class_rows,
+    .class_labels = class_labels,
+    .class_labels_of_rows = class_labels_of_rows,
+    .threshold_labels = threshold_labels,
     .clipped_entropy = clipped_entropy,
     .lanes_forward = lanes_forward,
     .lanes_backward = lanes_backward,

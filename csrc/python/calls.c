@@ -147,6 +147,10 @@ PyObject *raise_status(mlp_status status, const call *c, const operands *data, c
     case MLP_OK: break;
     case MLP_NO_MEMORY: PyErr_NoMemory(); break;
     case MLP_INTERRUPTED: break; /* the exception that stopped it is set */
+    case MLP_BAD_OUTPUT:
+        PyErr_Format(PyExc_ValueError, "X[%zu] has outputs that are nan, which is no label: see X and the parameters",
+                     c->core.row);
+        break;
     case MLP_BAD_X: raise_element(&data->x, "X", &c->core); break;
     case MLP_BAD_Y: raise_element(&data->y, "y", &c->core); break;
     case MLP_BAD_WEIGHT: raise_element(&data->weight, "class_weight", &c->core); break;

@@ -28,9 +28,9 @@ static bool parse(const char *method, const char *option, PyObject *const *args,
 /* What may be asked of one pass forward; the arrays are new and belong to the caller. */
 typedef struct {
     void *input;        /* A[0], or NULL */
-    void **activations; /* [L], as mlp_forward takes it */
-    int64_t *labels;    /* or NULL */
-    double *thresholds; /* [K], for binary labels */
+    void **activations; /* [L], as mlp_forward takes it; or labels and thresholds, as mlp_predict takes them */
+    int64_t *labels;
+    const double *thresholds;
 } wanted_outputs;
 
 static bool run_forward(network_object *self, const char *method, operand *x, const wanted_outputs *wanted) {
@@ -39,19 +39,13 @@ static bool run_forward(network_object *self, const char *method, operand *x, co
     begin_call(&c, self, mlp_work(self->net, x->rows.n_rows, false), 0);
     mlp_status status = MLP_OK;
     if (wanted->input != NULL) status = mlp_input(self->net, wanted->input, &x->rows, &c.core);
-    if (status == MLP_OK) status = mlp_forward(self->net, wanted->activations, &x->rows, &c.core);
-    bool outputs_given = status == MLP_OK;
-    if (outputs_given && wanted->labels != NULL) {
-        status = mlp_labels(self->net, wanted->labels, wanted->activations[self->n_layers - 1], x->rows.n_rows,
-                            wanted->thresholds, &c.core);
+    if (status == MLP_OK && wanted->labels != NULL) {
+        status = mlp_predict(self->net, wanted->labels, wanted->thresholds, &x->rows, &c.core);
+    } else if (status == MLP_OK) {
+        status = mlp_forward(self->net, wanted->activations, &x->rows, &c.core);
     }
     end_call(&c);
     unlock_read(self);
-    if (outputs_given && status == MLP_BAD_X) {
-        PyErr_Format(PyExc_ValueError, "X[%zu] has outputs that are nan, which is no label: see X and the parameters",
-                     c.core.row);
-        return false;
-    }
     if (status != MLP_OK) raise_status(status, &c, &(operands){.x = *x}, NULL);
     return status == MLP_OK;
 }
@@ -135,36 +129,23 @@ PyObject *network_predict(network_object *self, PyObject *const *args, Py_ssize_
     static const char method[] = "predict";
     PyObject *value, *threshold = NULL;
     if (!ready(self) || !parse(method, "threshold", args, n_args, names, &value, &threshold)) return NULL;
-    size_t n_layers = self->n_layers, n_outputs = self->layer_sizes[n_layers];
-    operand x = {0};
-    PyArrayObject *outputs = NULL, *labels = NULL;
-    PyObject *result = NULL;
-    void **activations = PyMem_Calloc(n_layers, sizeof *activations);
-    double *thresholds = PyMem_New(double, n_outputs);
-    if (activations == NULL || thresholds == NULL) {
-        PyErr_NoMemory();
-        goto done;
-    }
-    if (!get_thresholds(self, threshold, thresholds)) goto done;
-    if (self->predicts == OUTPUTS) {
-        result = propagate(self, method, value, n_layers, true);
-        goto done;
-    }
-    if (!get_x(self, value, "X", true, &x)) goto done;
+    size_t n_outputs = self->layer_sizes[self->n_layers];
     bool flat = n_outputs == 1 || self->predicts == CATEGORICAL_LABELS;
-    outputs = new_matrix(x.rows.n_rows, n_outputs, self->typenum);
-    labels = flat ? new_vector(x.rows.n_rows, NPY_INT64) : new_matrix(x.rows.n_rows, n_outputs, NPY_INT64);
-    if (outputs == NULL || labels == NULL) goto done;
-    activations[n_layers - 1] = PyArray_DATA(outputs);
-    wanted_outputs wanted = {.activations = activations, .labels = PyArray_DATA(labels), .thresholds = thresholds};
-    if (run_forward(self, method, &x, &wanted)) result = Py_NewRef((PyObject *)labels);
-done:
-    Py_XDECREF(labels);
-    Py_XDECREF(outputs);
+    operand x = {0};
+    PyArrayObject *result = NULL;
+    double *thresholds = PyMem_New(double, n_outputs);
+    if (thresholds == NULL) {
+        PyErr_NoMemory();
+    } else if (get_thresholds(self, threshold, thresholds) && self->predicts == OUTPUTS) {
+        result = (PyArrayObject *)propagate(self, method, value, self->n_layers, true);
+    } else if (!PyErr_Occurred() && get_x(self, value, "X", true, &x)) {
+        result = flat ? new_vector(x.rows.n_rows, NPY_INT64) : new_matrix(x.rows.n_rows, n_outputs, NPY_INT64);
+        wanted_outputs wanted = {.labels = result == NULL ? NULL : PyArray_DATA(result), .thresholds = thresholds};
+        if (result != NULL && !run_forward(self, method, &x, &wanted)) Py_CLEAR(result);
+    }
     release(&x);
     PyMem_Free(thresholds);
-    PyMem_Free(activations);
-    return result;
+    return (PyObject *)result;
 }
 
 PyObject *network_transform(network_object *self, PyObject *const *args, Py_ssize_t n_args, PyObject *names) {

@@ -271,6 +271,66 @@ static void test_rows(void) {
     }
 }
 
+/* Labels are what a loop over the outputs finds; the first row with a NaN is told. */
+static void test_labels(void) {
+    enum { ROWS = 77, INPUTS = 4, CLASSES = 40, BAD = 41 };
+    const struct {
+        const char *loss, *output;
+        size_t sizes[3];
+        mlp_dtype dtype;
+    } runs[] = {
+        {"categorical_cross_entropy", "softmax", {INPUTS, 3, 5}, MLP_F32}, /* in lanes */
+        {"categorical_cross_entropy", "softmax", {INPUTS, 30, 7}, MLP_F64},
+        {"categorical_cross_entropy", "softmax", {INPUTS, 30, CLASSES}, MLP_F32}, /* by rows */
+        {"categorical_cross_entropy", "softmax", {INPUTS, 30, 33}, MLP_F64},
+        {"binary_cross_entropy", "sigmoid", {INPUTS, 3, 1}, MLP_F64},
+        {"binary_cross_entropy", "sigmoid", {INPUTS, 30, 3}, MLP_F32},
+    };
+    for (size_t r = 0; r < sizeof runs / sizeof *runs; r++) {
+        mlp_spec spec = {.n_layers = 2,
+                         .layer_sizes = runs[r].sizes,
+                         .activations = (const char *[]){"tanh", runs[r].output},
+                         .loss = runs[r].loss,
+                         .bias = true,
+                         .dtype = runs[r].dtype};
+        mlp_network *net = make_network(&spec);
+        bool binary = strcmp(runs[r].output, "sigmoid") == 0;
+        size_t outputs = runs[r].sizes[2], a_row = binary ? outputs : 1;
+        double x[ROWS][INPUTS], thresholds[CLASSES];
+        float floats[ROWS * CLASSES];
+        double doubles[ROWS * CLASSES];
+        int64_t labels[ROWS * CLASSES];
+        for (size_t i = 0; i < ROWS * INPUTS; i++) {
+            x[i / INPUTS][i % INPUTS] = (double)(i * 7 % 11) / 5 - 1;
+        }
+        mlp_call call = {0};
+        mlp_rows rows = {x, MLP_FLOAT64, false, ROWS, INPUTS, sizeof x[0], sizeof x[0][0]};
+        void *out = spec.dtype == MLP_F32 ? (void *)floats : (void *)doubles;
+        CHECK(mlp_forward(net, (void *[]){NULL, out}, &rows, &call) == MLP_OK, "forward %zu", r);
+        for (size_t i = 0; i < ROWS * outputs && spec.dtype == MLP_F32; i++) {
+            doubles[i] = (double)floats[i];
+        }
+        for (size_t k = 0; k < outputs; k++) {
+            thresholds[k] = doubles[3 * outputs + k];
+        }
+        CHECK(mlp_predict(net, labels, thresholds, &rows, &call) == MLP_OK, "predict %zu", r);
+        for (size_t i = 0; i < ROWS; i++) {
+            const double *p = doubles + i * outputs;
+            size_t largest = 0;
+            for (size_t k = 0; k < outputs; k++) {
+                largest = p[k] > p[largest] ? k : largest;
+                int64_t reached = p[k] >= thresholds[k];
+                CHECK(!binary || labels[i * a_row + k] == reached, "run %zu row %zu output %zu", r, i, k);
+            }
+            CHECK(binary || labels[i] == (int64_t)largest, "run %zu row %zu", r, i);
+        }
+        x[BAD][1] = x[ROWS - 1][0] = (double)NAN;
+        CHECK(mlp_predict(net, labels, thresholds, &rows, &call) == MLP_BAD_OUTPUT, "run %zu", r);
+        CHECK(call.row == BAD, "run %zu: row %zu", r, call.row);
+        mlp_destroy(net);
+    }
+}
+
 /* Sparse rows, their indices in no order and one of them twice, read as the dense ones; bad ones are refused. */
 static void test_sparse(void) {
     enum { ROWS = 4, COLUMNS = 5, VALUES = 7, HIDDEN = 40 };
@@ -686,6 +746,7 @@ int main(void) {
     test_gradients();
     test_many_samples();
     test_rows();
+    test_labels();
     test_sparse();
     test_few_values();
     test_optimizers();

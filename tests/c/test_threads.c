@@ -112,7 +112,7 @@ static char *results_of(const run *r, mlp_pool *pool, size_t n_threads, size_t *
     CHECK(mlp_fit(net, &p.data, &settings, &result, &call) == MLP_OK, "fit %zu", n_threads);
     size_t item = r->dtype == MLP_F64 ? sizeof(double) : sizeof(float), N = mlp_n_parameters(net);
     size_t outputs = r->rows * r->sizes[r->layers], inputs = r->rows * r->sizes[0];
-    *n = (2 * N + outputs + inputs) * item + (r->rows + 3) * sizeof(double);
+    *n = (2 * N + outputs + inputs) * item + (r->rows + 3) * sizeof(double) + outputs * sizeof(int64_t);
     char *out = calloc(*n, 1), *at = out;
     memcpy(at, mlp_parameters(net), N * item);
     at += N * item;
@@ -129,6 +129,15 @@ static char *results_of(const run *r, mlp_pool *pool, size_t n_threads, size_t *
     at += (r->rows + 1) * sizeof(double);
     memcpy(at, &mlp_history_of(net)->loss[2], sizeof(double));
     memcpy(at + sizeof(double), &mlp_history_of(net)->validation_loss[2], sizeof(double));
+    if (strstr(r->loss, "entropy") != NULL) {
+        int64_t *labels = malloc(outputs * sizeof *labels);
+        double *thresholds = calloc(r->sizes[r->layers], sizeof *thresholds);
+        size_t n_labels = p.data.labels ? r->rows : outputs;
+        CHECK(mlp_predict(net, labels, thresholds, &p.data.x, &call) == MLP_OK, "predict %zu", n_threads);
+        memcpy(at + 2 * sizeof(double), labels, n_labels * sizeof *labels);
+        free(labels);
+        free(thresholds);
+    }
     free(doubles);
     free(p.x);
     free(p.y);
