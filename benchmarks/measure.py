@@ -108,7 +108,7 @@ def row(name: str, names: Sequence[str], threads: int, rounds: int, seconds: flo
             break
         peaks.append(limits.peak(threads))
         for each, job in shuffler.sample([*jobs.items()], len(jobs)):  # nobody always comes first, or after the same
-            sleep(0.06)  # the threads of the one before have stopped looking for work
+            sleep(0.2 if threads > 1 else 0.02)  # OpenBLAS's threads look for work for a tenth of a second
             measured[each].append(timed(job, times[each]) / (times[each] * work.units))
     medians = {each: median(values) for each, values in measured.items()}
     del jobs
