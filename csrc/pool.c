@@ -85,6 +85,14 @@ static bool look_again(size_t looks) {
     return makes_way;
 }
 
+/* The same. True: somebody had this processor for so long, and may have been at nothing but looking around too, that
+ * there is more to be had by sleeping: who wakes is soon given a turn, or another processor. */
+static bool is_crowded(size_t looks) {
+    static const double long_turn = 1e-3;
+    double before = (looks + 1) % LOOKS_A_YIELD == 0 ? mlp_seconds() : 0;
+    return look_again(looks) && mlp_seconds() - before > long_turn;
+}
+
 static size_t first_task(size_t owner, size_t n_threads, size_t n_tasks) {
     size_t more = n_tasks % n_threads; /* the first ones have one more */
     return n_tasks / n_threads * owner + (owner < more ? owner : more);
@@ -181,14 +189,18 @@ static void wake(mlp_pool *pool, size_t n) {
 
 static void *work(void *argument) {
     worker *w = argument;
+    bool has_place = false; /* threads are no more than processors */
     while (!atomic_load_explicit(&w->pool->ending, memory_order_relaxed)) {
         size_t n_threads = region_of(w);
         for (size_t looks = 0; looks < LOOKS && n_threads == 0; looks++) {
-            look_again(looks);
+            if (is_crowded(looks) && has_place) {
+                break;
+            }
             n_threads = region_of(w);
         }
         if (n_threads > 0) {
             run_queues(w->pool, w->number, n_threads);
+            has_place = n_threads <= w->pool->n_processors;
         } else {
             fall_asleep(w);
         }
