@@ -3,8 +3,8 @@
 
 /* From trial to trial twice as long while they find the same; a moment's disturbance is not to last. A trial, of some
  * steps at least, is compared with as long a time before it: at first workers may share their processors with those of
- * another library, which look for work for some 40 ms after a product of matrices. */
-static const double first_seconds = 0.1, most_seconds = 1.0, tried_seconds = 0.01, least_steps = 3;
+ * another library: OpenBLAS's look for work for a tenth of a second after a product of matrices. */
+static const double first_seconds = 0.15, most_seconds = 1.0, tried_seconds = 0.01, least_steps = 3;
 
 static void keep(mlp_pace *p, bool shares, double seconds) {
     *p = (mlp_pace){.n_threads = p->n_threads, .batch = p->batch, .shares = shares, .kept = seconds, .left = seconds};
