@@ -164,6 +164,7 @@ typedef struct {
 } mlp_source;
 
 /* Whether columns are the contiguous direction. */
+size_t mlp_row_bytes(const mlp_rows *rows); /* of one, where each begins where the one before ends; else 0 */
 bool mlp_is_by_columns(const mlp_rows *rows);
 /* Rows first..first+n, row-major: in place where the source allows it, else gathered and converted into tile (n, ld).
  * *ld_out: the distance of the rows returned. NULL: a sparse row that is none (MLP_BAD_X). */
@@ -271,7 +272,8 @@ typedef struct {
     const mlp_adam *adam; /* C goes through Adam's step in place of being kept, k in one part; or NULL */
     mlp_ending ending;    /* what becomes of C, if anything, and by what */
     const void *operand;
-    const void *next; /* where the rows after A's lie: they are fetched meanwhile; NULL: they need not be */
+    const void *next; /* as many rows of next_row bytes that are wanted after A's: fetched meanwhile; or NULL */
+    size_t next_row;
     /* Called with each piece of C when it is complete, from any thread; NULL: nothing is to be done. */
     void (*done)(void *context, const mlp_piece *piece);
     void *context;
@@ -339,7 +341,8 @@ typedef struct {
     size_t x_ld;
     bool sparse;            /* the block's rows are in a[0] as sparse ones (mlp_sparse_input): x is not to be read */
     size_t n_values;        /* that they have, all together */
-    const void *next;       /* the rows of the next block, where they are worth fetching ahead; or NULL */
+    const void *next;       /* the caller's rows for the next block, where they are worth fetching ahead; or NULL */
+    size_t next_row;        /* bytes of one */
     void **a;               /* [L+1] tiles (block, ld) or lanes (n[l], stride) */
     void **d;               /* [L+1] g'(Z), where it comes from the input; NULL elsewhere */
     void **mask, **dropped; /* [L+1] dropout; NULL where there is none */

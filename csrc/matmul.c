@@ -124,8 +124,8 @@ static void fetch_ahead(mlp_panel_product *part, const cut_product *c, const rig
     if (p->a.step > 1 && p->k * p->a.step * item >= FAR_BYTES) {
         part->ahead = region_of(p, (const char *)part->a + MLP_VECTOR_BYTES, part->k, p->a.step, n);
     } else if (p->next != NULL && right->q + right->k == p->k && right->j + right->columns == p->n) {
-        const char *at = (const char *)p->next + i * p->a.row * item;
-        part->ahead = region_of(p, at, n * p->a.row / line, line, line);
+        part->ahead =
+            region_of(p, (const char *)p->next + i * p->next_row, n * p->next_row / MLP_VECTOR_BYTES, line, line);
     } else if (right->next.lines > 0) {
         size_t lines = right->next.lines, begin = i % c->rows;
         part->ahead = right->next;

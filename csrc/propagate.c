@@ -125,13 +125,12 @@ static void end_layer(void *context, const mlp_piece *piece) {
 enum { PAGE = 4096 };
 
 /* Where the rows that come next here lie, after this block and all parts of it, for the first layer to fetch them
- * meanwhile: they are read in place, each once; less than a page of them the machine fetches by itself. */
-static const void *next_rows(const mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first) {
-    const mlp_network *net = pass->net;
-    bool in_place = order == NULL && pass->x != pass->a[0] && pass->x_ld == mlp_inputs(net);
-    bool many = pass->n * pass->x_ld * net->item >= PAGE;
-    size_t next = pass->whole > 0 ? pass->whole : pass->n;
-    return in_place && many && first + next < x->n_rows ? mlp_at(net, pass->x, next * pass->x_ld) : NULL;
+ * meanwhile: one after the other, each read once; less than a page of them the machine fetches by itself. */
+static void find_next_rows(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first) {
+    size_t next = first + (pass->whole > 0 ? pass->whole : pass->n);
+    pass->next_row = order == NULL ? mlp_row_bytes(x) : 0;
+    bool worth = pass->n * pass->next_row >= PAGE && next < x->n_rows;
+    pass->next = worth ? (const char *)x->data + next * pass->next_row : NULL;
 }
 
 /* What a layer of dots is computed from, its rows sparse where a is NULL. */
@@ -259,6 +258,7 @@ static bool multiply_layer(mlp_pass *pass, size_t l, void *z, size_t activation)
                        .k = layer->n_in,
                        .keeps_depth = pass->keeps,
                        .next = l == 1 ? pass->next : NULL,
+                       .next_row = pass->next_row,
                        .ending = ending,
                        .operand = end.bias,
                        .done = ending == MLP_AS_IT_IS ? end_layer : NULL,
@@ -304,7 +304,7 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
     if (mlp_pause_within(pass->team.call, MLP_SAMPLE_WORK * (double)n * (double)mlp_inputs(net))) {
         return MLP_INTERRUPTED;
     }
-    pass->next = next_rows(pass, x, order, first);
+    find_next_rows(pass, x, order, first);
     for (size_t l = 1; l <= last; l++) {
         const mlp_layer *layer = &net->layers[l];
         bool output = l == net->n_layers && !pass->plan.by_rows; /* else the last layer is like the others */

@@ -338,6 +338,12 @@ static size_t rows_ahead(const mlp_rows *rows, const int64_t *order) {
     return order == NULL || rows->n_rows * (apart > bytes ? apart : bytes) <= MLP_TILE_BYTES ? rows->n_rows : n;
 }
 
+size_t mlp_row_bytes(const mlp_rows *rows) {
+    size_t size = type_size[rows->type], bytes = rows->n_columns * size;
+    bool together = rows->n_columns == 1 || rows->column_stride == (ptrdiff_t)size;
+    return together && rows->row_stride == (ptrdiff_t)bytes ? bytes : 0;
+}
+
 bool mlp_is_by_columns(const mlp_rows *rows) {
     ptrdiff_t row_step = rows->row_stride < 0 ? -rows->row_stride : rows->row_stride;
     ptrdiff_t column_step = rows->column_stride < 0 ? -rows->column_stride : rows->column_stride;
