@@ -264,6 +264,7 @@ typedef struct {
     void (*outer_adam)(const mlp_outer *o, const mlp_update *u);
     void (*clear_subnormals)(void *x, size_t n); /* x = 0 where it is less than the smallest normal number */
     void (*fill)(void *x, double value, size_t n);
+    void (*from_doubles)(void *x, const void *doubles, size_t n); /* wherever these lie */
     void (*scale)(void *x, double factor, size_t n);
     void (*add)(void *x, const void *y, size_t n);
     void (*axpy)(void *out, const void *x, double factor, const void *y, size_t n); /* x + factor y */

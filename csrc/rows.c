@@ -471,7 +471,7 @@ const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void
         turn_columns(source, first, n, tile, ld);
         return tile;
     }
-    bool copy = is_native(rows, dtype);
+    bool copy = is_native(rows, dtype), doubles = is_native(rows, MLP_F64) && source->kernels != NULL;
     size_t ahead = mlp_is_by_columns(rows) ? rows->n_rows : rows_ahead(rows, order); /* those lie in no row */
     for (size_t i = 0; i < n; i++) {
         const unsigned char *p = row_at(rows, mlp_row_of(order, first + i));
@@ -480,6 +480,8 @@ const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void
         }
         if (copy) {
             memcpy((char *)tile + i * ld * item, p, columns * item);
+        } else if (doubles) {
+            source->kernels->from_doubles((char *)tile + i * ld * item, p, columns);
         } else {
             read_run(rows, dtype, tile, i * ld, 1, p, rows->column_stride, columns);
         }

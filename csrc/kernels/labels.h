@@ -5,9 +5,10 @@ static NOT_INLINE bool store_labels(int64_t *labels, size_t step, vec found, siz
     real lanes[LANES];
     bool any = false;
     v_store(lanes, found);
-    for (size_t i = 0; i < LANES && i < some; i++) {
-        labels[i * step] = (int64_t)lanes[i];
+    for (size_t i = 0; i < LANES && i < some; i++, labels += step) {
+        *labels = (int64_t)lanes[i];
         any |= lanes[i] < 0;
+        UNKNOWN_STRIDE(labels); /* vectors would take four times the room, and be no faster */
     }
     return any;
 }

@@ -119,6 +119,7 @@ const mlp_kernels TABLE = {
     .outer_adam = outer_adam,
     .clear_subnormals = clear_subnormals,
     .fill = fill,
+    .from_doubles = from_doubles,
     .scale = scale,
     .add = add,
     .axpy = axpy,

@@ -124,6 +124,15 @@ static void fill(void *x, double value, size_t n) {
     }
 }
 
+static void from_doubles(void *x, const void *doubles, size_t n) {
+    typedef double anywhere __attribute__((aligned(1)));
+    real *restrict to = x;
+    const anywhere *restrict from = doubles;
+    for (size_t i = 0; i < n; i++) {
+        to[i] = (real)from[i];
+    }
+}
+
 static void scale(void *x, double factor, size_t n) {
     real *to = x;
     vec f = v_set1((real)factor);
