@@ -85,10 +85,11 @@ static bool look_again(size_t looks) {
     return makes_way;
 }
 
-/* The same. True: somebody had this processor for so long, and may have been at nothing but looking around too, that
- * there is more to be had by sleeping: who wakes is soon given a turn, or another processor. */
+/* The same. True: another thread took this processor for a whole turn of the scheduler. A worker that went on making way
+ * would be given it for a few looks between such turns, and never while there is work; asleep, it is woken for that, on
+ * another processor if there is one. */
 static bool is_crowded(size_t looks) {
-    static const double long_turn = 1e-3;
+    static const double long_turn = 1e-3; /* seconds */
     double before = (looks + 1) % LOOKS_A_YIELD == 0 ? mlp_seconds() : 0;
     return look_again(looks) && mlp_seconds() - before > long_turn;
 }
@@ -189,7 +190,7 @@ static void wake(mlp_pool *pool, size_t n) {
 
 static void *work(void *argument) {
     worker *w = argument;
-    bool has_place = false; /* threads are no more than processors */
+    bool has_place = false; /* its last region had no more threads than there are processors */
     while (!atomic_load_explicit(&w->pool->ending, memory_order_relaxed)) {
         size_t n_threads = region_of(w);
         for (size_t looks = 0; looks < LOOKS && n_threads == 0; looks++) {

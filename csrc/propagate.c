@@ -382,17 +382,21 @@ static void label_block(const mlp_pass *pass, predicting *p, size_t first) {
     }
 }
 
+static bool is_wanted(const predicting *p, size_t l, size_t last) {
+    return p->labels != NULL ? l == last : p->activations[l - 1] != NULL;
+}
+
 static mlp_status predict_block(mlp_pass *pass, predicting *p, size_t first) {
     const mlp_network *net = pass->net;
     size_t left = p->x->n_rows - first, n = left < pass->plan.block ? left : pass->plan.block, last = net->n_layers;
-    while (p->labels == NULL && last > 0 && p->activations[last - 1] == NULL) {
+    while (last > 0 && !is_wanted(p, last, net->n_layers)) {
         last--;
     }
     mlp_status status = mlp_forward_block(pass, p->x, NULL, first, n, last, NULL, 0);
-    for (size_t l = p->labels != NULL ? last : 1; l <= last && status == MLP_OK; l++) {
+    for (size_t l = 1; l <= last && status == MLP_OK; l++) {
         bool classes = l == net->n_layers && pass->plan.classes;
         bool output = l == net->n_layers && !pass->plan.by_rows && !classes, lanes = output || pass->plan.lanes;
-        if (p->labels == NULL && p->activations[l - 1] == NULL) {
+        if (!is_wanted(p, l, net->n_layers)) {
             continue;
         }
         if (classes) {

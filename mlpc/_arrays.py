@@ -6,7 +6,7 @@ ones.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _NUMBERS = "biuf"  # kinds of dtypes that hold real numbers
+_LARGEST = 8  # bytes of one that the core reads
 
 
 def as_array(value: Any, name: str) -> NDArray[Any]:
@@ -66,30 +67,22 @@ def as_floats(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
         return np.ascontiguousarray(array, dtype)
 
 
-def with_rows_together(value: Any, name: str) -> Any:
-    """Return rows that are to be read in an order of their own, each of them contiguous: dense ones as an array.
+def with_rows_together(rows: NDArray[Any]) -> NDArray[Any]:
+    """Return rows that are to be read in an order of their own as a copy, unless each of them is contiguous.
 
-    Of rows that lie by columns, as those of most frames do, every number costs a line of the cache in every epoch; the
-    copy costs a third of that once.
+    Of rows that lie by columns every number costs a line of the cache, in every epoch: the copy soon pays.
 
     Parameters
     ----------
-    value : array-like or sparse
-        What `as_array` takes, or CSR rows, which are returned as they are.
-    name : str
-        The argument's name, for messages.
-
-    Returns
-    -------
-    ndarray or sparse
-        C-contiguous where it is an array of two dimensions.
+    rows : ndarray of shape (n_samples, n_features)
 
     Examples
     --------
-    >>> with_rows_together(np.zeros((2, 3), order="F"), "X").flags.c_contiguous
+    >>> by_columns = np.zeros((4, 3), order="F")
+    >>> with_rows_together(by_columns).flags.c_contiguous
     True
     """
-    return value if _is_sparse(value) else np.asarray(as_array(value, name), order="C")
+    return rows if rows.ndim != 2 or rows.strides[1] == rows.itemsize else np.ascontiguousarray(rows)
 
 
 def csr_parts(value: Any, name: str) -> tuple[tuple[int, ...], NDArray[Any], NDArray[Any], NDArray[Any]] | None:
@@ -133,7 +126,7 @@ def is_csr(value: Any, name: str) -> bool:
     return csr_parts(value, name) is not None
 
 
-def is_frame(value: Any) -> bool:
+def is_frame(value: Any) -> TypeGuard[Any]:
     """Whether `value` is a frame or series, or one of pandas' own arrays."""
     return hasattr(value, "to_numpy") and (hasattr(value, "dtype") or hasattr(value, "dtypes"))
 
@@ -158,6 +151,9 @@ def _frame(frame: Any, name: str) -> NDArray[Any]:
             named = columns or hasattr(frame, "name")
             came = f"column {column!r} of dtype {dtype}" if named else f"dtype {dtype} from a {type(frame).__name__}"
             raise TypeError(f"{name} must hold real numbers, got {came}")
+    first, *others = dtypes
+    if isinstance(first, np.dtype) and first.itemsize <= _LARGEST and all(dtype == first for dtype in others):
+        return np.asarray(frame.to_numpy())  # pandas: a view, where the columns lie together
     try:
         return np.asarray(frame.to_numpy(dtype=np.float64, na_value=np.nan))
     except TypeError:

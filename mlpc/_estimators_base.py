@@ -302,6 +302,9 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
                 "early_stopping=True, or let it monitor 'loss'"
             )
         n_samples = X.shape[0]
+        rows_a_step = self._rows_a_step(n_samples)
+        if self.shuffle and isinstance(X, np.ndarray) and (rows_a_step or n_samples) < n_samples:
+            X = with_rows_together(X)
         score = self._score_of_epoch(*validation)
         self._judge_start(score, *validation)
         epochs = Epochs(self, n_samples, score)
@@ -310,10 +313,10 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         try:
             with orders_from(self.network_, random_state, shared=shared):
                 self.network_.fit(
-                    with_rows_together(X, "X") if self.shuffle else X,
+                    X,
                     y,
                     epochs=1 if incremental else int(self.max_iter),
-                    batch_size=self._rows_a_step(n_samples),
+                    batch_size=rows_a_step,
                     shuffle=bool(self.shuffle),
                     sample_weight=_product(*weights),
                     validation_data=None if X_val is None else (X_val, y_val) if weight_val is None else validation,

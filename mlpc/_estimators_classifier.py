@@ -217,7 +217,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         Parameters
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
-            The data, read in place where it is float64 or float32, which is also what the network computes in.
+            The data, read in place where it is float64 or float32, which is also what the network computes in; of
+            rows that are shuffled but lie by columns (Fortran order) a copy is made.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Classes, or a matrix of 0 and 1 for multi-label targets.
         sample_weight : array-like of shape (n_samples,), optional

@@ -124,7 +124,7 @@ class Training(Evaluation):
         ----------
         X : array-like of shape (n_samples, n_features)
             Finite. Read in place where it is an array of real numbers, whatever its dtype and strides, or a matrix or
-            array of scipy.sparse in CSR format.
+            array of scipy.sparse in CSR format; of a frame that is shuffled a copy is made.
         y : array-like of shape (n_samples,), (n_samples, 1) or (n_samples, n_outputs)
             Targets; under binary cross-entropy in [0, 1], under the categorical one labels 0..K-1 or rows of
             probabilities.
@@ -200,8 +200,6 @@ class Training(Evaluation):
         if stopping or plateau:
             exists = {"validated": validation is not None, "callbacks": bool(hooks)}
             stopping_code, plateau_code = monitor_code(stopping, **exists), monitor_code(plateau, **exists)
-        if shuffle and is_frame(X):
-            X = with_rows_together(X, "X")
         bar = ProgressBar(epochs, self.epoch) if _check.flag("progress", progress) else None
 
         with self._fitting, bar or _NO_BAR:
@@ -217,6 +215,8 @@ class Training(Evaluation):
                     stopping=stopping.monitor if stopping and stopping_code == CALLBACK_VALUE else None,
                     plateau=plateau.monitor if plateau and plateau_code == CALLBACK_VALUE else None,
                 )
+            if shuffle and is_frame(X) and 0 < batch_size < len(X):
+                X = with_rows_together(as_array(X, "X"))
             epoch, step = self.epoch, self.step
             # What an exception or a divergence is to take back, where it may change.
             before = self._get_state() if epoch_end and epoch_end.monitors else None

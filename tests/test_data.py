@@ -12,6 +12,7 @@ from wrapper import fit as core_fit
 from wrapper import make as core_make
 
 import mlpc
+from mlpc._arrays import as_array
 
 DTYPES = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8"]
 SIZES = [(45, 7), (1, 1), (130, 33)]
@@ -167,15 +168,14 @@ def test_conversion_goes_through_float64():
 
 
 def test_half_precision():
-    """All of float16's finite numbers, subnormal ones included."""
-    bits = np.arange(2**16, dtype=np.uint16)
-    X = bits.view(np.float16)
-    X = X[np.isfinite(X)][:, None]
+    """All of float16's numbers, subnormal ones, infinities and NaN included."""
+    X = np.arange(2**16, dtype=np.uint16).view(np.float16)
     for dtype in ("float32", "float64"):
-        net = mlpc.Network([1, 1], loss="squared_error", bias=False, dtype=dtype, seed=0)
-        net.parameters = [1.0]
-        for form in (X, swapped(X), np.asfortranarray(X)):
-            assert net.predict_proba(form).tobytes() == (X.astype(dtype) + np.array(0.0, dtype)).tobytes()
+        for n_columns in (1, 7, 64, 2**10):
+            rows = X[: X.size // n_columns * n_columns].reshape(-1, n_columns)
+            net = mlpc.Network([n_columns, 1], loss="squared_error", dtype=dtype, seed=0)
+            for form in (rows, swapped(rows), np.asfortranarray(rows), np.repeat(rows, 2, axis=1)[:, ::2]):
+                np.testing.assert_array_equal(net.activations(form)[0], rows.astype(dtype), strict=True)
 
 
 def test_repeated_rows_and_columns_without_memory():
@@ -225,9 +225,19 @@ def test_rows_of_frames_are_put_together_for_shuffling():
     assert frame.to_numpy().flags.f_contiguous
     net = Watched([3, 1], loss="huber", seed=0)
     assert net.fit(frame, y, epochs=1).given.flags.c_contiguous
-    assert net.fit(frame, y, epochs=1, shuffle=False).given is frame
+    assert net.fit(frame.astype("f4"), y, epochs=1).given.dtype == np.float32
+    for settings in ({"shuffle": False}, {"batch_size": None}, {"batch_size": 45}):
+        assert net.fit(frame, y, epochs=1, **settings).given is frame
     assert net.fit(by_columns, y, epochs=1).given is by_columns  # an array is never copied
     assert results(frame, y) == results(by_columns, y) == results(X, y)
+
+
+@pytest.mark.parametrize("dtype", ["?", "i4", "u1", "f2", "f4", "f8"])
+def test_frames_of_one_dtype_are_read_in_place(dtype):
+    X = np.asfortranarray(numbers(45, 3, dtype))
+    array = as_array(pd.DataFrame(X, copy=False), "X")
+    assert np.shares_memory(array, X)
+    assert results(pd.DataFrame(X), X[:, :1]) == results(X, X[:, :1])
 
 
 def test_pandas_own_arrays():
@@ -336,6 +346,7 @@ import sys, threading, time
 from pathlib import Path
 import numpy as np
 import mlpc
+from mlpc._arrays import as_array
 
 folder, rows, dtype = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 X = np.load(folder / "X.npy", mmap_mode="r")

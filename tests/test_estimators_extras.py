@@ -554,14 +554,21 @@ def test_rows_are_put_together_for_shuffling(monkeypatch, early_stopping):
     by_columns = np.asfortranarray(X)
     assert not by_columns.flags.c_contiguous
     models = [
-        MLPClassifier((5,), max_iter=3, random_state=0, early_stopping=early_stopping).fit(rows, Y)
+        MLPClassifier((5,), batch_size=32, max_iter=3, random_state=0, early_stopping=early_stopping).fit(rows, Y)
         for rows in (X, by_columns, pd.DataFrame(by_columns))
     ]
     assert all(rows.flags.c_contiguous for rows in given)
     first, *others = (model.network_.fingerprint() for model in models)
     assert others == [first, first]
-    MLPClassifier((5,), max_iter=1, shuffle=False, random_state=0).fit(by_columns, Y)
-    assert given[-1] is by_columns
+    several = np.repeat(X, 2, axis=0)[::2]  # its rows are contiguous
+    for rows, settings in [
+        (several, {"batch_size": 32}),
+        (by_columns, {"batch_size": 32, "shuffle": False}),
+        (by_columns, {"batch_size": len(X)}),
+        (by_columns, {"solver": mlpc.Rprop()}),
+    ]:
+        MLPClassifier((5,), max_iter=1, random_state=0, **settings).fit(rows, Y)
+        assert given[-1] is rows
 
 
 # ---- In company.

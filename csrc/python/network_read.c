@@ -134,11 +134,11 @@ PyObject *network_predict(network_object *self, PyObject *const *args, Py_ssize_
     operand x = {0};
     PyArrayObject *result = NULL;
     double *thresholds = PyMem_New(double, n_outputs);
-    if (thresholds == NULL) {
-        PyErr_NoMemory();
-    } else if (get_thresholds(self, threshold, thresholds) && self->predicts == OUTPUTS) {
+    if (thresholds == NULL) PyErr_NoMemory();
+    bool ok = thresholds != NULL && get_thresholds(self, threshold, thresholds);
+    if (ok && self->predicts == OUTPUTS) {
         result = (PyArrayObject *)propagate(self, method, value, self->n_layers, true);
-    } else if (!PyErr_Occurred() && get_x(self, value, "X", true, &x)) {
+    } else if (ok && get_x(self, value, "X", true, &x)) {
         result = flat ? new_vector(x.rows.n_rows, NPY_INT64) : new_matrix(x.rows.n_rows, n_outputs, NPY_INT64);
         wanted_outputs wanted = {.labels = result == NULL ? NULL : PyArray_DATA(result), .thresholds = thresholds};
         if (result != NULL && !run_forward(self, method, &x, &wanted)) Py_CLEAR(result);

@@ -131,8 +131,11 @@ static char *results_of(const run *r, mlp_pool *pool, size_t n_threads, size_t *
     memcpy(at + sizeof(double), &mlp_history_of(net)->validation_loss[2], sizeof(double));
     if (strstr(r->loss, "entropy") != NULL) {
         int64_t *labels = malloc(outputs * sizeof *labels);
-        double *thresholds = calloc(r->sizes[r->layers], sizeof *thresholds);
+        double *thresholds = malloc(r->sizes[r->layers] * sizeof *thresholds);
         size_t n_labels = p.data.labels ? r->rows : outputs;
+        for (size_t k = 0; k < r->sizes[r->layers]; k++) {
+            thresholds[k] = 0.5;
+        }
         CHECK(mlp_predict(net, labels, thresholds, &p.data.x, &call) == MLP_OK, "predict %zu", n_threads);
         memcpy(at + 2 * sizeof(double), labels, n_labels * sizeof *labels);
         free(labels);
