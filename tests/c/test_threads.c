@@ -337,6 +337,46 @@ static void test_places(mlp_pool *pool) {
 }
 #endif
 
+/* Other threads that only look around, as those of a BLAS do after its products, take turns of the workers' processors:
+ * every task is still run, once. */
+static atomic_bool spinning;
+
+static void *spin(void *unused) {
+    while (atomic_load_explicit(&spinning, memory_order_relaxed)) {
+    }
+    return unused;
+}
+
+static void count(void *context, size_t task, size_t thread) {
+    (void)thread;
+    atomic_fetch_add(&((atomic_uint *)context)[task], 1);
+}
+
+static void test_crowded(void) {
+    enum { SPINNERS = 4, TASKS = 8, REGIONS = 200 };
+    mlp_pool *pool = mlp_pool_create(2);
+    pthread_t spinners[SPINNERS];
+    atomic_uint counts[TASKS] = {0};
+    atomic_store(&spinning, true);
+    for (size_t i = 0; i < SPINNERS; i++) {
+        CHECK(pthread_create(&spinners[i], NULL, spin, NULL) == 0, "thread");
+    }
+    for (size_t i = 0; i < REGIONS; i++) {
+        mlp_parallel(pool, 2, true, TASKS, count, counts);
+        if (i % 20 == 0) { /* workers look around, and are held up */
+            nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        }
+    }
+    atomic_store(&spinning, false);
+    for (size_t i = 0; i < SPINNERS; i++) {
+        pthread_join(spinners[i], NULL);
+    }
+    for (size_t t = 0; t < TASKS; t++) {
+        CHECK(counts[t] == REGIONS, "task %zu ran %u times", t, counts[t]);
+    }
+    mlp_pool_destroy(pool);
+}
+
 int main(void) {
     mlp_pool *pool = mlp_pool_create(4);
     CHECK(pool != NULL, "pool");
@@ -349,6 +389,7 @@ int main(void) {
     test_places(pool);
 #endif
     test_sleepers();
+    test_crowded();
     mlp_pool_destroy(pool);
     mlp_pool_destroy(NULL);
     return check_summary();
