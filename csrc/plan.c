@@ -14,9 +14,10 @@
  * lanes whatever these say. */
 enum { LANES_UNITS = 12, FIRST_LAYER = 210, INNER_LAYER = 150, ONE_OUTPUT = 50, SOME_OUTPUTS = 150, EACH_OUTPUT = 18 };
 
-/* One chain of sums over this many samples at most: accurate in float. Batches of more are cut into even chunks. So are
- * smaller ones, into a few that threads can have to themselves, where such a chunk is worth a thread's while and its
- * gradient so small that adding it to the others costs next to nothing (1 to 3 % on one thread). */
+/* One chain of sums over this many samples at most: accurate in float. Batches of more are cut into chunks of one size.
+ * So are smaller ones, into a few that threads can have to themselves, where such a chunk is worth a thread's while and
+ * its gradient so small that adding it to the others costs next to nothing (1 to 3 % on one thread). Of an odd number one
+ * of two threads would have one more. */
 enum { CHUNK_ROWS = 1024, LEAST_CHUNK_ROWS = 96, FEW_CHUNKS = 4, ADDED_BYTES = 64 * 1024 };
 static const double chunk_work = 5e5;
 
@@ -236,12 +237,12 @@ size_t mlp_part_rows(const mlp_network *net, const mlp_plan *plan, size_t n, siz
 }
 
 size_t mlp_chunk_rows(const mlp_network *net, size_t n) {
-    size_t n_chunks = (n + CHUNK_ROWS - 1) / CHUNK_ROWS;
+    size_t n_chunks = n > CHUNK_ROWS ? 2 * ((n + 2 * CHUNK_ROWS - 1) / (2 * CHUNK_ROWS)) : 1;
     if (n >= 2 * LEAST_CHUNK_ROWS && n_chunks < FEW_CHUNKS && net->n_parameters * net->item <= ADDED_BYTES) {
         double worth = mlp_work(net, n, true) / chunk_work;
         size_t few = worth < (double)FEW_CHUNKS ? (size_t)worth : FEW_CHUNKS, long_enough = n / LEAST_CHUNK_ROWS;
-        few = few < long_enough ? few : long_enough;
+        few = (few < long_enough ? few : long_enough) & ~(size_t)1;
         n_chunks = few > n_chunks ? few : n_chunks;
     }
-    return n_chunks < 2 ? n : (n + n_chunks - 1) / n_chunks;
+    return (n + n_chunks - 1) / n_chunks;
 }
