@@ -101,31 +101,41 @@ static inline float half_to_float(uint16_t half) {
     return value;
 }
 
-static void read_native(mlp_type type, mlp_dtype dtype, void *out, size_t at, size_t step, const unsigned char *p,
-                        ptrdiff_t stride, size_t n) {
-    if (type != MLP_FLOAT16 && dtype == MLP_F32) {
+static void read_numbers(mlp_type type, mlp_dtype dtype, void *out, size_t at, size_t step, const unsigned char *p,
+                         ptrdiff_t stride, size_t n) {
+    if (dtype == MLP_F32) {
         runs_f32[type]((float *)out + at, step, p, stride, n);
-        return;
-    }
-    if (type != MLP_FLOAT16) {
+    } else {
         runs_f64[type]((double *)out + at, step, p, stride, n);
-        return;
     }
+}
+
+static void read_halves(mlp_dtype dtype, void *out, size_t at, size_t step, const unsigned char *p, ptrdiff_t stride,
+                        size_t n) {
     uint16_t halves[SOME_ELEMENTS];
     float floats[SOME_ELEMENTS];
-    for (size_t i = 0, some; i < n; i += some) {
+    for (size_t i = 0, some; i < n; i += some, p += (ptrdiff_t)some * stride) {
         some = n - i < SOME_ELEMENTS ? n - i : SOME_ELEMENTS;
         if (stride == sizeof *halves) {
             memcpy(halves, p, some * sizeof *halves);
+        } else {
+            for (size_t k = 0; k < some; k++) {
+                memcpy(&halves[k], p + (ptrdiff_t)k * stride, sizeof *halves);
+            }
         }
-        for (size_t k = 0; k < some && stride != sizeof *halves; k++) {
-            memcpy(&halves[k], p + (ptrdiff_t)k * stride, sizeof *halves);
-        }
-        p += (ptrdiff_t)some * stride;
         for (size_t k = 0; k < some; k++) {
             floats[k] = half_to_float(halves[k]);
         }
-        read_native(MLP_FLOAT32, dtype, out, at + i * step, step, (const unsigned char *)floats, sizeof *floats, some);
+        read_numbers(MLP_FLOAT32, dtype, out, at + i * step, step, (const unsigned char *)floats, sizeof *floats, some);
+    }
+}
+
+static void read_native(mlp_type type, mlp_dtype dtype, void *out, size_t at, size_t step, const unsigned char *p,
+                        ptrdiff_t stride, size_t n) {
+    if (type == MLP_FLOAT16) {
+        read_halves(dtype, out, at, step, p, stride, n);
+    } else {
+        read_numbers(type, dtype, out, at, step, p, stride, n);
     }
 }
 
