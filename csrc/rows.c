@@ -69,19 +69,6 @@ static inline void reverse_bytes(unsigned char *to, const unsigned char *from, s
     X(MLP_FLOAT64, 8)
 EACH_TYPE(RUNS)
 
-typedef void (*run_f32)(float *, size_t, const unsigned char *, ptrdiff_t, size_t);
-typedef void (*run_f64)(double *, size_t, const unsigned char *, ptrdiff_t, size_t);
-static const run_f32 runs_f32[] = {
-#define ENTRY(type, size) [type] = run_##type##_f32,
-    EACH_TYPE(ENTRY)
-#undef ENTRY
-};
-static const run_f64 runs_f64[] = {
-#define ENTRY(type, size) [type] = run_##type##_f64,
-    EACH_TYPE(ENTRY)
-#undef ENTRY
-};
-
 enum { SOME_ELEMENTS = 64, LARGEST_ELEMENT = 8 }; /* at a time, where they need something done first */
 
 /* No branch, so that loops over it become vectors: a subnormal, or zero, gets an exponent and loses what it adds. */
@@ -101,41 +88,52 @@ static inline float half_to_float(uint16_t half) {
     return value;
 }
 
-static void read_numbers(mlp_type type, mlp_dtype dtype, void *out, size_t at, size_t step, const unsigned char *p,
-                         ptrdiff_t stride, size_t n) {
+/* At most SOME_ELEMENTS. */
+static void halves_to_floats(float *floats, const unsigned char *p, ptrdiff_t stride, size_t n) {
+    uint16_t halves[SOME_ELEMENTS];
+    if (stride == sizeof *halves) {
+        memcpy(halves, p, n * sizeof *halves);
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            memcpy(&halves[i], p + (ptrdiff_t)i * stride, sizeof *halves);
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        floats[i] = half_to_float(halves[i]);
+    }
+}
+
+#define RUN_OF_HALVES(real, suffix)                                                                                   \
+    static void run_MLP_FLOAT16##suffix(real *out, size_t step, const unsigned char *p, ptrdiff_t stride, size_t n) { \
+        float floats[SOME_ELEMENTS];                                                                                  \
+        for (size_t i = 0, some; i < n; i += some, p += (ptrdiff_t)some * stride) {                                   \
+            some = n - i < SOME_ELEMENTS ? n - i : SOME_ELEMENTS;                                                     \
+            halves_to_floats(floats, p, stride, some);                                                                \
+            run_MLP_FLOAT32##suffix(out + i * step, step, (const unsigned char *)floats, sizeof *floats, some);       \
+        }                                                                                                             \
+    }
+RUN_OF_HALVES(float, _f32)
+RUN_OF_HALVES(double, _f64)
+
+typedef void (*run_f32)(float *, size_t, const unsigned char *, ptrdiff_t, size_t);
+typedef void (*run_f64)(double *, size_t, const unsigned char *, ptrdiff_t, size_t);
+static const run_f32 runs_f32[] = {
+#define ENTRY(type, size) [type] = run_##type##_f32,
+    EACH_TYPE(ENTRY) ENTRY(MLP_FLOAT16, 2)
+#undef ENTRY
+};
+static const run_f64 runs_f64[] = {
+#define ENTRY(type, size) [type] = run_##type##_f64,
+    EACH_TYPE(ENTRY) ENTRY(MLP_FLOAT16, 2)
+#undef ENTRY
+};
+
+static void read_native(mlp_type type, mlp_dtype dtype, void *out, size_t at, size_t step, const unsigned char *p,
+                        ptrdiff_t stride, size_t n) {
     if (dtype == MLP_F32) {
         runs_f32[type]((float *)out + at, step, p, stride, n);
     } else {
         runs_f64[type]((double *)out + at, step, p, stride, n);
-    }
-}
-
-static void read_halves(mlp_dtype dtype, void *out, size_t at, size_t step, const unsigned char *p, ptrdiff_t stride,
-                        size_t n) {
-    uint16_t halves[SOME_ELEMENTS];
-    float floats[SOME_ELEMENTS];
-    for (size_t i = 0, some; i < n; i += some, p += (ptrdiff_t)some * stride) {
-        some = n - i < SOME_ELEMENTS ? n - i : SOME_ELEMENTS;
-        if (stride == sizeof *halves) {
-            memcpy(halves, p, some * sizeof *halves);
-        } else {
-            for (size_t k = 0; k < some; k++) {
-                memcpy(&halves[k], p + (ptrdiff_t)k * stride, sizeof *halves);
-            }
-        }
-        for (size_t k = 0; k < some; k++) {
-            floats[k] = half_to_float(halves[k]);
-        }
-        read_numbers(MLP_FLOAT32, dtype, out, at + i * step, step, (const unsigned char *)floats, sizeof *floats, some);
-    }
-}
-
-static void read_native(mlp_type type, mlp_dtype dtype, void *out, size_t at, size_t step, const unsigned char *p,
-                        ptrdiff_t stride, size_t n) {
-    if (type == MLP_FLOAT16) {
-        read_halves(dtype, out, at, step, p, stride, n);
-    } else {
-        read_numbers(type, dtype, out, at, step, p, stride, n);
     }
 }
 
