@@ -68,9 +68,9 @@ def as_floats(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def with_rows_together(rows: NDArray[Any]) -> NDArray[Any]:
-    """Return rows that are to be read in an order of their own as a copy, unless each of them is contiguous.
+    """Return rows that are to be read in an order of their own: where they lie by columns, a copy.
 
-    Of rows that lie by columns every number costs a line of the cache, in every epoch: the copy soon pays.
+    Each of their numbers would cost a line of the cache, in every epoch: the copy soon pays.
 
     Parameters
     ----------
@@ -82,7 +82,8 @@ def with_rows_together(rows: NDArray[Any]) -> NDArray[Any]:
     >>> with_rows_together(by_columns).flags.c_contiguous
     True
     """
-    return rows if rows.ndim != 2 or rows.strides[1] == rows.itemsize else np.ascontiguousarray(rows)
+    by_columns = rows.ndim == 2 and abs(rows.strides[0]) < abs(rows.strides[1])
+    return np.ascontiguousarray(rows) if by_columns else rows
 
 
 def csr_parts(value: Any, name: str) -> tuple[tuple[int, ...], NDArray[Any], NDArray[Any], NDArray[Any]] | None:

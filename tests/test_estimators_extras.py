@@ -560,9 +560,9 @@ def test_rows_are_put_together_for_shuffling(monkeypatch, early_stopping):
     assert all(rows.flags.c_contiguous for rows in given)
     first, *others = (model.network_.fingerprint() for model in models)
     assert others == [first, first]
-    several = np.repeat(X, 2, axis=0)[::2]  # its rows are contiguous
+    apart = np.repeat(np.repeat(X, 2, axis=0), 2, axis=1)[::-2, ::2]  # but by rows
     for rows, settings in [
-        (several, {"batch_size": 32}),
+        (apart, {"batch_size": 32}),
         (by_columns, {"batch_size": 32, "shuffle": False}),
         (by_columns, {"batch_size": len(X)}),
         (by_columns, {"solver": mlpc.Rprop()}),
