@@ -511,11 +511,7 @@ mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outpu
     if (mlp_is_one_block(crew, batch->n) && is_brief(pass, batch, wanted)) {
         return run_briefly(pass, batch, wanted->gradient, factor, sums);
     }
-    wave w = {.crew = crew,
-              .batch = batch,
-              .wanted = wanted,
-              .chunk = batch->n == crew->n_rows ? crew->chunk : mlp_chunk_rows(net, batch->n),
-              .factor = factor};
+    wave w = {.crew = crew, .batch = batch, .wanted = wanted, .chunk = mlp_chunk_of(crew, batch->n), .factor = factor};
     if (batch->n <= w.chunk) { /* no region for threads to share, though its products may be */
         status = run_chunk(&w, 0, pass);
         sums->loss = crew->outcomes[0].loss;

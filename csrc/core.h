@@ -163,9 +163,8 @@ typedef struct {
     const mlp_kernels *kernels; /* rows that lie by columns are transposed by these; NULL: columns alone are read */
 } mlp_source;
 
-/* Whether columns are the contiguous direction. */
-size_t mlp_row_bytes(const mlp_rows *rows); /* of one, where each begins where the one before ends; else 0 */
-bool mlp_is_by_columns(const mlp_rows *rows);
+size_t mlp_row_bytes(const mlp_rows *rows);   /* of one, where each begins where the one before ends; else 0 */
+bool mlp_is_by_columns(const mlp_rows *rows); /* columns are the contiguous direction */
 /* Rows first..first+n, row-major: in place where the source allows it, else gathered and converted into tile (n, ld).
  * *ld_out: the distance of the rows returned. NULL: a sparse row that is none (MLP_BAD_X). */
 const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void *tile, size_t ld, size_t *ld_out);
@@ -413,7 +412,8 @@ void mlp_crew_evaluate_at(mlp_crew *crew, const void *parameters);
 /* What a task of a pass has come to, as outcome i; where that is no success, the others are told to stop. */
 void mlp_crew_report(mlp_crew *crew, size_t i, const mlp_pass *pass, mlp_status status);
 bool mlp_crew_stops(const mlp_crew *crew);
-/* Whether a batch of n rows is one block, of one chunk. */
+size_t mlp_chunk_of(const mlp_crew *crew, size_t n); /* rows of a chunk of a batch of n */
+/* Whether that is one block, of one chunk. */
 bool mlp_is_one_block(const mlp_crew *crew, size_t n);
 /* What the first n outcomes come to: a complaint of one's own before those that were told to stop. */
 mlp_status mlp_crew_status(const mlp_crew *crew, size_t n);

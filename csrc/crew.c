@@ -346,9 +346,12 @@ void mlp_take_part(mlp_crew *crew, size_t t, size_t first, size_t n) {
     }
 }
 
+size_t mlp_chunk_of(const mlp_crew *crew, size_t n) {
+    return n == crew->n_rows ? crew->chunk : mlp_chunk_rows(crew->net, n);
+}
+
 bool mlp_is_one_block(const mlp_crew *crew, size_t n) {
-    size_t chunk = n == crew->n_rows ? crew->chunk : mlp_chunk_rows(crew->net, n);
-    return n <= chunk && n <= crew->members[0].pass->plan.block;
+    return n <= mlp_chunk_of(crew, n) && n <= crew->members[0].pass->plan.block;
 }
 
 void mlp_crew_evaluate_at(mlp_crew *crew, const void *parameters) {

@@ -1,5 +1,5 @@
 /* kernels.h: the table of kernels, one per dtype and instruction set: every loop over numbers of the network's dtype is
- * behind it; reading and checking the caller's data, but where they lie by columns, and sums of their weights, are not.
+ * behind it; reading and checking the caller's data, but for columns and float64, and sums of their weights, are not.
  *
  * A "tile" is a row-major block of samples whose rows are padded: ld elements apart, ld a multiple of 64 bytes, so that
  * kernels may read and write whole vectors past the last column. Parameters and gradients are exact: nothing past them.

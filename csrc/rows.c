@@ -479,7 +479,7 @@ const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void
         turn_columns(source, first, n, tile, ld);
         return tile;
     }
-    bool copy = is_native(rows, dtype), doubles = is_native(rows, MLP_F64) && source->kernels != NULL;
+    bool copy = is_native(rows, dtype), doubles = is_native(rows, MLP_F64);
     size_t ahead = mlp_is_by_columns(rows) ? rows->n_rows : rows_ahead(rows, order); /* those lie in no row */
     for (size_t i = 0; i < n; i++) {
         const unsigned char *p = row_at(rows, mlp_row_of(order, first + i));
