@@ -46,15 +46,16 @@ ALWAYS_INLINE void step_rows(const waiting_tile *w, const adam_factors *f, size_
 static NOT_INLINE void penalize(waiting_tile *w, size_t width, const mlp_update *u) {
     vec l2 = v_set1((real)u->l2), decay = v_set1((real)u->decay);
     bool penalized = u->l2 != 0, decays = u->decay != 1;
-    for (size_t i = 0; i < w->rows; i++) {
-        real *gradient = w->gradient + i * width, *p = w->p + i * w->ld;
-        for EACH_VECTOR (j, w->n) {
-            vec weight = v_load_n(p + j, w->n - j);
-            if (penalized) {
-                v_store_n(gradient + j, v_fma(l2, weight, v_load(gradient + j)), w->n - j);
+    size_t n = w->n, ld = w->ld, rows = w->rows;
+    real *gradient = w->gradient, *p = w->p;
+    for (; rows > 0; rows--, gradient += width, p += ld) {
+        for EACH_VECTOR (j, n) {
+            vec weight = n - j < LANES ? v_load_n(p + j, n - j) : v_load(p + j);
+            if (penalized) { /* what is past the row's end is not looked at again */
+                v_store(gradient + j, v_fma(l2, weight, v_load(gradient + j)));
             }
             if (decays) {
-                v_store_n(p + j, v_mul(weight, decay), w->n - j);
+                v_store_n(p + j, v_mul(weight, decay), n - j);
             }
         }
     }
