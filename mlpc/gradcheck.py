@@ -38,7 +38,7 @@ class GradientCheck:
     Attributes
     ----------
     passed : bool
-        Whether `max_relative_error` <= `tolerance`.
+        Whether something was compared, and `max_relative_error` <= `tolerance`.
     max_relative_error : float
         The largest one over the parameters checked.
     worst : tuple (kind, position, index) or None
@@ -122,7 +122,7 @@ def check_gradient(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of its type, shape or range.
+        If an argument is not of its type, shape or range, or the objective is not finite there.
 
     Notes
     -----
@@ -151,6 +151,9 @@ def check_gradient(
     targets = as_array(y, "y")
     probe = net.copy("float64")
     gradient = probe.gradient(rows, targets, sample_weight=sample_weight)  # checks all three
+    value = probe.objective(rows, targets, sample_weight=sample_weight)
+    if not np.isfinite(value):
+        raise ValueError(f"net, X, y: their objective must be finite for differences to say anything, got {value}")
     sides = _Sides(probe, rows, targets)
     parameters, start = probe.parameters, probe.parameters.copy()
 
@@ -175,7 +178,7 @@ def check_gradient(
         differences[i], errors[i] = found[0], _error(a, *found)
     checked = ~np.isnan(differences)
     if not checked.any():
-        return GradientCheck(True, 0.0, None, 0, start.size, step, tolerance, np.nan, np.nan)
+        return GradientCheck(False, np.nan, None, 0, start.size, step, tolerance, np.nan, np.nan)
     at = int(np.argmax(np.where(checked, np.where(np.isnan(errors), np.inf, errors), -1.0)))
     largest = float(errors[at])
     return GradientCheck(

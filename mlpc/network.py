@@ -188,8 +188,9 @@ class Network(Shipping, Description):
     def optimizer(self) -> Optimizer:
         """The optimizer; one of the same class as before keeps the state, another starts anew.
 
-        With the state goes what a `ReduceOnPlateau` has come to. An `SGD` with another `classic`, whose velocity means
-        something else, and an `LBFGS` with another `history_size` start anew, too.
+        With the state goes what a `ReduceOnPlateau` has come to; other schedules count the epochs of the network. An
+        `SGD` with another `classic`, whose velocity means something else, and an `LBFGS` with another `history_size`
+        start anew, too.
         """
         return self._optimizer
 

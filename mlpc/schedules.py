@@ -26,7 +26,8 @@ class EpochSchedule(Schedule):
         Parameters
         ----------
         epoch : float
-            Epochs since the network's start, >= 0; fractions count for what acts per step.
+            Epochs since the network's start, >= 0; fractions count for what acts per step. A rise by `warmup` is told
+            as of one step an epoch; with more of them each comes to its share.
 
         Returns
         -------
@@ -215,6 +216,8 @@ class OneCycle(EpochSchedule):
 class ReduceOnPlateau(Schedule):
     """Multiply by `factor` whenever what is monitored has stopped falling. What it has seen belongs to the network.
 
+    It sees the epochs of `fit`, none that `partial_fit` and `end_epoch` make.
+
     Parameters
     ----------
     monitor : str, default="validation_loss"
@@ -224,7 +227,7 @@ class ReduceOnPlateau(Schedule):
     patience : int, default=10
         Epochs without an improvement that are let pass; the next one reduces.
     min_delta : float, default=0.0
-        An improvement is a value below the best one by more than this; >= 0.
+        An improvement is a value below the best one, that of the last improvement, by more than this; >= 0.
     minimum : float, default=0.0
         The multiplier never falls below; >= 0.
 

@@ -368,10 +368,15 @@ class Training(Evaluation):
     def _diverged(self, epoch: int, step: int, on_divergence: str, at: str = "last finite epoch") -> None:
         if self._as_sklearn:  # the estimator has an answer of its own
             return
-        message = (
-            f"training diverged in step {step} of epoch {epoch}: loss or parameters are not finite. The network is at "
-            f"the {at}; try a lower learning_rate, clip_norm, or inputs scaled to mean 0 and variance 1"
-        )
+        message = f"training diverged in step {step} of epoch {epoch}: loss or parameters are not finite. "
+        spoiled = np.flatnonzero(~np.isfinite(self.parameters))
+        if spoiled.size:  # by whoever wrote them
+            message += f"parameters[{spoiled[0]}] was {self.parameters[spoiled[0]]} before; reset() draws them again"
+        else:
+            message += (
+                f"The network is at the {at}; try a lower learning_rate, clip_norm, or inputs scaled to mean 0 and "
+                "variance 1"
+            )
         if on_divergence == "raise":
             raise FloatingPointError(message)
         warnings.warn(message, DivergenceWarning, stacklevel=3)

@@ -538,6 +538,14 @@ def test_divergence_warns_where_fit_was_called():
     assert "step" in str(warning.message)
     with pytest.raises(FloatingPointError, match="epoch"):
         net.reset().fit(X, y, epochs=200, on_divergence="raise")
+    net.reset().parameters[1] = np.nan
+    with pytest.warns(mlpc.DivergenceWarning, match=r"parameters\[1\] was nan before; reset\(\)"):
+        net.fit(X, y, epochs=2)
+
+
+def test_a_network_that_no_memory_holds_names_its_layers():
+    with pytest.raises(MemoryError, match=r"^layer_sizes: "):
+        mlpc.Network([1000, 10**12, 1], loss="squared_error")
 
 
 def test_callbacks_may_change_parameters_but_not_the_optimizer():
@@ -653,7 +661,7 @@ def test_kinks_are_skipped():
     assert result.n_skipped == 3  # both hidden biases, at z = 0, and the weight that is zero under l1
     net = mlpc.Network([1, 1], loss="absolute_error", initializer="zeros")
     result = mlpc.check_gradient(net, [[1.0]], [0.0], step=1e-4)
-    assert (bool(result), result.n_checked, result.n_skipped, result.step) == (True, 0, 2, 1e-4)
+    assert (bool(result), result.n_checked, result.n_skipped, result.step) == (False, 0, 2, 1e-4)
     assert mlpc.check_gradient(net, [[1.0]], [1e-3], step=1e-2).n_skipped == 2
     assert mlpc.check_gradient(net, [[1.0]], [1e-3], step=1e-4).n_skipped == 0
 
@@ -686,6 +694,9 @@ def test_check_gradient_refuses():
         mlpc.check_gradient(net, [[np.nan]], [1.0])
     with pytest.raises(TypeError, match=r"net must be an mlpc\.Network, got 3$"):
         mlpc.check_gradient(3, [[1.0]], [1.0])
+    net.parameters[0] = 1e200
+    with pytest.raises(ValueError, match=r"net, X, y: their objective must be finite .* got inf$"):
+        mlpc.check_gradient(net, [[1.0]], [1.0])
     net = mlpc.Network([1, 1], loss="absolute_error")
     for y in (5.0, [1.0, 2.0], []):
         with pytest.raises(ValueError, match=r"^y must have"):

@@ -748,10 +748,26 @@ def test_what_cannot_be_drawn_is_one_clear_sentence(name):
         call()
 
 
-@pytest.mark.parametrize(("value", "expected"), [(3, "int"), (SimpleNamespace(), "SimpleNamespace")])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (3, "int"),
+        (SimpleNamespace(), "SimpleNamespace"),
+        (MLPClassifier(), "MLPClassifier, which is not fitted"),
+        (PCA(), r"PCA of sklearn\.decomposition\._pca"),
+    ],
+)
 def test_what_is_no_network(value, expected):
     with pytest.raises(TypeError, match=f"^network must be .*, got {expected}$"):
         plot.NetworkDisplay.from_network(value)
+
+
+def test_a_figure_and_its_axes_are_no_axes():
+    figure, axes = plt.subplots(ncols=2)
+    for ax, expected in ((figure, "Figure"), (axes, "ndarray"), ((figure, axes), "tuple")):
+        with pytest.raises(TypeError, match=f"^ax must be .*, got {expected}$"):
+            plot.NetworkDisplay.from_network(network([2, 1]), ax=ax)
+    plt.close(figure)
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ static int network_init(network_object *self, PyObject *args, PyObject *kwargs) 
     }
     mlp_network *net = mlp_create(&spec);
     if (net == NULL) {
-        PyErr_NoMemory();
+        PyErr_SetString(PyExc_MemoryError, "layer_sizes: there is no memory for so many parameters");
         goto done;
     }
     if (self->net != NULL) {

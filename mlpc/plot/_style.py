@@ -50,7 +50,11 @@ def color_map(name: str, colors: Sequence[str]) -> Any:
 def new_axes(ax: Any, figsize: tuple[float, float] = (5.6, 4.6), **subplot: Any) -> Any:
     """Return `ax`, or the axes of a new figure."""
     plt = pyplot()
-    return plt.figure(figsize=figsize, layout="constrained").add_subplot(**subplot) if ax is None else ax
+    if ax is None:
+        return plt.figure(figsize=figsize, layout="constrained").add_subplot(**subplot)
+    if not hasattr(ax, "spines"):
+        raise TypeError(f"ax must be None or a matplotlib Axes, one, got {type(ax).__name__}")
+    return ax
 
 
 def bare(axes: Any) -> None:

@@ -21,9 +21,12 @@ def as_network(value: Any) -> Network:
     found = getattr(value, "network_", value)
     if not isinstance(found, Network):
         expected = "an mlpc.Network or a fitted estimator of mlpc.estimators"
-        hint = (
-            ": give its last step, pipeline[-1], and the data that this sees" if hasattr(value, "named_steps") else ""
-        )
+        hint = ""
+        if hasattr(value, "named_steps"):
+            hint = ": give its last step, pipeline[-1], and the data that this sees"
+        elif hasattr(value, "get_params"):
+            ours = any(cls.__module__.startswith("mlpc.") for cls in type(value).__mro__)
+            hint = ", which is not fitted" if ours else f" of {type(value).__module__}"
         raise TypeError(f"network must be {expected}, got {type(value).__name__}{hint}")
     return found
 
