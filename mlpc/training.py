@@ -61,7 +61,7 @@ class OneFit:
     def __enter__(self) -> None:
         with self._guarded():
             if self._writer == get_ident():
-                raise RuntimeError("not within a callback of this network's own training")
+                raise RuntimeError("fit and reset: not within a callback of this network's own training")
             if self._writer is not None:
                 raise RuntimeError("the network is being trained by another call")
             if self._readers:
