@@ -60,7 +60,7 @@ static void sparse_gradient_part(void *context, size_t t, size_t thread) {
     mlp_look_up(&g->watch, thread, g->work);
 }
 
-/* What a part of it may take, in operations: the caller is looked after between them. */
+/* What a part of it may take, in operations: between parts there is a look at the caller. */
 static const double sparse_part_work = 4e6;
 
 static bool gradient_of_sparse(const mlp_pass *pass, mlp_team *team, const mlp_range *rows,
@@ -199,6 +199,13 @@ static void through_activation(const backward_end *end, size_t row, size_t n_row
                                                       NULL, NULL, n_rows, n_columns, ld);
 }
 
+/* All of it. */
+static void all_through_activation(const backward_end *end) {
+    size_t rows, n, ld;
+    mlp_shape_of(end->pass, end->layer, &rows, &n, &ld);
+    through_activation(end, 0, rows, 0, n);
+}
+
 static void piece_through_activation(void *context, const mlp_piece *piece) {
     through_activation(context, piece->row, piece->n_rows, piece->column, piece->n_columns);
 }
@@ -225,7 +232,7 @@ static void input_gradient_of_one(mlp_pass *pass, const void *dz, const void *w,
     memcpy(pass->padded, w, units * net->item);
     net->kernels->backward[activation](end->da, a_or_d, dz, pass->padded, pass->n, units, net->layers[l].ld);
     if (through && !together) {
-        through_activation(end, 0, pass->n, 0, units);
+        all_through_activation(end);
     }
 }
 
@@ -270,7 +277,7 @@ static bool layer_input_gradient(mlp_pass *pass, size_t l, const void *dz, void 
         bool dropped = pass->mask[l - 1] != NULL;
         mlp_back_in_lanes(pass, l, dz, da, through && !dropped);
         if (through && dropped) {
-            through_activation(&end, 0, layer->n_in, 0, pass->stride);
+            all_through_activation(&end);
         }
         return !mlp_pause(pass->team.call, 2.0 * (double)(layer->n_in * layer->n_out * pass->stride));
     }
@@ -282,7 +289,7 @@ static bool layer_input_gradient(mlp_pass *pass, size_t l, const void *dz, void 
     if (mlp_goes_back_by_rows(pass->whole > 0 ? pass->whole : pass->n)) {
         bool done = mlp_back_by_rows(pass, &pass->team, l, dz, da);
         if (done && through) {
-            through_activation(&end, 0, pass->n, 0, layer->n_in);
+            all_through_activation(&end);
         }
         return done;
     }
@@ -329,11 +336,10 @@ bool mlp_backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wanted *
     }
     for (size_t l = top; l >= 1; l--) {
         bool below = pass->plan.lanes, lanes = below || (pass->plan.single && l == net->n_layers);
-        size_t ld = lanes ? pass->stride : net->layers[l].ld, ld_in = below ? pass->stride : net->layers[l - 1].ld;
         const mlp_layer *layer = &net->layers[l];
         void *dz = dz_of(pass, l), *da = pass->dz[l - 1];
         if (wanted->records != NULL) {
-            mlp_copy_out(pass, dz, lanes, ld, layer->n_out, wanted->records[l - 1].dz, first);
+            mlp_copy_out(pass, dz, lanes, l, wanted->records[l - 1].dz, first);
         }
         /* Records want dA by itself. */
         bool through = l > 1 && wanted->records == NULL;
@@ -346,15 +352,13 @@ bool mlp_backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wanted *
         }
         if (l == 1) {
             if (wanted->input_gradient != NULL) {
-                mlp_copy_out(pass, da, below, ld_in, layer->n_in, wanted->input_gradient, first);
+                mlp_copy_out(pass, da, below, 0, wanted->input_gradient, first);
             }
             break;
         }
         if (wanted->records != NULL) {
-            mlp_copy_out(pass, da, below, ld_in, layer->n_in, wanted->records[l - 2].da, first);
-            size_t rows, n, ld_unused;
-            mlp_shape_of(pass, l - 1, &rows, &n, &ld_unused);
-            through_activation(&(backward_end){.pass = pass, .layer = l - 1, .da = da}, 0, rows, 0, n);
+            mlp_copy_out(pass, da, below, l - 1, wanted->records[l - 2].da, first);
+            all_through_activation(&(backward_end){.pass = pass, .layer = l - 1, .da = da});
         }
     }
     return true;

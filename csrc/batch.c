@@ -47,8 +47,6 @@ static mlp_status read_targets(mlp_pass *pass, const mlp_batch *batch, size_t fi
     return mlp_read_labels(net, &data->y, batch->order, first, n, pass->targets, pass->y, 1, stride, pass->team.call);
 }
 
-static bool is_weighted(const mlp_data *data) { return data->weight.data != NULL || data->class_weight != NULL; }
-
 /* pass->weights[i] = sample weight times class weight of rows first..first+n. */
 static mlp_status read_weights(mlp_pass *pass, const mlp_batch *batch, size_t first, size_t n) {
     const mlp_data *data = batch->data;
@@ -77,7 +75,7 @@ static mlp_status read_weights(mlp_pass *pass, const mlp_batch *batch, size_t fi
 
 /* The targets and weights of rows first..first+n, and the factors of their derivatives. */
 static mlp_status read_block(mlp_pass *pass, const mlp_batch *batch, size_t first, size_t n, double factor) {
-    bool weighted = is_weighted(batch->data);
+    bool weighted = mlp_is_weighted(batch->data);
     mlp_status status = read_targets(pass, batch, first);
     if (status == MLP_OK && weighted) {
         status = read_weights(pass, batch, first, n);
@@ -93,7 +91,7 @@ static mlp_status read_block(mlp_pass *pass, const mlp_batch *batch, size_t firs
 /* The sum of a batch's weights, in order. */
 static mlp_status sum_weights(mlp_pass *pass, const mlp_batch *batch, double *sum) {
     *sum = (double)batch->n;
-    if (!is_weighted(batch->data)) {
+    if (!mlp_is_weighted(batch->data)) {
         return MLP_OK;
     }
     *sum = 0;
@@ -126,7 +124,7 @@ static void output_rows(mlp_pass *pass, bool derivative, const mlp_record *recor
                                .parameters = pass->loss_parameters};
     net->kernels->loss_rows[net->loss](pass->losses, derivative ? pass->dz[last] : NULL, pass->a[last], &targets);
     if (record != NULL) {
-        mlp_copy_out(pass, pass->dz[last], false, ld, outputs, record->da, first);
+        mlp_copy_out(pass, pass->dz[last], false, last, record->da, first);
     }
     if (derivative) {
         net->kernels->backward[net->layers[last].activation](pass->dz[last], mlp_slope_of(pass, last), NULL, NULL,
@@ -168,8 +166,8 @@ static void output_block(mlp_pass *pass, bool derivative, const mlp_record *reco
         }
         void *da = pass->targets; /* the targets have been read */
         kernels->output_gradient[net->loss](da, pass->z, &targets);
-        mlp_copy_out(pass, pass->z, true, stride, outputs, record->a, first);
-        mlp_copy_out(pass, da, true, stride, outputs, record->da, first);
+        mlp_copy_out(pass, pass->z, true, net->n_layers, record->a, first);
+        mlp_copy_out(pass, da, true, net->n_layers, record->da, first);
     }
     if (!derivative) {
         return;
@@ -239,7 +237,7 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
     if (status != MLP_OK) {
         return status;
     }
-    bool weighted = is_weighted(batch->data);
+    bool weighted = mlp_is_weighted(batch->data);
     pass->labelled = pass->plan.classes && batch->data->labels && wanted->records == NULL && !wanted->clipped;
     status = pass->holds ? MLP_OK : read_block(pass, batch, first, n, factor);
     if (status != MLP_OK) {
@@ -305,7 +303,7 @@ static void *gradient_of(const wave *w, size_t t) {
 static mlp_status run_chunk(const void *context, size_t t, mlp_pass *pass) {
     const wave *w = context;
     const mlp_network *net = pass->net;
-    const double *weights = is_weighted(w->batch->data) ? pass->weights : NULL;
+    const double *weights = mlp_is_weighted(w->batch->data) ? pass->weights : NULL;
     size_t begin = w->begin + t * w->chunk, end = w->batch->n - begin < w->chunk ? w->batch->n : begin + w->chunk;
     mlp_outputs_wanted wanted = *w->wanted;
     wanted.gradient = gradient_of(w, t);
@@ -337,7 +335,8 @@ static mlp_status run_in_chunks(mlp_crew *crew, size_t n_threads, wave *w, mlp_s
     mlp_status status = MLP_OK;
     for (; w->begin < w->batch->n && status == MLP_OK; w->begin += n_threads * w->chunk) {
         size_t left = (w->batch->n - w->begin + w->chunk - 1) / w->chunk, n = left < n_threads ? left : n_threads;
-        mlp_share(crew->call, n_threads, mlp_work(net, n * w->chunk, true), n, run_chunk_task, w);
+        mlp_share(crew->call, n_threads, mlp_work(net, n * w->chunk, wants_derivatives(w->wanted)), n, run_chunk_task,
+                  w);
         status = mlp_crew_status(crew, n);
         for (size_t t = 0; t < n && status == MLP_OK; t++) {
             void *into = gradient_of(w, t);
@@ -372,13 +371,13 @@ static mlp_status run_part(const void *context, size_t t, mlp_pass *pass) {
         return status;
     }
     memcpy(p->crew->losses + begin, pass->losses, n * sizeof(double));
-    if (is_weighted(p->batch->data)) {
+    if (mlp_is_weighted(p->batch->data)) {
         memcpy(p->crew->weights + begin, pass->weights, n * sizeof(double));
     }
     return MLP_OK;
 }
 
-/* Of n rows those before so much work, of `each` a row. */
+/* How many of n rows, each of work `each`, lie before so much work. */
 static size_t rows_before(size_t work, size_t each, size_t n) { return work / each < n ? work / each : n; }
 
 /* Rows of the weights of all layers that are as much work as any other part's. */
@@ -427,7 +426,7 @@ static mlp_status run_block_in_parts(parted *p, mlp_sums *sums) {
     if (status != MLP_OK) {
         return status;
     }
-    sums->loss += net->kernels->sum_losses(crew->losses, is_weighted(p->batch->data) ? crew->weights : NULL, p->n);
+    sums->loss += net->kernels->sum_losses(crew->losses, mlp_is_weighted(p->batch->data) ? crew->weights : NULL, p->n);
     if (p->wanted->gradient != NULL) {
         whole->n = p->n; /* no longer a part's; of its stride no product by units knows */
         status = share_parts(p, run_gradient);
@@ -459,7 +458,7 @@ static bool is_brief(const mlp_pass *pass, const mlp_batch *batch, const mlp_out
     const mlp_network *net = pass->net;
     bool brief = pass->plan.lanes && wanted->gradient != NULL && wanted->input_gradient == NULL &&
                  wanted->records == NULL && wanted->sample_losses == NULL && !wanted->clipped &&
-                 !is_weighted(batch->data) && mlp_work(net, batch->n, true) <= MLP_POLL_WORK;
+                 !mlp_is_weighted(batch->data) && mlp_work(net, batch->n, true) <= MLP_POLL_WORK;
     for (size_t l = 1; l < net->n_layers; l++) {
         brief = brief && pass->mask[l] == NULL;
     }
@@ -517,5 +516,5 @@ mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outpu
         sums->loss = crew->outcomes[0].loss;
         return status;
     }
-    return run_in_chunks(crew, crew->by_parts ? 1 : crew->n, &w, sums);
+    return run_in_chunks(crew, crew->n, &w, sums);
 }

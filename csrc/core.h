@@ -2,10 +2,12 @@
  *
  * From fit to the kernels: mlp_fit (train.c) makes epochs of steps; mlp_run_batch (batch.c) has the loss and gradient
  * of one, by chunks of its rows or by parts of blocks; run_block drives one block through mlp_forward_block
- * (propagate.c) and mlp_backward_block (backward.c), layer by layer, and run_briefly one of layers of a few units,
- * those of lanes.c; mlp_multiply (matmul.c) cuts a layer's product into panels and groups of rows for kernels->product
- * (kernels/gemm.h), of sparse rows the first layer into groups for kernels/sparse.h; mlp_step (optimizers.c) changes
- * the parameters. plan.c decides what is cut, and for how many threads; crew.c has the memory.
+ * (propagate.c) and mlp_backward_block (backward.c), layer by layer, layers of a few units by lanes.c, and run_briefly a
+ * small one of these in fewer calls; mlp_multiply (matmul.c) cuts a layer's product into panels and groups of rows for
+ * kernels->product (kernels/gemm.h), of sparse rows the first layer into groups for kernels/sparse.h; mlp_step
+ * (optimizers.c) changes the parameters, but for weights that mlp_layer_gradient sends through their step at once. Steps
+ * on one sample of layers of a few units are online.c's. plan.c decides what is cut, and for how many threads; crew.c
+ * has the memory.
  *
  *     pass     the scratch that drives one block
  *     crew     the passes of a call: one, or one for each thread where these share rows
@@ -31,8 +33,8 @@ void *mlp_allocate(size_t n, size_t item);
 void *mlp_take_spare(void **spare, size_t n, size_t item);
 void mlp_leave_spare(void **spare, void *block);
 
-/* A block of so many bytes cut into aligned pieces. More is used than there is where it does not reach, and pieces are
- * NULL: then it is cut anew, from a block that does; until then nothing is written to a piece. Sums of sizes do not
+/* A block of so many bytes cut into aligned pieces. Where it is too small, or NULL, pieces are NULL, and `used` still
+ * says how much is needed: it is cut again from a block of that size; before that nothing is written to a piece. Sums of sizes do not
  * wrap: such blocks belong to networks whose parameters could not be addressed. */
 _Static_assert(sizeof(size_t) >= 8, "sizes are of 64 bits");
 typedef struct {
@@ -60,7 +62,7 @@ static inline bool mlp_pause(mlp_call *call, double work) {
     return call->poll(call->context) != 0;
 }
 
-/* The same between the parts of a block, where they take long: small blocks of a run are counted when they are done. */
+/* The same within a block, where that takes long: small blocks of a run are counted when they are done. */
 static inline bool mlp_pause_within(mlp_call *call, double work) { return work >= 1e6 && mlp_pause(call, work); }
 
 /* About what a step and the handling of one number of a sample cost beside the products, in such operations. */
@@ -94,7 +96,7 @@ typedef struct {
     size_t n_threads, batch;     /* what a call has that makes such steps */
     bool shares, tries;          /* the way that is kept; whether the other one is being tried */
     double kept, left;           /* seconds from a trial to the next; until one begins or ends */
-    double steps[2], seconds[2]; /* the last ones kept, and those tried */
+    double steps[2], seconds[2]; /* [false]: the kept way, before a trial; [true]: the other, in it */
 } mlp_pace;
 
 /* A block of scratch that calls leave for each other: one at a time has it, the others take their own. See crew.c. */
@@ -150,6 +152,10 @@ static inline size_t mlp_inputs(const mlp_network *net) { return net->layers[0].
 static inline size_t mlp_outputs(const mlp_network *net) { return net->layers[net->n_layers].n_out; }
 
 /* ---- rows.c */
+static inline bool mlp_is_weighted(const mlp_data *data) {
+    return data->weight.data != NULL || data->class_weight != NULL;
+}
+
 static inline size_t mlp_row_of(const int64_t *order, size_t i) { return order != NULL ? (size_t)order[i] : i; }
 
 /* Rows to read as real, through order unless that is NULL. */
@@ -157,7 +163,7 @@ typedef struct {
     const mlp_rows *rows;
     mlp_dtype dtype;
     const int64_t *order;
-    size_t together;            /* rows of the product that the ones read have a part in; 0: no others */
+    size_t together;            /* rows of the block that those read are a part of; 0: they are all of it */
     void *cells;                /* for sparse rows: room for one of them, 8 bytes a column */
     mlp_call *call;             /* for sparse rows: where it is said what is wrong with one */
     const mlp_kernels *kernels; /* rows that lie by columns are transposed by these; NULL: columns alone are read */
@@ -201,8 +207,8 @@ bool mlp_is_narrow(const mlp_network *net); /* its layers have so few units that
 /* trains: for a training call, whose steps on one sample are in lanes, as online.c's are, also where those on more are
  * not. */
 mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows, bool trains);
-/* The block of a prediction of more rows than the plan's: rows come out the same from any, so its threads get as many
- * blocks each, and inputs that are read in place are not many at a time. */
+/* The block of a prediction of more rows than the plan's: such that its threads get equally many, and inputs that are
+ * read in place are few at a time. Rows come out the same from any. */
 size_t mlp_even_block(const mlp_network *net, const mlp_plan *plan, size_t n_rows, const mlp_call *call);
 /* Whether the z of a layer are dot products: its units are few, and an inner one's inputs many. */
 bool mlp_is_of_dots(const mlp_network *net, const mlp_plan *plan, size_t l);
@@ -223,7 +229,7 @@ bool mlp_goes_back_by_rows(size_t n_rows);
 size_t mlp_threads_of_units(const mlp_network *net, size_t n_rows, size_t unit, bool gradient, const mlp_call *call);
 /* The threads that a block's products are worth. */
 size_t mlp_threads_of_products(const mlp_network *net, const mlp_plan *plan, const mlp_call *call);
-/* The threads that each block of a batch of one chunk is cut into parts for, and the rows of a part of n. */
+/* The threads that each block of a batch of one chunk is cut into parts for; of n rows in so many parts, those of one. */
 size_t mlp_parts_for(const mlp_network *net, const mlp_plan *plan, size_t n_rows, const mlp_call *call);
 size_t mlp_part_rows(const mlp_network *net, const mlp_plan *plan, size_t n, size_t n_parts);
 /* Of n samples so many at a time: chains of sums (see kernels.h); the gradients of chunks are added in order. */
@@ -298,9 +304,10 @@ typedef struct {
     size_t panel_bytes, thread_bytes;
 } mlp_team;
 
+size_t mlp_team_threads(const mlp_team *team, double work);
 bool mlp_multiply(const mlp_product *product, mlp_team *team); /* false: the caller wants the call to end */
 
-/* A region of a team's whose calling thread looks up now and then, and tells the others to stop. */
+/* A team's region: its calling thread looks up now and then, and tells the others to stop. */
 typedef struct {
     mlp_call *call;
     size_t n_threads;
@@ -427,8 +434,7 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
                              size_t last, const mlp_record *records, size_t place);
 /* Those rows alone, to pass->x or as sparse ones; false: MLP_BAD_X. */
 bool mlp_read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first);
-void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t ld, size_t width, void *out,
-                  size_t first);
+void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t l, void *out, size_t first);
 const void *mlp_layer_input(const mlp_pass *pass, size_t l, size_t *ld); /* A[l-1] after its dropout */
 mlp_sparse mlp_sparse_input(const mlp_pass *pass, size_t first);         /* its rows from `first` on; pass->sparse */
 void mlp_shape_of(const mlp_pass *pass, size_t l, size_t *rows, size_t *n,
@@ -452,7 +458,7 @@ typedef struct {
     bool accumulate; /* the gradient is added to what is there */
     bool of_parts;   /* the rows are a part of a block: the gradient is taken when all parts are there */
 } mlp_outputs_wanted;
-/* Where g' of layer l, in a tile, comes from. */
+/* Where g' of layer l comes from, in the layout of its block. */
 const void *mlp_slope_of(const mlp_pass *pass, size_t l);
 /* From dZ[L] to what is wanted; false: the caller wants the call to end. */
 bool mlp_backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wanted *wanted);
@@ -471,7 +477,7 @@ void mlp_gradient_in_lanes(const mlp_pass *pass, size_t l, const void *dz, bool 
 
 /* ---- few.c */
 
-/* The step of weights from number `weights` on, all->p and what is kept of them, by few samples. */
+/* The step of weights from number `weights` on by few samples. all: the operands of their gradient, no more. */
 void mlp_step_by_rows(const mlp_network *net, mlp_team *team, const mlp_outer *all, size_t weights,
                       const mlp_update *update);
 /* da, a tile of A[l-1], = dZ[l] W[l]^T; false: the caller wants the call to end. */
@@ -520,7 +526,7 @@ struct mlp_rule {
     /* The same of weights by few samples, from number `first` on: all but their own place is in o. NULL: none. */
     void (*outer)(const mlp_network *net, mlp_outer *o, size_t first, const mlp_update *update);
     bool full_batch;
-    bool fuses;    /* the update can be part of other products: it is Adam's */
+    bool fuses;    /* the update can be made inside a product: it is Adam's */
     bool averages; /* its state fades where gradients are zero */
 };
 

@@ -75,7 +75,7 @@ static void cut_derivatives(mlp_pass *pass, mlp_cutter *c, const demands *d) {
     }
 }
 
-/* All of it is written before it is read. Without `tiles`: what parts of a block do not have from all of it. */
+/* What counts of it is written before it is read. Without `tiles`: what parts of a block do not have from all of it. */
 static void cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d, bool tiles) {
     const mlp_network *net = pass->net;
     size_t item = net->item, block = pass->plan.block, width = net->widest, outputs = mlp_outputs(net);
@@ -275,8 +275,8 @@ mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose pur
         plan.block = mlp_even_block(net, &plan, n_rows, call);
     }
     size_t chunk = by_chunks ? mlp_chunk_rows(net, n_rows) : n_rows;
-    size_t n = mlp_threads_of_units(net, n_rows, by_chunks ? chunk : plan.block, by_chunks, call);
     bool gradient = purpose == DIFFERENTIATES || purpose == TRAINS;
+    size_t n = mlp_threads_of_units(net, n_rows, by_chunks ? chunk : plan.block, gradient, call);
     bool one_chunk = gradient && n_rows <= chunk;
     n = one_chunk ? mlp_parts_for(net, &plan, n_rows, call) : n;
     bool by_parts = one_chunk && n > 1;

@@ -34,7 +34,7 @@ static void step_part(void *context, size_t t, size_t thread) {
 void mlp_step_by_rows(const mlp_network *net, mlp_team *team, const mlp_outer *all, size_t weights,
                       const mlp_update *update) {
     double work = 2.0 * (double)(all->rows * all->n * all->k);
-    size_t n_threads = team->n_threads > 1 ? mlp_threads_for(team->call, work) : 1;
+    size_t n_threads = mlp_team_threads(team, work);
     shared_step s = {
         .net = net, .all = all, .weights = weights, .part = part_of(all->rows, n_threads, 1), .update = update};
     mlp_share(team->call, n_threads, work, (all->rows + s.part - 1) / s.part, step_part, &s);
@@ -69,7 +69,7 @@ bool mlp_back_by_rows(const mlp_pass *pass, mlp_team *team, size_t l, const void
     const mlp_network *net = pass->net;
     const mlp_layer *layer = &net->layers[l];
     double work = 2.0 * (double)(layer->n_in * layer->n_out * pass->n);
-    size_t n_threads = team->n_threads > 1 ? mlp_threads_for(team->call, work) : 1;
+    size_t n_threads = mlp_team_threads(team, work);
     shared_dots s = {.net = net,
                      .layer = layer,
                      .da = da,

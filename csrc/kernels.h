@@ -1,9 +1,10 @@
 /* kernels.h: the table of kernels, one per dtype and instruction set: every loop over numbers of the network's dtype is
- * behind it; reading and checking the caller's data, but for columns and float64, and sums of their weights, are not.
+ * behind it. The caller's data are read and checked, and their weights summed, elsewhere; but columns and float64 here.
  *
  * A "tile" is a row-major block of samples whose rows are padded: ld elements apart, ld a multiple of 64 bytes, so that
- * kernels may read and write whole vectors past the last column. Parameters and gradients are exact: nothing past them.
- * So are inputs and targets that are read where the caller has them: the first layer's left operand, `y` of rows.
+ * kernels may read and write whole vectors past the last column. Nothing past them may be read of gradients, of parameters
+ * (but the network's own, which are readable a virtual vector further), nor of inputs and targets that are read where the
+ * caller has them: the first layer's left operand, `y` of rows.
  * "Lanes" blocks are the transpose: one row per unit, `stride` samples apart, stride a multiple of 64 bytes.
  * Every output element is one chain of fused multiply-adds in the order of k, whatever the blocking: the bits do not
  * depend on tiles, packing, or the width of a vector. Sums over samples in lanes, over the inputs of up to MLP_DOTS
@@ -164,7 +165,7 @@ typedef struct {
     /* ---- Products. */
     void (*product)(const mlp_panel_product *p);
     /* The same of more columns than a vector has, whose elements go through update_adam and are not kept: C, accumulate,
-     * far, ending, copy and ahead are not looked at. Or NULL: do one after the other. */
+     * far, ending and ahead are not looked at, and there is no copy. Or NULL: do one after the other. */
     void (*product_adam)(const mlp_panel_product *p, const mlp_adam *to);
     /* panel (k, panel), zeros past n up to a whole vector, from b (k, n); or from the rows of b (n, k). */
     void (*pack)(void *panel, const void *b, size_t ldb, size_t k, size_t n);

@@ -23,7 +23,7 @@ _Static_assert(MLP_TURNED_UNITS < 3 * MLP_GROUP_ROWS / 2 && MLP_TURNED_UNITS <= 
  * A where these lie apart. */
 enum { FAR_BYTES = 512 * 1024 };
 
-/* Rows of C after which the caller is looked after, where nothing follows them. */
+/* Rows of C between two looks at the caller, where nothing follows them. */
 enum { LONG_GROUP = 1024 };
 
 /* Rows of C that one part of the depth passes on to the next: few, so that these begin early. */
@@ -310,7 +310,7 @@ static void multiply_together(cut_product *c, double work) {
 
 bool mlp_share_watched(mlp_team *team, mlp_watch *watch, double work, size_t n_tasks, mlp_task task, void *context) {
     watch->call = team->call;
-    watch->n_threads = team->n_threads > 1 ? mlp_threads_for(team->call, work) : 1;
+    watch->n_threads = mlp_team_threads(team, work);
     atomic_init(&watch->stop, false);
     mlp_share(team->call, watch->n_threads, work, n_tasks, task, context);
     return !mlp_is_stopped(watch);
@@ -319,7 +319,7 @@ bool mlp_share_watched(mlp_team *team, mlp_watch *watch, double work, size_t n_t
 bool mlp_multiply(const mlp_product *p, mlp_team *team) {
     const mlp_kernels *kernels = p->kernels;
     double work = 2.0 * (double)p->m * (double)p->n * (double)p->k;
-    size_t n_threads = team->n_threads > 1 ? mlp_threads_for(team->call, work) : 1;
+    size_t n_threads = mlp_team_threads(team, work);
     size_t part = n_threads > 1 && !p->keeps_columns ? p->m / n_threads : p->m;
     size_t apart = p->b.ld * kernels->item, vector = kernels->lanes * kernels->item;
     size_t panel_row = kernels->panel * kernels->item;

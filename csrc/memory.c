@@ -13,26 +13,19 @@
 #define HUGE_PAGE ((size_t)2 << 20)
 #define HUGE_BLOCK (2 * HUGE_PAGE)
 
-static void *aligned_block(size_t size) {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    if (size >= HUGE_BLOCK) {
-        void *block = aligned_alloc(HUGE_PAGE, size);
-        if (block != NULL) {
-            madvise(block, size, MADV_HUGEPAGE); /* advice: where it is not taken, nothing is lost */
-        }
-        return block;
-    }
-#endif
-    return aligned_alloc(MLP_VECTOR_BYTES, size);
-}
-
 void *mlp_reserve(size_t n, size_t item) {
     if (n > (PTRDIFF_MAX - HUGE_PAGE) / item) {
         return NULL;
     }
-    size_t boundary = n * item >= HUGE_BLOCK ? HUGE_PAGE : MLP_VECTOR_BYTES;
-    size_t size = (n * item + boundary - 1) / boundary * boundary;
-    return aligned_block(size > 0 ? size : MLP_VECTOR_BYTES);
+    size_t size = n * item, boundary = size >= HUGE_BLOCK ? HUGE_PAGE : MLP_VECTOR_BYTES;
+    size = size == 0 ? boundary : (size + boundary - 1) / boundary * boundary;
+    void *block = aligned_alloc(boundary, size);
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    if (block != NULL && boundary == HUGE_PAGE) {
+        madvise(block, size, MADV_HUGEPAGE); /* advice: where it is not taken, nothing is lost */
+    }
+#endif
+    return block;
 }
 
 void *mlp_allocate(size_t n, size_t item) {

@@ -155,7 +155,7 @@ mlp_update mlp_make_update(const mlp_network *net, double rate) {
     if (o->classic && net->rule->update == sgd_update) {
         u.gradient_rate = rate;
         u.rate = 1.0;
-    } else if (o->classic) {
+    } else if (o->classic && net->rule->update == adam_update) {
         u.epsilon /= u.correction_2;
     }
     return u;

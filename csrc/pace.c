@@ -25,7 +25,7 @@ void mlp_pace_step(mlp_pace *p, double seconds) {
     if (p->tries || p->left < tried_seconds || p->left < least_steps * seconds) {
         p->steps[p->tries] += 1;
         p->seconds[p->tries] += seconds;
-    } else { /* nor do those count that were slow enough to, before it */
+    } else { /* not near a trial yet, though a step so slow that it seemed to be may have been counted */
         p->steps[false] = p->seconds[false] = 0;
     }
     if (p->left > 0 || (p->tries && p->steps[true] < least_steps)) {

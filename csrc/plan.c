@@ -1,8 +1,8 @@
 /* plan.c: from shapes to the way they are computed. Nothing else decides between regimes, blocks, chunks and parts, or
  * how many threads share them.
  *
- * Everything in a plan but `few`, chunks, whether dW is turned, and whether dA is taken by rows, change an order of
- * summation; steps by rows do not. They depend on shapes, constants and whether the call trains, never on caches,
+ * What changes an order of summation is all of a plan but `few`; the chunks; whether dW is turned, and whether dA is
+ * taken by rows. Steps by rows do not. It depends on shapes, constants and whether the call trains, never on caches,
  * instruction sets or threads: a run has the same bits on every machine with fused multiply-adds. Even blocks are for
  * predictions, which sum nothing over rows. */
 #include "core.h"
@@ -98,15 +98,13 @@ size_t mlp_threads_for(const mlp_call *call, double work) {
     return call->n_threads < MLP_MOST_THREADS ? call->n_threads : MLP_MOST_THREADS;
 }
 
+size_t mlp_team_threads(const mlp_team *team, double work) {
+    return team->n_threads > 1 ? mlp_threads_for(team->call, work) : 1;
+}
+
 void mlp_share(mlp_call *call, size_t n_threads, double work, size_t n_tasks, mlp_task task, void *context) {
     n_threads = n_threads < call->n_threads ? n_threads : call->n_threads;
-    if (n_threads <= 1 || n_tasks <= 1) {
-        for (size_t t = 0; t < n_tasks; t++) {
-            task(context, t, 0);
-        }
-        return;
-    }
-    call->shared += work;
+    call->shared += n_threads > 1 && n_tasks > 1 ? work : 0;
     mlp_parallel(call->pool, n_threads, call->shared >= waking_work, n_tasks, task, context);
 }
 

@@ -164,7 +164,7 @@ static void fall_asleep(worker *w) {
     mlp_pool *pool = w->pool;
     pthread_mutex_lock(&pool->mutex);
     atomic_store(&w->asleep, true);
-    /* Not until there is something: who wakes too late for one region looks out for the next. */
+    /* No loop: who wakes too late for one region looks out for the next. */
     if (!atomic_load(&pool->ending) && region_of(w) == 0) {
         pthread_cond_wait(&w->wake, &pool->mutex);
         settle(w);
@@ -173,8 +173,8 @@ static void fall_asleep(worker *w) {
     pthread_mutex_unlock(&pool->mutex);
 }
 
-/* Of a region, who falls asleep just now may be overlooked: its tasks are done by others, and it is woken for the next
- * one that wakes. At the end nobody is, as `ending` and `asleep` are seen by all threads in one order. */
+/* A worker that falls asleep just now may be overlooked: others do its tasks, and the next region that wakes workers
+ * wakes it. At the end nobody is, as `ending` and `asleep` are seen by all threads in one order. */
 static void wake(mlp_pool *pool, size_t n) {
     for (worker *w = pool->workers; w < pool->workers + n; w++) {
         if (atomic_load(&w->asleep)) {

@@ -7,9 +7,9 @@
 /* ---- Forward. */
 
 /* Rows of a block to out (.., width), C-contiguous, from row `first` on. */
-void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t ld, size_t width, void *out,
-                  size_t first) {
+void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t l, void *out, size_t first) {
     const mlp_network *net = pass->net;
+    size_t width = net->layers[l].n_out, ld = lanes ? pass->stride : net->layers[l].ld;
     char *to = mlp_at(net, out, first * width);
     if (lanes) {
         net->kernels->transpose(to, width, block, ld, width, pass->n);
@@ -318,10 +318,10 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
         if (records != NULL) {
             size_t rows, width, ld;
             mlp_shape_of(pass, l, &rows, &width, &ld);
-            mlp_copy_out(pass, z, lanes, lanes ? pass->stride : ld, layer->n_out, records[l - 1].z, place);
+            mlp_copy_out(pass, z, lanes, l, records[l - 1].z, place);
             if (!output) {
                 kernels->forward[layer->activation](z, pass->d[l], NULL, rows, width, ld);
-                mlp_copy_out(pass, z, lanes, ld, layer->n_out, records[l - 1].a, place);
+                mlp_copy_out(pass, z, lanes, l, records[l - 1].a, place);
             }
         }
         if (pass->mask[l] != NULL && !drop(pass, l)) {
@@ -407,8 +407,7 @@ static mlp_status predict_block(mlp_pass *pass, predicting *p, size_t first) {
         if (p->labels != NULL) {
             label_block(pass, p, first);
         } else {
-            mlp_copy_out(pass, output ? pass->z : pass->a[l], lanes, lanes ? pass->stride : net->layers[l].ld,
-                         net->layers[l].n_out, p->activations[l - 1], first);
+            mlp_copy_out(pass, output ? pass->z : pass->a[l], lanes, l, p->activations[l - 1], first);
         }
         if (mlp_pause_within(pass->team.call, MLP_SAMPLE_WORK * (double)n * (double)net->layers[l].n_out)) {
             status = MLP_INTERRUPTED;

@@ -1,5 +1,5 @@
-/* rows.c: the caller's data as rows. The only place that knows dtypes, strides, byte order, sparse rows and orders of
- * visit. Conversion goes through double. */
+/* rows.c: the caller's data as rows. The only place that reads dtypes, strides, byte order, CSR and orders of visit.
+ * Conversion goes through double. */
 #include "core.h"
 
 #include <math.h>
@@ -10,6 +10,10 @@ static const size_t type_size[] = {[MLP_BOOL] = 1,   [MLP_INT8] = 1,    [MLP_UIN
                                    [MLP_UINT16] = 2, [MLP_INT32] = 4,   [MLP_UINT32] = 4,  [MLP_INT64] = 8,
                                    [MLP_UINT64] = 8, [MLP_FLOAT16] = 2, [MLP_FLOAT32] = 4, [MLP_FLOAT64] = 8,
                                    [MLP_CSR] = 0};
+
+static mlp_type type_of(mlp_dtype dtype) { return dtype == MLP_F32 ? MLP_FLOAT32 : MLP_FLOAT64; }
+
+static size_t item_of(mlp_dtype dtype) { return type_size[type_of(dtype)]; }
 
 /* ---- One element, in this machine's byte order, as double. */
 static inline double read_MLP_BOOL(const unsigned char *p) { return *p != 0; } /* a view of other bytes holds any */
@@ -306,9 +310,7 @@ double mlp_element(const mlp_rows *rows, size_t row, size_t column) {
 /* ---- Tiles. */
 
 /* Whether its elements are those that are wanted. */
-static bool is_of_type(const mlp_rows *rows, mlp_dtype dtype) {
-    return rows->type == (dtype == MLP_F32 ? MLP_FLOAT32 : MLP_FLOAT64) && !rows->swapped;
-}
+static bool is_of_type(const mlp_rows *rows, mlp_dtype dtype) { return rows->type == type_of(dtype) && !rows->swapped; }
 
 static bool is_native(const mlp_rows *rows, mlp_dtype dtype) {
     return is_of_type(rows, dtype) && (rows->n_columns == 1 || rows->column_stride == (ptrdiff_t)type_size[rows->type]);
@@ -328,10 +330,10 @@ static bool is_in_place(const mlp_rows *rows, mlp_dtype dtype, size_t n_together
 /* Rows in an order of their own are fetched ahead, as the machine cannot guess where the next one begins: while one is
  * read, the one that comes so many bytes later, also where that is another step's. (A burst of such requests would be
  * dropped for the most part.) Data that the L2 cache holds need not be. */
-enum { AHEAD_BYTES = 4096, LEAST_AHEAD = 8, MOST_AHEAD = 48, FETCHED_BYTES = 1024 };
+enum { AHEAD_BYTES = 4096, LEAST_AHEAD = 8, MOST_AHEAD = 48, MOST_FETCHED = 1024 };
 
 static void fetch_row(const unsigned char *row, size_t bytes) {
-    bytes = bytes < FETCHED_BYTES ? bytes : FETCHED_BYTES;
+    bytes = bytes < MOST_FETCHED ? bytes : MOST_FETCHED;
     for (size_t at = 0; at < bytes; at += 64) {
         __builtin_prefetch(row + at);
     }
@@ -383,7 +385,7 @@ static void gather_column(const mlp_rows *rows, mlp_dtype dtype, size_t j, const
                           void *out, size_t at) {
     enum { SOME = 128 };
     _Alignas(uint64_t) unsigned char elements[SOME * LARGEST_ELEMENT];
-    size_t size = type_size[rows->type], item = dtype == MLP_F32 ? sizeof(float) : sizeof(double);
+    size_t size = type_size[rows->type], item = item_of(dtype);
     size_t ahead = j == 0 || mlp_is_by_columns(rows) ? rows_ahead(rows, order) : rows->n_rows;
     bool as_it_is = is_of_type(rows, dtype);
     const unsigned char *p = row_at(rows, 0) + (ptrdiff_t)j * rows->column_stride;
@@ -420,7 +422,7 @@ static void read_column(const mlp_source *source, size_t j, size_t first, size_t
  * one to the next; or NULL. */
 static const void *columns_in_place(const mlp_source *source, size_t first, size_t *apart) {
     const mlp_rows *rows = source->rows;
-    ptrdiff_t item = source->dtype == MLP_F32 ? (ptrdiff_t)sizeof(float) : (ptrdiff_t)sizeof(double);
+    ptrdiff_t item = (ptrdiff_t)item_of(source->dtype);
     bool by_columns =
         is_of_type(rows, source->dtype) && rows->row_stride == item && (uintptr_t)rows->data % (size_t)item == 0;
     if (source->order != NULL || !by_columns ||
@@ -436,7 +438,7 @@ static const void *columns_in_place(const mlp_source *source, size_t first, size
 static void turn_columns(const mlp_source *source, size_t first, size_t n, void *tile, size_t ld) {
     enum { MOST_COLUMNS = 16, MOST_ROWS = 128 };
     double block[MOST_COLUMNS * MOST_ROWS];
-    size_t columns = source->rows->n_columns, item = source->dtype == MLP_F32 ? sizeof(float) : sizeof(double), apart;
+    size_t columns = source->rows->n_columns, item = item_of(source->dtype), apart;
     const void *in_place = columns_in_place(source, first, &apart);
     if (in_place != NULL) {
         source->kernels->transpose(tile, ld, in_place, apart, columns, n);
@@ -461,7 +463,7 @@ const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void
     const mlp_rows *rows = source->rows;
     const int64_t *order = source->order;
     mlp_dtype dtype = source->dtype;
-    size_t columns = rows->n_columns, item = dtype == MLP_F32 ? sizeof(float) : sizeof(double);
+    size_t columns = rows->n_columns, item = item_of(dtype);
     if (order == NULL && is_in_place(rows, dtype, source->together > 0 ? source->together : n)) {
         *ld_out = (size_t)rows->row_stride / item;
         return row_at(rows, first);
@@ -500,8 +502,7 @@ const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void
 void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, size_t n, double *out) {
     size_t columns = rows->n_columns;
     ptrdiff_t size = (ptrdiff_t)type_size[rows->type];
-    if (order == NULL && rows->row_stride == (ptrdiff_t)columns * size &&
-        (columns == 1 || rows->column_stride == size)) {
+    if (order == NULL && mlp_row_bytes(rows) > 0) {
         read_run(rows, MLP_F64, out, 0, 1, row_at(rows, first), size, n * columns);
         return;
     }
@@ -538,7 +539,7 @@ bool mlp_read_columns(const mlp_source *source, size_t first, size_t n, void *ou
 }
 
 bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, bool by_columns, bool always, void **owned) {
-    size_t item = dtype == MLP_F32 ? sizeof(float) : sizeof(double), columns = rows->n_columns, n = rows->n_rows;
+    size_t item = item_of(dtype), columns = rows->n_columns, n = rows->n_rows;
     *owned = NULL;
     bool settled = is_native(rows, dtype) &&
                    (by_columns ? columns == 1 && rows->row_stride == (ptrdiff_t)item : is_in_place(rows, dtype, n));
@@ -571,7 +572,7 @@ bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, bool by_columns, bool alwa
     }
     *owned = block;
     *rows = (mlp_rows){.data = block,
-                       .type = dtype == MLP_F32 ? MLP_FLOAT32 : MLP_FLOAT64,
+                       .type = type_of(dtype),
                        .n_rows = n,
                        .n_columns = columns,
                        .row_stride = (ptrdiff_t)((by_columns ? 1 : columns) * item),

@@ -13,7 +13,7 @@ static uint64_t count(double x) { return (uint64_t)fmin(x, 0x1p63); }
 
 double mlp_multiplier(const mlp_schedule *s, double epochs, double step) {
     switch (s->kind) {
-    case MLP_STEP_DECAY: return mlp_whole_power(s->factor, count(epochs / s->epochs));
+    case MLP_STEP_DECAY: return mlp_whole_power(s->factor, count(floor(epochs) / s->epochs));
     case MLP_EXPONENTIAL_DECAY: return mlp_whole_power(s->factor, count(epochs));
     case MLP_INVERSE_SCALING: return mlp_power(floor(epochs) + 1.0, -s->power);
     case MLP_COSINE_DECAY:

@@ -17,7 +17,7 @@ typedef struct {
     int64_t *order;     /* [n] where epochs are shuffled */
     bool online;        /* the steps are online.c's */
     bool fused;         /* a weight goes through its update as soon as its gradient is known */
-    bool ordered;       /* it holds the order of an epoch of this call */
+    bool ordered;       /* `order` holds one of an epoch of this call */
     bool stays;         /* every step sees the same block of rows */
     bool paced;         /* there are two ways to make a step, and net->pace says which is taken */
     mlp_search *search; /* lbfgs */
@@ -104,7 +104,7 @@ static double multiplier_at(const training *t, double hooked, double part, doubl
     return mlp_multiplier(schedule, (double)t->net->progress.epoch + part, step);
 }
 
-/* The same where every sample is a step of plain gradient descent. */
+/* An epoch whose steps are plain gradient descent on one sample each. */
 static mlp_status run_samples(training *t, double hooked, epoch_report *report) {
     mlp_network *net = t->net;
     size_t n = t->data.x.n_rows, steps = 0;
@@ -444,8 +444,7 @@ static bool is_short(const training *t) {
 static bool fuses(const training *t) {
     const mlp_network *net = t->net;
     const mlp_plan *plan = &t->crew->members[0].pass->plan;
-    bool weighted = t->data.weight.data != NULL || t->data.class_weight != NULL;
-    bool plain = net->optimizer.clip_norm == 0 && net->l1 == 0 && !(net->l2 > 0 && weighted);
+    bool plain = net->optimizer.clip_norm == 0 && net->l1 == 0 && !(net->l2 > 0 && mlp_is_weighted(&t->data));
     bool fused = mlp_is_fusible(net);
     for (size_t l = 1; l <= net->n_layers; l++) {
         fused = fused || mlp_steps_by_rows(net, &net->layers[l], t->batch);

@@ -8,7 +8,7 @@
 #else
 #define FUSED_PRODUCT product_adam
 
-/* Panels are wider than a vector: the layers are as wide as a panel (backward.c). */
+/* Panels are wider than a vector: the layers are as wide as a panel (mlp_hides_update). */
 #if HAS_HALF
 #define FUSED_WIDTHS(X) X(1, 1) X(2, 0) X(2, 1) X(3, 0) X(3, 1) X(4, 0)
 #else

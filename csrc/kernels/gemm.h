@@ -321,7 +321,7 @@ ALWAYS_INLINE void product_rows(const mlp_panel_product *p, const int vectors, c
     }
 }
 
-/* f_VECTORS_HALF(argument) for n columns: a function for each width, so that a compiler looks at one at a time. */
+/* product_VECTORS_HALF: a function for each width, so that a compiler looks at one at a time. */
 #if HAS_HALF
 #define WIDTHS(X) X(0, 1) X(1, 0) X(1, 1) X(2, 0) X(2, 1) X(3, 0) X(3, 1) X(4, 0)
 #else

@@ -513,6 +513,54 @@ static void test_optimizers(void) {
     }
 }
 
+/* Whether two runs come to the same parameters; the second with these weights of samples, or NULL. */
+static bool same_run(const mlp_spec *spec, const mlp_optimizer *first, const mlp_optimizer *second,
+                     const mlp_fit_settings *settings, const void *weights) {
+    problem *p = make_problem(64, 4, 1, "half_squared_error");
+    mlp_network *nets[2];
+    for (int i = 0; i < 2; i++) {
+        seed = 5;
+        nets[i] = make_network(spec);
+        mlp_set_optimizer(nets[i], i == 0 ? first : second);
+        mlp_data data = p->data;
+        data.weight.data = i == 1 ? weights : NULL;
+        mlp_fit_result result;
+        mlp_call call = {0};
+        CHECK(mlp_fit(nets[i], &data, settings, &result, &call) == MLP_OK, "run %d", i);
+    }
+    bool same =
+        memcmp(mlp_parameters(nets[0]), mlp_parameters(nets[1]), mlp_n_parameters(nets[0]) * sizeof(double)) == 0;
+    mlp_destroy(nets[0]);
+    mlp_destroy(nets[1]);
+    return same;
+}
+
+/* What a rule or a schedule does not name does not count: classic is of sgd and adam, fractions of epochs of what acts
+ * per step. */
+static void test_what_does_not_count(void) {
+    const mlp_fit_settings settings = {.epochs = 3, .batch_size = 16};
+    mlp_optimizer rmsprop = optimizers[3], classic = rmsprop;
+    classic.classic = true;
+    classic.beta_2 = 0.999;
+    CHECK(same_run(&small_spec, &rmsprop, &classic, &settings, NULL), "a classic rmsprop");
+    const mlp_spec narrow = {.n_layers = 1,
+                             .layer_sizes = (size_t[]){4, 1},
+                             .activations = (const char *[]){"identity"},
+                             .loss = "half_squared_error",
+                             .bias = true,
+                             .dtype = MLP_F64};
+    const mlp_schedule steps = {.kind = MLP_STEP_DECAY, .epochs = 1.5, .factor = 0.1};
+    const mlp_optimizer plain = {.rule = "sgd", .learning_rate = 0.01};
+    double ones[64];
+    for (int i = 0; i < 64; i++) {
+        ones[i] = 1;
+    }
+    /* Weights of ones take the general way, in which a step knows how much of the epoch is over. */
+    CHECK(
+        same_run(&narrow, &plain, &plain, &(mlp_fit_settings){.epochs = 3, .batch_size = 1, .schedule = &steps}, ones),
+        "half an epoch of a step decay");
+}
+
 static void test_stopping(void) {
     problem *p = make_problem(64, 4, 1, "half_squared_error");
     mlp_network *net = make_network(&small_spec);
@@ -750,6 +798,7 @@ int main(void) {
     test_sparse();
     test_few_values();
     test_optimizers();
+    test_what_does_not_count();
     test_stopping();
     test_interrupting();
     test_own_optimizer();
