@@ -26,6 +26,8 @@
 
 /* ---- memory.c */
 
+enum { MLP_PAGE = 4096 }; /* bytes that the machine fetches by itself once it sees rows follow each other */
+
 /* A block on a boundary of 64 bytes, freed by free(), and one of zeros; NULL: no memory, or a size that overflows. */
 void *mlp_reserve(size_t n, size_t item);
 void *mlp_allocate(size_t n, size_t item);
@@ -175,7 +177,7 @@ bool mlp_is_by_columns(const mlp_rows *rows); /* columns are the contiguous dire
  * *ld_out: the distance of the rows returned. NULL: a sparse row that is none (MLP_BAD_X). */
 const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void *tile, size_t ld, size_t *ld_out);
 /* The same transposed: column j to out[j * stride + i], i < n. With kernels in lanes layout: the last one once more up
- * to the stride. */
+ * to the stride. False: a sparse row that is none (MLP_BAD_X). */
 bool mlp_read_columns(const mlp_source *source, size_t first, size_t n, void *out, size_t stride);
 /* Row i of a sparse source as its columns, ascending, and their values: how many there are. SIZE_MAX: more than `most`,
  * or it is not that simple: read as any other it may be one. */
@@ -183,7 +185,8 @@ size_t mlp_compress_row(const mlp_source *source, size_t i, size_t most, uint32_
 /* Rows that are not sparse as double, into out (n, n_columns). */
 void mlp_read_doubles(const mlp_rows *rows, const int64_t *order, size_t first, size_t n, double *out);
 /* A source as one contiguous block of real, by rows or by columns, converted once, where it needs converting (or
- * `always`) and fits MLP_TILE_BYTES: *owned is the block to free, or NULL where the source stays as it is. */
+ * `always`) and fits MLP_TILE_BYTES: *owned is the block to free, or NULL where the source stays as it is. False: no
+ * memory. */
 #define MLP_TILE_BYTES ((size_t)256 * 1024)
 bool mlp_settle_rows(mlp_rows *rows, mlp_dtype dtype, bool by_columns, bool always, void **owned);
 

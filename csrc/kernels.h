@@ -234,7 +234,7 @@ typedef struct {
      * virtual vectors. */
     void (*dots_forward)(void *z, size_t stride, const void *a, size_t ld, const void *w, size_t ldw, const void *bias,
                          size_t rows, size_t n, size_t units);
-    /* ---- A layer of one unit: w (n,); dz like z, 0 past the last row. */
+    /* ---- A layer of one unit: dz like z, 0 past the last row. */
     void (*single_gradient)(void *dw, void *db, const void *a, size_t ld, const void *dz, size_t rows, size_t n,
                             bool accumulate);                        /* db NULL: not wanted */
     void (*single_backward[MLP_N_ACTIVATIONS])(const mlp_single *p); /* NULL: do one after the other */

@@ -6,7 +6,7 @@
 
 /* B's rows are packed where they lie so many rows of a panel apart: they would compete for an eighth of L1. Where a page
  * has several, that takes more rows of A to pay. */
-enum { FAR_APART = 8, PAGE = 4096 };
+enum { FAR_APART = 8 };
 
 /* Many rows of A are worth a copy of B that is read faster. Vectors shorter than a line of the cache, which are loaded
  * more often beside each multiplication, cross none in it. A small tile, which uses little of what it loads, finds rows
@@ -323,7 +323,7 @@ bool mlp_multiply(const mlp_product *p, mlp_team *team) {
     size_t part = n_threads > 1 && !p->keeps_columns ? p->m / n_threads : p->m;
     size_t apart = p->b.ld * kernels->item, vector = kernels->lanes * kernels->item;
     size_t panel_row = kernels->panel * kernels->item;
-    bool far_apart = apart >= FAR_APART * panel_row && part >= (apart > PAGE ? MLP_FEW_ROWS : MANY_ROWS + 1);
+    bool far_apart = apart >= FAR_APART * panel_row && part >= (apart > MLP_PAGE ? MLP_FEW_ROWS : MANY_ROWS + 1);
     bool crossing = vector < MLP_VECTOR_BYTES && apart % vector != 0;
     bool spread = kernels->near_depth < MLP_PANEL_DEPTH && apart >= APART * panel_row && p->k * apart > L1_BYTES;
     bool many = part >= MANY_ROWS, whole = p->adam != NULL || p->c == NULL; /* the depth, in one part */

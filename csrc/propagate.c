@@ -122,14 +122,12 @@ static void end_layer(void *context, const mlp_piece *piece) {
                                            piece->n_rows, piece->n_columns, ld);
 }
 
-enum { PAGE = 4096 };
-
 /* Where the rows that come next here lie, after this block and all parts of it, for the first layer to fetch them
  * meanwhile: one after the other, each read once; less than a page of them the machine fetches by itself. */
 static void find_next_rows(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first) {
     size_t next = first + (pass->whole > 0 ? pass->whole : pass->n);
     pass->next_row = order == NULL ? mlp_row_bytes(x) : 0;
-    bool worth = pass->n * pass->next_row >= PAGE && next < x->n_rows;
+    bool worth = pass->n * pass->next_row >= MLP_PAGE && next < x->n_rows;
     pass->next = worth ? (const char *)x->data + next * pass->next_row : NULL;
 }
 

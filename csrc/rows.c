@@ -482,7 +482,8 @@ const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void
         return tile;
     }
     bool copy = is_native(rows, dtype), doubles = is_native(rows, MLP_F64);
-    size_t ahead = mlp_is_by_columns(rows) ? rows->n_rows : rows_ahead(rows, order); /* those lie in no row */
+    size_t ahead =
+        mlp_is_by_columns(rows) ? rows->n_rows : rows_ahead(rows, order); /* a row of these is no run of bytes */
     for (size_t i = 0; i < n; i++) {
         const unsigned char *p = row_at(rows, mlp_row_of(order, first + i));
         if (order != NULL && first + i + ahead < rows->n_rows) {
