@@ -53,7 +53,7 @@ def new_axes(ax: Any, figsize: tuple[float, float] = (5.6, 4.6), **subplot: Any)
     if ax is None:
         return plt.figure(figsize=figsize, layout="constrained").add_subplot(**subplot)
     if not hasattr(ax, "spines"):
-        raise TypeError(f"ax must be None or a matplotlib Axes, one, got {type(ax).__name__}")
+        raise TypeError(f"ax must be None or one matplotlib Axes, got {type(ax).__name__}")
     return ax
 
 
