@@ -26,7 +26,7 @@
 
 /* ---- memory.c */
 
-enum { MLP_PAGE = 4096 }; /* bytes that the machine fetches by itself once it sees rows follow each other */
+enum { MLP_PAGE = 4096 }; /* bytes: the machine fetches ahead within one */
 
 /* A block on a boundary of 64 bytes, freed by free(), and one of zeros; NULL: no memory, or a size that overflows. */
 void *mlp_reserve(size_t n, size_t item);

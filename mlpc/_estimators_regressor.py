@@ -43,8 +43,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         Of the hidden layers, one name or one per layer: "identity", "logistic" (or "sigmoid"), "tanh", "relu",
         "leaky_relu", "elu", "selu", "softplus", "softsign", "gelu", "silu", "mish".
     solver : {"lbfgs", "sgd", "adam"} or optimizer object, default="adam"
-        scikit-learn's solvers, step for step, or an optimizer such as `mlpc.AdamW(0.01)`. That
-        brings its own rate, schedule, momentum and betas: the parameters of these names are not looked at then.
+        scikit-learn's solvers, step for step, or an optimizer such as `mlpc.AdamW(0.01)`. That brings its own rate,
+        schedule, momentum and betas: the parameters of these names are not looked at then.
     alpha : float, default=0.0001
         Strength of the L2 penalty: each batch minimises (sum w loss + alpha/2 sum W²) / sum w, w the sample weights.
     batch_size : int or "auto", default="auto"
