@@ -82,8 +82,8 @@ static mlp_status clip(training *t, const mlp_sums *sums) {
     const mlp_network *net = t->net;
     mlp_add_penalty_gradient(net, sums, net->parameters, t->gradient);
     double norm = sqrt(net->kernels->sum_squares(t->gradient, net->n_parameters));
-    double factor = net->optimizer.clip_norm / (norm + 1e-6);
-    if (factor < 1.0) {
+    double factor = isfinite(norm) ? net->optimizer.clip_norm / (norm + 1e-6) : (double)NAN; /* no step of 0 */
+    if (!(factor >= 1.0)) {
         net->kernels->scale(t->gradient, factor, net->n_parameters);
     }
     return mlp_pause(t->call, PASS_WORK * (double)net->n_parameters) ? MLP_INTERRUPTED : MLP_OK;
@@ -233,6 +233,12 @@ static mlp_status begin_epoch(training *t) {
     return MLP_OK;
 }
 
+/* Parameters, and what their update keeps: a mean of squares that has overflowed would hold its weight where it is. */
+static bool is_finite(const mlp_network *net) {
+    return net->kernels->all_finite(net->parameters, net->n_parameters) &&
+           (!net->rule->averages || net->kernels->all_finite(net->state, net->n_state));
+}
+
 static mlp_status run_epoch(training *t, epoch_report *report) {
     mlp_network *net = t->net;
     double hooked = 1.0;
@@ -255,7 +261,7 @@ static mlp_status run_epoch(training *t, epoch_report *report) {
                                    : run_steps(t, hooked, report);
     }
     t->call->n_threads = n_threads;
-    if (status == MLP_OK && !net->kernels->all_finite(net->parameters, net->n_parameters)) {
+    if (status == MLP_OK && !is_finite(net)) {
         report->diverged = true;
     }
     report->validation_loss = (double)NAN;

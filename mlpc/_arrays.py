@@ -57,7 +57,8 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
     except (RuntimeError, TypeError) as error:  # of PyTorch: the tensor needs a gradient, or has a dtype of its own
         raise TypeError(f"{name} must be an array or what NumPy makes one of: {error}") from error
     if array.dtype.kind not in _NUMBERS:
-        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype} from a {type(value).__name__}")
+        came = f"dtype {array.dtype} from a {type(value).__name__}"
+        raise TypeError(f"{name} must hold real numbers, got {came}{_hint(name, text=array.dtype.kind in 'US')}")
     return array.astype(np.float64) if array.dtype == np.longdouble != np.float64 else array
 
 
@@ -140,6 +141,10 @@ def _is_scipys(value: Any) -> bool:
     return any(kind.__module__.startswith("scipy.sparse") for kind in type(value).__mro__)
 
 
+def _hint(name: str, *, text: bool) -> str:
+    return ": numpy.unique(y, return_inverse=True) numbers labels" if text and name == "y" else ""
+
+
 def _frame(frame: Any, name: str) -> NDArray[Any]:
     columns = hasattr(frame, "columns")
     # pandas' own arrays, as those of `series.array`, have no name.
@@ -149,9 +154,11 @@ def _frame(frame: Any, name: str) -> NDArray[Any]:
         values = getattr(getattr(dtype, "categories", None), "dtype", dtype)
         kind = getattr(values, "kind", None)
         if kind not in _NUMBERS if kind else not str(values).startswith(("Int", "UInt", "Float", "Boolean")):
-            named = columns or hasattr(frame, "name")
+            named = columns or getattr(frame, "name", None) is not None
             came = f"column {column!r} of dtype {dtype}" if named else f"dtype {dtype} from a {type(frame).__name__}"
-            raise TypeError(f"{name} must hold real numbers, got {came}")
+            raise TypeError(
+                f"{name} must hold real numbers, got {came}{_hint(name, text=kind in (None, 'O', 'T', 'U'))}"
+            )
     first, *others = dtypes
     if isinstance(first, np.dtype) and first.itemsize <= _LARGEST and all(dtype == first for dtype in others):
         return np.asarray(frame.to_numpy())  # pandas: a view, where the columns lie together

@@ -78,12 +78,13 @@ class EpochEnd:
         logs: dict[str, Any] = {"loss": loss, "learning_rate": learning_rate}
         if self._validated:
             logs["validation_loss"] = validation_loss
-        given = set(logs)
+        given = dict(logs)
         self._n_epochs += 1
         stop = False
         added: dict[str, float] = {}
         for callback in self._callbacks:  # every one runs, whatever those before it returned
             stop |= bool(callback(self._net, epoch, logs))
+            _check_untouched(logs, given)
             before, added = added, {name: _number(name, logs[name]) for name in logs if name not in given}
             self._keep(added, before)
         if self._bar is not None:
@@ -116,6 +117,12 @@ class EpochEnd:
             missing = f"which no callback added to logs in epoch {epoch}"
             raise ValueError(f"{argument} monitors {name!r}, {missing}: found {found}")
         return added[name]
+
+
+def _check_untouched(logs: dict[str, Any], given: dict[str, Any]) -> None:
+    for name, value in given.items():
+        if name in logs and logs[name] is not value and logs[name] != value:
+            raise ValueError(f"callbacks must not change logs[{name!r}] to {logs[name]!r}: add it under another name")
 
 
 def _number(name: object, value: object) -> float:

@@ -26,7 +26,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from mlpc._arrays import with_rows_together
 from mlpc._check import integer
 from mlpc._epochs import as_callbacks
-from mlpc._estimators_epochs import Epochs, orders_from
+from mlpc._estimators_epochs import Epochs, as_sklearn
 from mlpc._estimators_failure import as_before_on_failure
 from mlpc._estimators_lbfgs import descend
 from mlpc._spec import HIDDEN_ACTIVATIONS, check_spec
@@ -216,8 +216,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             return self.solver
         if self.solver == "sgd":
             nesterov = bool(self.nesterovs_momentum) and self.momentum > 0
-            schedule = None if self.learning_rate == "constant" else self._multiplier
-            return SGD(self.learning_rate_init, self.momentum, nesterov, schedule=schedule, classic=True)
+            return SGD(self.learning_rate_init, self.momentum, nesterov, classic=True)
         return Adam(self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon, classic=True)
 
     def _multiplier(self, epoch: int) -> float:
@@ -311,7 +310,8 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         diverged = False
         shared = not isinstance(self.random_state, Integral)
         try:
-            with orders_from(self.network_, random_state, shared=shared):
+            rates = None if self._solver_rate() == "constant" else self._multiplier
+            with as_sklearn(self.network_, random_state, shared=shared, rates=rates):
                 self.network_.fit(
                     X,
                     y,
@@ -326,9 +326,6 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
                 diverged = self.network_._stop_reason == "diverged"
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=5)
-        finally:
-            if self._solver_rate() != "constant":  # the schedule was this fit's own
-                self.network_.optimizer = self.network_.optimizer.replace(schedule=None)
         if diverged:
             epochs.diverged()
         epochs.fit_ended(self.network_)  # again where the network's fit called it: an interrupt keeps it from that

@@ -115,8 +115,10 @@ class Epochs:
 
 
 @contextmanager
-def orders_from(net: Network, random_state: np.random.RandomState, *, shared: bool) -> Iterator[None]:
-    """Let the network's core draw its orders from a RandomState, and report losses, as scikit-learn does.
+def as_sklearn(
+    net: Network, random_state: np.random.RandomState, *, shared: bool, rates: Callable[[int], float] | None
+) -> Iterator[None]:
+    """Let the network train as scikit-learn does: orders from a RandomState, its losses, and `rates` for a schedule.
 
     The core draws without the interpreter's lock: of a state that others may use at the same time (`shared`) it gets a
     copy, and what it drew counts when it is done, unless somebody else has drawn meanwhile: no number is drawn twice.
@@ -125,11 +127,11 @@ def orders_from(net: Network, random_state: np.random.RandomState, *, shared: bo
     bits = copy.deepcopy(source) if shared else source
     before = pickle.dumps(source.state) if shared else None
     net._set_bit_generator(bits)
-    net._as_sklearn = True
+    net._as_sklearn, net._rates = True, rates
     try:
         yield
     finally:
-        del net._as_sklearn
+        del net._as_sklearn, net._rates
         net._set_bit_generator(net._bit_generator)
         if shared and pickle.dumps(source.state) == before:
             source.state = bits.state

@@ -99,7 +99,8 @@ class Settings:
                     raise TypeError(f"{kind}() is missing its argument {name}")
                 object.__setattr__(self, name, setting.check(name, value))
             if given:
-                raise TypeError(f"{kind}() got an unexpected argument {next(iter(given))!r}")
+                known = ", ".join(self._settings)
+                raise TypeError(f"{kind}() got an unexpected argument {next(iter(given))!r}: there are {known}")
             self._check_together()
 
         def __setattr__(self, name, value):

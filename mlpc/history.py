@@ -55,12 +55,13 @@ class History:
     validation_loss : ndarray of float64, shape (n_epochs,)
         Loss over the validation data after the epoch, without penalties; NaN where there was none.
     learning_rate : ndarray of float64, shape (n_epochs,)
-        The rate in use, schedule included.
+        The rate of the epoch's first step, schedule included.
     best_epoch : int or None
         Of the last fit's early stopping; without, the epoch of the lowest validation loss, or of the lowest loss where
         nothing was validated; None before the first epoch.
     stop_reason : str or None
-        Why the last fit ended: "epochs", "early_stopping", "callback", "converged" or "diverged".
+        Why the last fit ended: "epochs", "early_stopping", "callback", "converged", "diverged", or "interrupted" by an
+        exception or Ctrl-C after a step.
 
     Examples
     --------

@@ -197,15 +197,17 @@ class Network(Shipping, Description):
     @optimizer.setter
     def optimizer(self, value: str | Optimizer) -> None:
         optimizer = _as_optimizer(value, self._spec)
-        self._set_optimizer(optimizer.core_settings())
-        self._optimizer = optimizer
+        with self._fitting:
+            self._set_optimizer(optimizer.core_settings())
+            self._optimizer = optimizer
 
     @property
     def history(self) -> History:
         """What training recorded so far, copied: see `mlpc.History`."""
-        loss, validation_loss, learning_rate = self._history()
-        added = full_columns(self._added, len(loss))
-        return History(loss, validation_loss, learning_rate, added, self._best_epoch, self._stop_reason)
+        with self._fitting.reading():
+            loss, validation_loss, learning_rate = self._history()
+            added = full_columns(self._added, len(loss))
+            return History(loss, validation_loss, learning_rate, added, self._best_epoch, self._stop_reason)
 
     def reset(self, seed: int | np.random.Generator | None = None) -> Self:
         """Start over: draw weights again and forget optimizer state, history and counts.
@@ -321,9 +323,8 @@ class Network(Shipping, Description):
     def __getstate__(self) -> dict[str, Any]:
         with self._fitting.reading():
             core = self._get_state()
-            attributes = {
-                name: value for name, value in self.__dict__.items() if name not in ("_fitting", "_as_sklearn")
-            }
+            own = ("_fitting", "_as_sklearn", "_rates")
+            attributes = {name: value for name, value in self.__dict__.items() if name not in own}
             attributes["_bit_generator"] = copy.deepcopy(self._bit_generator)
             attributes["_added"] = {name: list(column) for name, column in self._added.items()}
         return {"core": core, "attributes": attributes}

@@ -21,7 +21,7 @@ from mlpc.schedules import ReduceOnPlateau, core_schedule
 from mlpc.stopping import as_early_stopping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import ArrayLike
     from typing_extensions import Self
@@ -36,37 +36,50 @@ __all__ = ["DivergenceWarning"]
 
 
 class DivergenceWarning(UserWarning):
-    """Training met a loss or parameters that are not finite and stopped at the last finite epoch."""
+    """Training met a loss, parameters or averages that are not finite and stopped at the last finite epoch."""
 
 
 _NO_BAR = nullcontext()
+_forks = 0  # of which this process is a child: asking for its number would take a third of a lock
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_fork)
 
 
 class OneFit:
     """A lock for a `with` statement that raises where it would have to wait; or many readers share it.
 
-    Between the core's own locks it keeps together what a network has on both sides: fit and reset write, copies and
-    model files read.
+    Between the core's own locks it keeps together what a network has on both sides: what trains or rewrites it writes,
+    copies, model files and its history read.
     """
 
     def __init__(self) -> None:
-        self._process, self._guard, self._readers = os.getpid(), allocate_lock(), 0
+        self._forks, self._guard, self._readers = _forks, allocate_lock(), 0
         self._writer: int | None = None  # a thread
 
     def _guarded(self) -> LockType:
-        if self._process != os.getpid():  # a forked child has no thread that reads, or that will unlock
-            self._process, self._guard, self._readers = os.getpid(), allocate_lock(), 0
+        if self._forks != _forks:  # a forked child has no thread that reads, or that will unlock
+            self._forks, self._guard, self._readers = _forks, allocate_lock(), 0
         return self._guard
 
     def __enter__(self) -> None:
         with self._guarded():
-            if self._writer == get_ident():
-                raise RuntimeError("fit and reset: not within a callback of this network's own training")
-            if self._writer is not None:
-                raise RuntimeError("the network is being trained by another call")
-            if self._readers:
-                raise RuntimeError("the network is being copied or saved by another call")
-            self._writer = get_ident()
+            if self._writer is None and not self._readers:
+                self._writer = get_ident()
+                return
+        if self._writer == get_ident():
+            raise RuntimeError(
+                "fit, partial_fit, reset, fold_input, fold_output and optimizer: not within a callback of this "
+                "network's own training"
+            )
+        what = "read by another call (copy, save or history)" if self._writer is None else "changed by another call"
+        raise RuntimeError(f"this network is being {what}; wait for that to end, or use a copy made before")
 
     def __exit__(self, *_: object) -> None:
         self._writer = None
@@ -77,7 +90,7 @@ class OneFit:
         with self._guarded():
             own = self._writer == get_ident()
             if self._writer is not None and not own:
-                raise RuntimeError("copy or save: the network is being changed by another call")
+                raise RuntimeError("copy, save or history: this network is being changed by another call")
             self._readers += not own
         try:
             yield
@@ -95,8 +108,10 @@ class Training(Evaluation):
     _added: dict[str, list[float]]  # what callbacks added, by epoch
     _stop_reason: str | None
     _best_epoch: int | None
-    _as_sklearn = False  # whether orders and reported losses are scikit-learn's: see estimators
-    _fitting: OneFit  # held by fit and reset: the random state and what callbacks added have one writer
+    # While an estimator trains: whether orders and reported losses are scikit-learn's, and its schedule.
+    _as_sklearn = False
+    _rates: Callable[[int], float] | None = None
+    _fitting: OneFit  # what Python keeps of it (optimizer, random state, what callbacks added) has one writer
 
     def fit(
         self,
@@ -152,8 +167,8 @@ class Training(Evaluation):
         progress : bool, default=False
             Whether to show epoch, loss, validation loss and rate while training (needs tqdm).
         on_divergence : {"warn", "raise"}, default="warn"
-            What to do where loss or parameters stop being finite; the network is at the last finite epoch, with early
-            stopping at the best.
+            What to do where loss, parameters or the optimizer's averages stop being finite; the network is at the last
+            finite epoch, with early stopping at the best.
         n_threads : int, optional
             At most so many threads; the result does not depend on it. None: `MLPC_NUM_THREADS` or `OMP_NUM_THREADS`
             where set, else the processors this process may use. Small steps stay on one thread.
@@ -166,7 +181,8 @@ class Training(Evaluation):
         Raises
         ------
         TypeError, ValueError
-            If an argument is not of its type, shape or range; the network is as before.
+            If an argument is not of its type, shape or range; the network is as before, but where a schedule, or what a
+            callback adds, is found wrong in a later epoch: then at the last completed one.
         RuntimeError
             If the network is in use by another call.
         FloatingPointError
@@ -183,7 +199,6 @@ class Training(Evaluation):
         array([9.])
         """
         epochs = _check.integer("epochs", epochs, 1)
-        batch_size = self._rows_a_step(X, batch_size)
         shuffle = _check.flag("shuffle", shuffle)
         _check.choice("on_divergence", on_divergence, ("warn", "raise"))
         threads = _threads(n_threads)
@@ -194,65 +209,68 @@ class Training(Evaluation):
             y = as_array(y, "y")
             weights = as_class_weight(class_weight, y, self._spec)
         stopping = as_early_stopping(early_stopping)
-        schedule = self._optimizer.schedule
-        plateau = schedule if isinstance(schedule, ReduceOnPlateau) else None
-        stopping_code = plateau_code = LOSS
-        if stopping or plateau:
-            exists = {"validated": validation is not None, "callbacks": bool(hooks)}
-            stopping_code, plateau_code = monitor_code(stopping, **exists), monitor_code(plateau, **exists)
-        bar = ProgressBar(epochs, self.epoch) if _check.flag("progress", progress) else None
-
-        with self._fitting, bar or _NO_BAR:
-            epoch_end = None
-            if hooks or bar:
-                epoch_end = EpochEnd(
-                    cast("Network", self),
-                    hooks,
-                    self._added,
-                    len(self._history()[0]),
-                    validated=validation is not None,
-                    bar=bar,
-                    stopping=stopping.monitor if stopping and stopping_code == CALLBACK_VALUE else None,
-                    plateau=plateau.monitor if plateau and plateau_code == CALLBACK_VALUE else None,
-                )
-            if shuffle and is_frame(X) and 0 < batch_size < len(X):
-                X = with_rows_together(as_array(X, "X"))
-            epoch, step = self.epoch, self.step
-            # What an exception or a divergence is to take back, where it may change.
-            before = self._get_state() if epoch_end and epoch_end.monitors else None
-            random_state = self._bit_generator.state if shuffle and _may_have_batches(X, batch_size) else None
-            try:
-                reason, best_epoch, diverged_epoch, diverged_step = self._fit(
-                    X,
-                    y,
-                    epochs=epochs,
-                    batch_size=batch_size,
-                    shuffle=shuffle,
-                    sample_weight=sample_weight,
-                    class_weight=weights,
-                    validation_data=validation,
-                    schedule=core_schedule(schedule, plateau_code),
-                    stopping=stopping.core_settings(stopping_code) if stopping else None,
-                    epoch_end=epoch_end,
-                    each_epoch=bool(hooks),
-                    partial=False,
-                    n_threads=threads,
-                    as_sklearn=self._as_sklearn,
-                )
-            except BaseException:
-                if before and epoch_end and epoch_end.monitor_missing:
-                    self._set_state(before)
-                if random_state and self.step == step:
-                    self._bit_generator.state = random_state
-                self._forget_added()
-                raise
-            if reason == "diverged" and random_state and batch_size < np.shape(X)[0]:
-                self._draw_orders_again(random_state, np.shape(X)[0], self.epoch - epoch)
-            self._stop_reason = reason
-            if bar and bar.shown:
-                bar.show(self.epoch, *(column[-1] for column in self._history()))
-            # The history has no row for what partial_fit and end_epoch() counted.
-            self._best_epoch = best_epoch - (self.epoch - len(self._history()[0])) if best_epoch else None
+        with self._fitting:  # from here on nobody gives it another optimizer
+            batch_size = self._rows_a_step(X, batch_size)
+            schedule = self._rates or self._optimizer.schedule
+            plateau = schedule if isinstance(schedule, ReduceOnPlateau) else None
+            stopping_code = plateau_code = LOSS
+            if stopping or plateau:
+                exists = {"validated": validation is not None, "callbacks": bool(hooks)}
+                stopping_code, plateau_code = monitor_code(stopping, **exists), monitor_code(plateau, **exists)
+            bar = ProgressBar(epochs, self.epoch) if _check.flag("progress", progress) else None
+            with bar or _NO_BAR:
+                epoch_end = None
+                if hooks or bar:
+                    epoch_end = EpochEnd(
+                        cast("Network", self),
+                        hooks,
+                        self._added,
+                        len(self._history()[0]),
+                        validated=validation is not None,
+                        bar=bar,
+                        stopping=stopping.monitor if stopping and stopping_code == CALLBACK_VALUE else None,
+                        plateau=plateau.monitor if plateau and plateau_code == CALLBACK_VALUE else None,
+                    )
+                if shuffle and is_frame(X) and 0 < batch_size < len(X):
+                    X = with_rows_together(as_array(X, "X"))
+                epoch, step = self.epoch, self.step
+                # What an exception or a divergence is to take back, where it may change.
+                before = self._get_state() if epoch_end and epoch_end.monitors else None
+                random_state = self._bit_generator.state if shuffle and _may_have_batches(X, batch_size) else None
+                try:
+                    reason, best_epoch, diverged_epoch, diverged_step = self._fit(
+                        X,
+                        y,
+                        epochs=epochs,
+                        batch_size=batch_size,
+                        shuffle=shuffle,
+                        sample_weight=sample_weight,
+                        class_weight=weights,
+                        validation_data=validation,
+                        schedule=core_schedule(schedule, plateau_code),
+                        stopping=stopping.core_settings(stopping_code) if stopping else None,
+                        epoch_end=epoch_end,
+                        each_epoch=bool(hooks),
+                        partial=False,
+                        n_threads=threads,
+                        as_sklearn=self._as_sklearn,
+                    )
+                except BaseException:
+                    if before and epoch_end and epoch_end.monitor_missing:
+                        self._set_state(before)
+                    if self.step != step:
+                        self._stop_reason, self._best_epoch = "interrupted", None
+                    elif random_state:
+                        self._bit_generator.state = random_state
+                    self._forget_added()
+                    raise
+                if reason == "diverged" and random_state and batch_size < np.shape(X)[0]:
+                    self._draw_orders_again(random_state, np.shape(X)[0], self.epoch - epoch)
+                self._stop_reason = reason
+                if bar and bar.shown:
+                    bar.show(self.epoch, *(column[-1] for column in self._history()))
+                # The history has no row for what partial_fit and end_epoch() counted.
+                self._best_epoch = best_epoch - (self.epoch - len(self._history()[0])) if best_epoch else None
         for hook in hooks:
             if hasattr(hook, "fit_ended"):
                 hook.fit_ended(self)
@@ -299,6 +317,11 @@ class Training(Evaluation):
         RuntimeError
             If the network is in use by another call.
 
+        Warns
+        -----
+        DivergenceWarning
+            If loss, parameters or averages stop being finite; the network is as before.
+
         Examples
         --------
         >>> import mlpc
@@ -306,26 +329,27 @@ class Training(Evaluation):
         >>> net.partial_fit([[0.0], [1.0]], [0.0, 1.0]).step
         1
         """
-        batch_size = self._rows_a_step(X, batch_size)
-        reason, _, epoch, step = self._fit(
-            X,
-            y,
-            epochs=1,
-            batch_size=batch_size,
-            shuffle=False,
-            sample_weight=sample_weight,
-            class_weight=None,
-            validation_data=None,
-            schedule=core_schedule(self._optimizer.schedule, 0),
-            stopping=None,
-            epoch_end=None,
-            each_epoch=False,
-            partial=True,
-            n_threads=_threads(n_threads),
-            as_sklearn=False,
-        )
+        with self._fitting:
+            batch_size = self._rows_a_step(X, batch_size)
+            reason, _, epoch, step = self._fit(
+                X,
+                y,
+                epochs=1,
+                batch_size=batch_size,
+                shuffle=False,
+                sample_weight=sample_weight,
+                class_weight=None,
+                validation_data=None,
+                schedule=core_schedule(self._optimizer.schedule, 0),
+                stopping=None,
+                epoch_end=None,
+                each_epoch=False,
+                partial=True,
+                n_threads=_threads(n_threads),
+                as_sklearn=False,
+            )
         if reason == "diverged":
-            self._diverged(epoch, step, "warn")
+            self._diverged(epoch, step, "warn", "state before this call")
         return self
 
     def _rows_a_step(self, X: ArrayLike, batch_size: int | str | None) -> int:
@@ -365,10 +389,10 @@ class Training(Evaluation):
             if all(map(math.isnan, column)):
                 del self._added[name]
 
-    def _diverged(self, epoch: int, step: int, on_divergence: str, at: str = "last finite epoch") -> None:
+    def _diverged(self, epoch: int, step: int, on_divergence: str, at: str) -> None:
         if self._as_sklearn:  # the estimator has an answer of its own
             return
-        message = f"training diverged in step {step} of epoch {epoch}: loss or parameters are not finite. "
+        message = f"training diverged in step {step} of epoch {epoch}: loss, parameters or averages are not finite. "
         spoiled = np.flatnonzero(~np.isfinite(self.parameters))
         if spoiled.size:  # by whoever wrote them
             message += f"parameters[{spoiled[0]}] was {self.parameters[spoiled[0]]} before; reset() draws them again"

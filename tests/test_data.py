@@ -251,8 +251,13 @@ def test_pandas_own_arrays():
     for y in (whole, whole.astype("Float64"), pd.array(labels > 0), categories, pd.Series(categories)):
         assert results(X, y) == expected
     net = mlpc.Network([1, 1], loss="huber", seed=0)
-    for y in (pd.array(["x", "y"]), pd.Categorical(["x", "y"]), pd.array(pd.to_datetime(["2020-01-01"] * 2))):
-        with pytest.raises(TypeError, match=f"y must hold real numbers, got dtype .* from a {type(y).__name__}"):
+    dates = pd.array(pd.to_datetime(["2020-01-01"] * 2))
+    for y in (pd.array(["x", "y"]), pd.Categorical(["x", "y"]), dates):
+        hint = "$" if y is dates else ": numpy.unique.* numbers labels$"
+        with pytest.raises(TypeError, match=f"y must hold real numbers, got dtype .* from a {type(y).__name__}{hint}"):
+            net.fit([[0.0], [1.0]], y)
+    for y in (["x", "y"], np.array(["x", "y"]), pd.Series(["x", "y"])):
+        with pytest.raises(TypeError, match=r"y must hold real numbers.*, got dtype .* numbers labels$"):
             net.fit([[0.0], [1.0]], y)
     with pytest.raises(TypeError, match="y must hold real numbers, got column 'town' of dtype category"):
         net.fit([[0.0], [1.0]], pd.Series(pd.Categorical(["x", "y"]), name="town"))

@@ -630,6 +630,24 @@ def test_workers(backend):
         assert n_threads == (1 if backend == "loky" else _core.N_THREADS)
 
 
+@pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "adaptive"])
+def test_a_callback_keeps_networks_that_share_nothing_with_the_estimator(learning_rate, tmp_path):
+    path, copies = tmp_path / "net.safetensors", []
+
+    def keep(net, epoch, logs):
+        net.save(path)
+        copies.append(net.copy())
+
+    settings = {"learning_rate": learning_rate, "learning_rate_init": 0.1, "max_iter": 30, "random_state": 0}
+    model = MLPClassifier((4,), solver="sgd", callbacks=keep, **settings).fit(X, Y)
+    rates = model.network_.history.learning_rate
+    assert (rates[-1] < 0.1) == (learning_rate == "invscaling")
+    loaded = mlpc.load(path)
+    assert loaded.parameters.tobytes() == copies[-1].parameters.tobytes() == model.network_.parameters.tobytes()
+    for net in (loaded, copies[0]):
+        assert net.fit(X, Y, epochs=1).history.learning_rate[-1] == 0.1
+
+
 def test_a_random_state_that_others_draw_from_meanwhile():
     state, alone = np.random.RandomState(3), np.random.RandomState(3)
     drawn = []

@@ -52,7 +52,7 @@ def test_settings_are_values(settings):
     [
         (lambda: mlpc.SGD(0.1, 0.9, True, None), r"SGD\(\) takes at most 3 positional arguments, got 4"),
         (lambda: mlpc.SGD(0.1, learning_rate=0.2), r"SGD\(\) got several values for learning_rate"),
-        (lambda: mlpc.SGD(lr=0.1), r"SGD\(\) got an unexpected argument 'lr'"),
+        (lambda: mlpc.SGD(lr=0.1), r"SGD\(\) got an unexpected argument 'lr': there are .*learning_rate, momentum"),
         (lambda: mlpc.Rprop(schedule=None), r"Rprop\(\) got an unexpected argument 'schedule'"),
         (lambda: mlpc.StepDecay(factor=0.5), r"StepDecay\(\) is missing its argument every"),
         (lambda: mlpc.SGD(0.1).replace(rate=1), r"SGD\(\) got an unexpected argument 'rate'"),
@@ -546,6 +546,18 @@ def test_divergence_warns_where_fit_was_called():
 def test_a_network_that_no_memory_holds_names_its_layers():
     with pytest.raises(MemoryError, match=r"^layer_sizes: "):
         mlpc.Network([1000, 10**12, 1], loss="squared_error")
+
+
+@pytest.mark.parametrize(
+    ("name", "place"), [("learning_rate", r"optimizer\.replace"), ("batch_size", "fit"), ("epochs", "net.epoch")]
+)
+def test_settings_that_are_elsewhere_are_not_kept_for_nothing(name, place):
+    net = circles_net()
+    with pytest.raises(AttributeError, match=rf"a network has no attribute '{name}': .*{place}"):
+        setattr(net, name, 1)
+    assert not hasattr(net, name)
+    net.note = "of the user's own"
+    assert net.copy().note == net.note
 
 
 def test_callbacks_may_change_parameters_but_not_the_optimizer():

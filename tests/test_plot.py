@@ -767,6 +767,8 @@ def test_a_figure_and_its_axes_are_no_axes():
     for ax, expected in ((figure, "Figure"), (axes, "ndarray"), ((figure, axes), "tuple")):
         with pytest.raises(TypeError, match=f"^ax must be .*, got {expected}$"):
             plot.NetworkDisplay.from_network(network([2, 1]), ax=ax)
+        with pytest.raises(TypeError, match=f"^ax must be .*, got {expected}$"):
+            plot.HiddenSpaceDisplay.from_network(network([2, 2, 1]), X, ax=ax)
     plt.close(figure)
 
 

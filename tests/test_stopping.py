@@ -195,13 +195,21 @@ def test_fit_within_a_callback():
     errors = []
 
     def again(net, epoch, logs):
-        for call in (lambda: net.fit(X, y, epochs=1), lambda: net.partial_fit(X, y), net.reset):
-            with pytest.raises(RuntimeError):
+        calls = (
+            lambda: net.fit(X, y, epochs=1),
+            lambda: net.partial_fit(X, y),
+            net.reset,
+            lambda: net.fold_input(0, 2),
+            lambda: setattr(net, "optimizer", "sgd"),
+        )
+        for call in calls:
+            with pytest.raises(RuntimeError, match="not within a callback of this network's own training"):
                 call()
             errors.append(epoch)
+        assert len(net.history) == net.copy().epoch == epoch
 
     net.fit(X, y, epochs=2, callbacks=again)
-    assert errors == [1, 1, 1, 2, 2, 2]
+    assert errors == 5 * [1] + 5 * [2]
     assert fingerprint(net) == fingerprint(
         mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0).fit(X, y, epochs=2)
     )
@@ -218,11 +226,33 @@ def test_exceptions_leave_the_completed_epoch():
     with pytest.raises(KeyError, match="of the callback's own"):
         net.fit(X, y, epochs=5, callbacks=fail, batch_size=8)
     assert net.epoch == 3
+    assert net.history.stop_reason == "interrupted"
     other = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", dropout=0.1, seed=0).fit(X, y, epochs=3, batch_size=8)
     assert net.parameters.tobytes() == other.parameters.tobytes()
     assert columns(net)["loss"].tobytes() == columns(other)["loss"].tobytes()
     net.fit(X, y, epochs=2, batch_size=8)
     assert net.parameters.tobytes() == other.fit(X, y, epochs=2, batch_size=8).parameters.tobytes()
+
+
+def test_a_fit_that_does_not_begin_leaves_what_ended_the_last_one():
+    X, y = circles()
+    net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0).fit(X, y, epochs=2)
+    with pytest.raises(ValueError, match="X"):
+        net.fit(X[:, :1], y, epochs=2)
+    assert net.history.stop_reason == "epochs"
+
+
+@pytest.mark.parametrize("name", ["loss", "learning_rate", "validation_loss"])
+def test_callbacks_do_not_change_what_training_found(name):
+    X, y = circles()
+    net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0)
+
+    def change(net, epoch, logs):
+        logs[name] += epoch - 1
+
+    with pytest.raises(ValueError, match=rf"callbacks must not change logs\['{name}'\] to "):
+        net.fit(X, y, epochs=3, validation_data=(X, y), callbacks=change)
+    assert net.epoch == 2
 
 
 def test_a_callback_stops():
@@ -296,6 +326,30 @@ def test_divergence_with_adam(rule, clip_norm):
         each.optimizer = rule(1e-3)
         each.fit(X, y, epochs=1, batch_size=10)
     assert net.parameters.tobytes() == finite.parameters.tobytes()
+
+
+@pytest.mark.parametrize("rule", [mlpc.Adam, mlpc.AdamW, mlpc.RMSprop])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_average_that_overflows_is_divergence(rule, dtype):
+    """Its square root would divide all steps to come down to nothing, while loss and parameters stay finite."""
+    large = 1e12 if dtype == "float32" else 1e80
+    net = mlpc.Network([1, 1], loss="squared_error", initializer="zeros", dtype=dtype, optimizer=rule(0.1))
+    net.fit([[1.0], [2.0]], [3.0, 5.0], epochs=3)
+    before = fingerprint(net)
+    with pytest.warns(mlpc.DivergenceWarning, match="averages"):
+        net.partial_fit([[large]], [large])
+    assert fingerprint(net) == before
+    with pytest.warns(mlpc.DivergenceWarning):
+        net.fit([[large]], [large])
+    net.fit([[1.0], [2.0]], [3.0, 5.0], epochs=500)
+    assert net.history.loss[-1] < 0.1
+
+
+def test_a_norm_that_overflows_is_divergence_and_no_step_of_zero():
+    net = mlpc.Network([1, 1], loss="squared_error", initializer="zeros", optimizer=mlpc.SGD(0.1, clip_norm=1.0))
+    with pytest.warns(mlpc.DivergenceWarning):
+        net.fit([[1e80]], [1e80])
+    assert net.epoch == 0
 
 
 def test_divergence_of_a_single_pass():

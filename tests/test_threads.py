@@ -491,6 +491,37 @@ def test_threads_are_no_more_than_the_control_groups_allow(own, limits, limited,
     assert n_threads == (1 if limited else len(os.sched_getaffinity(0)))
 
 
+@pytest.mark.parametrize("by", ["reader", "writer"])
+def test_what_python_keeps_of_a_network_has_one_writer(by):
+    """Where the core's own lock is not held: between the halves of what is kept on both sides."""
+    X, y = [[1.0], [2.0]], [1.0, 2.0]
+    net = mlpc.Network([1, 1], loss="squared_error", seed=0).fit(X, y, epochs=1)
+    before, raised = fingerprint(net), []
+
+    def others():
+        calls = [
+            lambda: net.fit(X, y),
+            lambda: net.partial_fit(X, y),
+            lambda: net.reset(),
+            lambda: net.fold_output(0, 2),
+            lambda: setattr(net, "optimizer", "sgd"),
+        ]
+        calls += [] if by == "reader" else [lambda: net.history, net.copy]
+        for call in calls:
+            with pytest.raises(RuntimeError, match=r"(read|changed) by another call"):
+                call()
+            raised.append(call)
+
+    thread = threading.Thread(target=others)
+    with net._fitting.reading() if by == "reader" else net._fitting:
+        thread.start()
+        thread.join()
+        assert len(net.history) == 1
+    assert len(raised) == (5 if by == "reader" else 7)
+    assert fingerprint(net) == before
+    assert net.fit(X, y, epochs=1).epoch == 2
+
+
 def test_a_forked_child_has_no_readers():
     run_python(
         "import os\n"
@@ -500,7 +531,7 @@ def test_a_forked_child_has_no_readers():
         "    try:\n"
         "        net.fit([[1.0]], [1.0])\n"
         "    except RuntimeError as error:\n"
-        "        assert 'being copied or saved' in str(error)\n"
+        "        assert 'being read by another call (copy, save or history)' in str(error)\n"
         "    else:\n"
         "        raise AssertionError\n"
         "    child = os.fork()\n"

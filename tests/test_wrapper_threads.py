@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from wrapper import SGD, data, evaluate, fit, large, make
+from wrapper import SGD, data, evaluate, fit, large, make, run_python
 
 X5, Y5 = np.zeros((5, 2)), np.zeros(5)
 
@@ -276,6 +276,23 @@ def test_a_buffer_in_use_cannot_be_resized(case):
     training = Training(net, np.zeros((20000, 64)), y, validation_data=(X, y))
     with training, pytest.raises(ValueError, match=REFUSAL):
         owner.resize(10, refcheck=False)
+
+
+def test_a_base_that_is_made_anew_each_time():
+    """Looking for the owner of a buffer, each array on the way may be nobody else's."""
+    run_python(
+        "import numpy as np\n"
+        "import mlpc\n"
+        "values = np.random.default_rng(0).random((4000, 50))\n"
+        "class Wrapped:\n"
+        "    __array_interface__ = values.__array_interface__\n"
+        "class Foreign(Wrapped):\n"
+        "    base = property(lambda self: np.asarray(Wrapped()))\n"
+        "net = mlpc.Network([50, 64, 1], loss='squared_error', seed=0)\n"
+        "for _ in range(20):\n"
+        "    net.fit(np.asarray(Foreign()), np.zeros(4000), epochs=1)\n",
+        PYTHONMALLOC="debug",
+    )
 
 
 def test_a_buffer_cannot_be_resized_while_another_argument_is_converted():

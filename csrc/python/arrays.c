@@ -46,9 +46,10 @@ static PyObject *convert(module_state *state, PyObject *value, const char *name)
 }
 
 void raise_numbers(const char *name, const PyArrayObject *array) {
+    bool labels = PyArray_ISSTRING(array) && strcmp(name, "y") == 0;
     PyErr_Format(PyExc_TypeError,
-                 "%s must hold real numbers (bool, integers, float16, float32 or float64), got dtype %S", name,
-                 PyArray_DESCR(array));
+                 "%s must hold real numbers (bool, integers, float16, float32 or float64), got dtype %S%s", name,
+                 PyArray_DESCR(array), labels ? ": numpy.unique(y, return_inverse=True) numbers labels" : "");
 }
 
 /* long double is no type of the core's: its numbers become float64. */
@@ -100,10 +101,10 @@ static bool is_column(const PyArrayObject *array) {
 /* A reference keeps an array, not its buffer: a.resize(n, refcheck=False) moves that as soon as other code may run.
  * NumPy refuses while the array that owns the buffer, the last of the .base chain, has a weak reference. */
 PyObject *pin(PyArrayObject *array) {
-    PyObject *owner = (PyObject *)array, *held = NULL;
-    for (PyObject *next = owner; next != NULL;) {
+    PyObject *owner = NULL, *held = NULL; /* a .base may be made anew each time */
+    for (PyObject *next = (PyObject *)array; next != NULL;) {
         if (PyArray_Check(next)) {
-            owner = next;
+            Py_XSETREF(owner, Py_NewRef(next));
             next = PyArray_BASE((PyArrayObject *)next);
         } else if (PyMemoryView_Check(next)) {
             next = PyMemoryView_GET_BUFFER(next)->obj;
@@ -111,12 +112,12 @@ PyObject *pin(PyArrayObject *array) {
             PyObject *base = PyObject_GetAttrString(next, "base");
             if (base == NULL) PyErr_Clear();
             next = base != NULL && base != owner && PyArray_Check(base) ? base : NULL;
-            Py_XDECREF(held);
-            held = base;
+            Py_XSETREF(held, base);
         }
     }
     PyObject *pin = PyWeakref_NewRef(owner, NULL);
     Py_XDECREF(held);
+    Py_DECREF(owner);
     return pin;
 }
 

@@ -330,6 +330,23 @@ static int set_plateau_value(network_object *self, PyObject *value, void *Py_UNU
     return 0;
 }
 
+/* What a network may be expected to have, and would keep for nothing: where it is. */
+static const char *const elsewhere[][2] = {
+    {"learning_rate", "it is the optimizer's: net.optimizer = net.optimizer.replace(learning_rate=...)"},
+    {"batch_size", "fit takes it"},
+    {"epochs", "fit takes it, and net.epoch counts them"},
+};
+
+static int network_setattr(PyObject *self, PyObject *name, PyObject *value) {
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
+        if (PyUnicode_CompareWithASCIIString(name, elsewhere[i][0]) == 0) {
+            PyErr_Format(PyExc_AttributeError, "a network has no attribute '%s': %s", elsewhere[i][0], elsewhere[i][1]);
+            return -1;
+        }
+    }
+    return PyObject_GenericSetAttr(self, name, value);
+}
+
 static PyGetSetDef attributes[] = {
     {"parameters", (getter)get_parameters, (setter)set_parameters, NULL, NULL},
     {"weights", (getter)get_weights, NULL, NULL, NULL},
@@ -378,7 +395,8 @@ static PyMemberDef members[] = {
 static PyType_Slot slots[] = {
     {Py_tp_new, network_new},           {Py_tp_init, network_init},   {Py_tp_dealloc, network_dealloc},
     {Py_tp_traverse, network_traverse}, {Py_tp_clear, network_clear}, {Py_tp_methods, methods},
-    {Py_tp_getset, attributes},         {Py_tp_members, members},     {0, NULL},
+    {Py_tp_getset, attributes},         {Py_tp_members, members},     {Py_tp_setattro, network_setattr},
+    {0, NULL},
 };
 
 PyType_Spec network_spec = {
