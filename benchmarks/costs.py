@@ -51,7 +51,7 @@ def growth(sizes: list[int], rounds: int) -> list[dict[str, float]]:
 
 
 def memory(n: int) -> dict[str, int] | None:
-    """Bytes that the first call of a fresh process needs at its worst, where Linux tells (to a quarter of a MB)."""
+    """Bytes that a call needs at its worst beside what its process has, where Linux tells (to a quarter of a MB)."""
     reset, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
     if not reset.exists():
         return None

@@ -15,7 +15,7 @@ def _end_threads() -> None:
     """Join the worker threads; later calls do without."""
 
 def add_docstring(method: object, text: str, /) -> None:
-    """Give a method of a C type its docstring (once), so that docstrings live in Python."""
+    """Give a method or attribute of a C type its docstring (once), so that docstrings live in Python."""
 
 def schedule_multiplier(schedule: tuple[object, ...], epochs: float, /) -> float:
     """Multiplier of a schedule tuple, as `_fit` takes it, at `epochs` epochs."""

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from mlpc.losses import Loss
 
+FLOATS = (np.float64, np.float32)  # the first is made of what is neither
 _OUTPUT_NAMES = {"sigmoid": "logistic"}  # scikit-learn's names of activations
 _ACTIVATIONS = {name: own for own, name in _OUTPUT_NAMES.items()}
 
@@ -186,7 +187,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         if X is None:
             raise ValueError("y_val is provided, but X_val was not provided.")
         with _named("X_val"):
-            X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+            X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
         with _named("y_val"):
             shape = y.shape if hasattr(y, "shape") else np.shape(y)
         if shape[1:] != (n_columns,) and (shape[1:] or n_columns > 1):

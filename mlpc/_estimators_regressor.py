@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from mlpc._estimators_base import BaseMLP, refuse_negative
+from mlpc._estimators_base import FLOATS, BaseMLP, refuse_negative
 from mlpc.losses import Loss
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from mlpc._epochs import Callback
     from mlpc.initializers import Initializer
     from mlpc.optimizers import Optimizer
-
-_FLOATS = (np.float64, np.float32)
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
@@ -294,7 +292,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
     def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool, classes: Any) -> tuple[Any, Any, Any]:
         X, y = validate_data(
-            self, X, y, accept_sparse="csr", multi_output=True, y_numeric=True, dtype=_FLOATS, reset=reset
+            self, X, y, accept_sparse="csr", multi_output=True, y_numeric=True, dtype=FLOATS, reset=reset
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -302,7 +300,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         return X, y.reshape(len(y), -1), None
 
     def _encode_validation(self, y: Any) -> Any:
-        y = check_array(y, dtype=_FLOATS, ensure_2d=False, input_name="y_val")
+        y = check_array(y, dtype=FLOATS, ensure_2d=False, input_name="y_val")
         self._check_targets("y_val", y)
         return y.reshape(len(y), -1)
 

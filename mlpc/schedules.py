@@ -221,7 +221,8 @@ class ReduceOnPlateau(Schedule):
     Parameters
     ----------
     monitor : str, default="validation_loss"
-        "loss", "validation_loss", or the name of a number that a callback adds to its logs; smaller is better.
+        "loss", "validation_loss", or the name of a number that a callback adds to its logs, in every epoch; smaller is
+        better: of an accuracy add what it lacks.
     factor : float, default=0.1
         What each reduction multiplies by, in (0, 1).
     patience : int, default=10

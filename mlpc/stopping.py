@@ -16,9 +16,10 @@ class EarlyStopping(Settings):
     Parameters
     ----------
     monitor : str, default="validation_loss"
-        "loss", "validation_loss", or the name of a number that a callback adds to its logs.
+        "loss", "validation_loss", or the name of a number that a callback adds to its logs, in every epoch; NaN is no
+        improvement.
     mode : {"min", "max"}, default="min"
-        Whether smaller or larger is better.
+        Whether smaller or larger is better: "max" for an accuracy, whatever its name.
     patience : int, default=10
         Epochs without an improvement after which training stops.
     min_delta : float, default=0.0

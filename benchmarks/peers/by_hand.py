@@ -113,7 +113,11 @@ def prepare(work: Workload) -> Job | None:
         nonlocal value
         (W1, W2), (b1, b2) = W, b
         for _ in range(times):
-            value = np.maximum(X @ W1 + b1, 0.0) @ W2 + b2
+            hidden = X @ W1
+            hidden += b1
+            np.maximum(hidden, 0.0, out=hidden)
+            value = hidden @ W2
+            value += b2
 
     if work.kind == "train":
         return Job(train, lambda: parameters)

@@ -19,8 +19,6 @@ def prepare(work: Workload) -> Job | None:
     if work.hidden not in ACTIVATIONS or work.output:
         return None
     X, y = work.data()
-    if work.kind == "predict":
-        y = y.repeat(work.batch_size, axis=0)[:1]
     if y.shape[1:] == (1,):
         y = y.ravel()
     kind = MLPRegressor if work.loss == SQUARES else MLPClassifier

@@ -199,7 +199,7 @@ PyObject *network_history(network_object *self, PyObject *Py_UNUSED(ignored)) {
 
 PyObject *network_get_state(network_object *self, PyObject *Py_UNUSED(ignored)) {
     PyObject *parameters = NULL, *optimizer_state = NULL, *progress = NULL, *history = NULL, *result = NULL;
-    if (!ready(self) || !lock_read(self, "copy or save")) return NULL;
+    if (!ready(self) || !lock_read(self, "copy, save or fingerprint")) return NULL;
     size_t n;
     const mlp_history *h = mlp_history_of(self->net);
     const void *state = mlp_optimizer_state(self->net, &n);

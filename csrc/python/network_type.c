@@ -393,10 +393,11 @@ static PyMemberDef members[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_new, network_new},           {Py_tp_init, network_init},   {Py_tp_dealloc, network_dealloc},
-    {Py_tp_traverse, network_traverse}, {Py_tp_clear, network_clear}, {Py_tp_methods, methods},
-    {Py_tp_getset, attributes},         {Py_tp_members, members},     {Py_tp_setattro, network_setattr},
-    {0, NULL},
+    {Py_tp_new, network_new},          {Py_tp_init, network_init},
+    {Py_tp_dealloc, network_dealloc},  {Py_tp_traverse, network_traverse},
+    {Py_tp_clear, network_clear},      {Py_tp_methods, methods},
+    {Py_tp_getset, attributes},        {Py_tp_members, members},
+    {Py_tp_setattro, network_setattr}, {0, NULL},
 };
 
 PyType_Spec network_spec = {

@@ -144,13 +144,6 @@ PyObject *pin(PyArrayObject *array);
 /* A function of mlpc._arrays, kept in *place; borrowed. */
 PyObject *helper(PyObject **place, const char *name);
 
-/* ---- sparse.c */
-
-/* Makes value an operand where it is a CSR matrix or array of scipy.sparse, which has n_inputs columns: 1; dense: 0;
- * else -1. */
-int get_sparse(module_state *state, PyObject *value, const char *name, size_t n_inputs, operand *x);
-void release_sparse(operand *x);
-
 void release(operand *x);
 void release_data(operands *data);
 
@@ -161,6 +154,13 @@ PyObject *describe_element(const operand *x, size_t row, size_t column);
 PyArrayObject *new_vector(size_t n, int typenum);
 PyArrayObject *new_matrix(size_t n_rows, size_t n_columns, int typenum);
 PyArrayObject *copy_of(const void *values, size_t n, int typenum);
+
+/* ---- sparse.c */
+
+/* Makes value an operand where it is a CSR matrix or array of scipy.sparse, which has n_inputs columns: 1; dense: 0;
+ * else -1. */
+int get_sparse(module_state *state, PyObject *value, const char *name, size_t n_inputs, operand *x);
+void release_sparse(operand *x);
 
 /* ---- threads.c */
 /* MLPC_NUM_THREADS, OMP_NUM_THREADS, else the processors this process may use; 0: there is an exception. */
