@@ -531,6 +531,8 @@ struct mlp_rule {
     bool full_batch;
     bool fuses;    /* the update can be made inside a product: it is Adam's */
     bool averages; /* its state fades where gradients are zero */
+    size_t
+        squares; /* which of its vectors, from 1, are mean squares, that a step is divided by the roots of; 0: none */
 };
 
 /* What the next step's update needs. */

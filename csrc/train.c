@@ -233,10 +233,11 @@ static mlp_status begin_epoch(training *t) {
     return MLP_OK;
 }
 
-/* Parameters, and what their update keeps: a mean of squares that has overflowed would hold its weight where it is. */
+/* Parameters, and means of squares: one that has overflowed would hold its weight where it is. */
 static bool is_finite(const mlp_network *net) {
-    return net->kernels->all_finite(net->parameters, net->n_parameters) &&
-           (!net->rule->averages || net->kernels->all_finite(net->state, net->n_state));
+    size_t n = net->n_parameters, squares = net->rule->squares;
+    return net->kernels->all_finite(net->parameters, n) &&
+           (squares == 0 || net->kernels->all_finite(mlp_at(net, net->state, (squares - 1) * n), n));
 }
 
 static mlp_status run_epoch(training *t, epoch_report *report) {
