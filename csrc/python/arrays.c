@@ -173,11 +173,12 @@ static bool get_y(const network_object *self, PyObject *value, const char *name,
     bool column = is_column(y->array), by_label = self->predicts == CATEGORICAL_LABELS;
     bool full = PyArray_NDIM(y->array) == 2 && (size_t)PyArray_DIM(y->array, 1) == n_outputs;
     if (!full && !(column && (n_outputs == 1 || by_label || self->one_target))) {
+        bool labels = column && self->predicts == BINARY_LABELS;
         raise_shape(name,
                     n_outputs == 1                 ? PyUnicode_FromString("(n_samples,) or (n_samples, 1)")
                     : by_label || self->one_target ? PyUnicode_FromFormat("(n_samples,) or (n_samples, %zu)", n_outputs)
                                                    : PyUnicode_FromFormat("(n_samples, %zu)", n_outputs),
-                    shape_of(y->array), "");
+                    shape_of(y->array), labels ? ": one label a row is for 'categorical_cross_entropy'" : "");
         return false;
     }
     y->rows = rows_of(y->array);
