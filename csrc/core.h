@@ -529,10 +529,9 @@ struct mlp_rule {
     /* The same of weights by few samples, from number `first` on: all but their own place is in o. NULL: none. */
     void (*outer)(const mlp_network *net, mlp_outer *o, size_t first, const mlp_update *update);
     bool full_batch;
-    bool fuses;    /* the update can be made inside a product: it is Adam's */
-    bool averages; /* its state fades where gradients are zero */
-    size_t
-        squares; /* which of its vectors, from 1, are mean squares, that a step is divided by the roots of; 0: none */
+    bool fuses;     /* the update can be made inside a product: it is Adam's */
+    bool averages;  /* its state fades where gradients are zero */
+    size_t squares; /* which of its vectors, from 1, has mean squares, whose roots divide its steps; 0: none */
 };
 
 /* What the next step's update needs. */

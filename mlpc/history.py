@@ -60,8 +60,8 @@ class History:
         Of the last fit's early stopping; without, the epoch of the lowest validation loss, or of the lowest loss where
         nothing was validated; None before the first epoch.
     stop_reason : str or None
-        Why the last fit ended: "epochs", "early_stopping", "callback", "converged", "diverged", or "interrupted" by an
-        exception or Ctrl-C after a step.
+        Why the last fit ended: "epochs", "early_stopping", "callback", "converged" or "diverged"; None where an
+        exception or Ctrl-C ended it after a step.
 
     Examples
     --------

@@ -259,7 +259,7 @@ class Training(Evaluation):
                     if before and epoch_end and epoch_end.monitor_missing:
                         self._set_state(before)
                     if self.step != step:
-                        self._stop_reason, self._best_epoch = "interrupted", None
+                        self._stop_reason = self._best_epoch = None
                     elif random_state:
                         self._bit_generator.state = random_state
                     self._forget_added()

@@ -224,9 +224,9 @@ def test_exceptions_leave_the_completed_epoch():
             raise KeyError("of the callback's own")
 
     with pytest.raises(KeyError, match="of the callback's own"):
-        net.fit(X, y, epochs=5, callbacks=fail, batch_size=8)
+        net.fit(X, y, epochs=1, batch_size=8).fit(X, y, epochs=4, callbacks=fail, batch_size=8)
     assert net.epoch == 3
-    assert net.history.stop_reason == "interrupted"
+    assert net.history.stop_reason is None
     other = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", dropout=0.1, seed=0).fit(X, y, epochs=3, batch_size=8)
     assert net.parameters.tobytes() == other.parameters.tobytes()
     assert columns(net)["loss"].tobytes() == columns(other)["loss"].tobytes()
