@@ -14,6 +14,9 @@ N_THREADS: int  # threads of a call that does not say
 def _end_threads() -> None:
     """Join the worker threads; later calls do without."""
 
+def _forks() -> int:
+    """Forks that led to this process: a child has one more."""
+
 def add_docstring(method: object, text: str, /) -> None:
     """Give a method or attribute of a C type its docstring (once), so that docstrings live in Python."""
 

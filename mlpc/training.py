@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import warnings
 from _thread import LockType, allocate_lock, get_ident
 from contextlib import contextmanager, nullcontext
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
-from mlpc import _check
+from mlpc import _check, _core
 from mlpc._arrays import as_array, is_csr, is_frame, with_rows_together
 from mlpc._class_weight import as_class_weight
 from mlpc._epochs import CALLBACK_VALUE, LOSS, EpochEnd, as_callbacks, monitor_code
@@ -40,16 +39,6 @@ class DivergenceWarning(UserWarning):
 
 
 _NO_BAR = nullcontext()
-_forks = 0  # of which this process is a child: asking for its number would take a third of a lock
-
-
-def _count_fork() -> None:
-    global _forks
-    _forks += 1
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_count_fork)
 
 
 class OneFit:
@@ -60,12 +49,13 @@ class OneFit:
     """
 
     def __init__(self) -> None:
-        self._forks, self._guard, self._readers = _forks, allocate_lock(), 0
+        self._forks, self._guard, self._readers = _core._forks(), allocate_lock(), 0
         self._writer: int | None = None  # a thread
 
     def _guarded(self) -> LockType:
-        if self._forks != _forks:  # a forked child has no thread that reads, or that will unlock
-            self._forks, self._guard, self._readers = _forks, allocate_lock(), 0
+        forks = _core._forks()
+        if self._forks != forks:  # a forked child has no thread that reads, or that will unlock
+            self._forks, self._guard, self._readers = forks, allocate_lock(), 0
         return self._guard
 
     def __enter__(self) -> None:

@@ -522,9 +522,10 @@ def test_what_python_keeps_of_a_network_has_one_writer(by):
     assert net.fit(X, y, epochs=1).epoch == 2
 
 
-def test_a_forked_child_has_no_readers():
+@pytest.mark.parametrize("fork", ["os.fork()", "ctypes.CDLL(None).fork()"])
+def test_a_forked_child_has_no_readers(fork):
     run_python(
-        "import os\n"
+        "import ctypes, os\n"
         "import mlpc\n"
         "net = mlpc.Network([1, 1], loss='squared_error', seed=0)\n"
         "with net._fitting.reading():\n"
@@ -534,7 +535,7 @@ def test_a_forked_child_has_no_readers():
         "        assert 'being read by another call (copy, save or history)' in str(error)\n"
         "    else:\n"
         "        raise AssertionError\n"
-        "    child = os.fork()\n"
+        f"    child = {fork}\n"
         "    if child == 0:\n"
         "        net.fit([[1.0]], [1.0], epochs=1)\n"
         "        os._exit(0)\n"

@@ -49,6 +49,10 @@ static PyObject *end_threads(PyObject *module, PyObject *Py_UNUSED(args)) {
     Py_RETURN_NONE;
 }
 
+static PyObject *forks(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args)) {
+    return PyLong_FromSize_t(mlp_forks());
+}
+
 static PyMethodDef functions[] = {
     {"add_docstring", add_docstring, METH_VARARGS,
      "add_docstring(method, text, /)\n--\n\n"
@@ -58,6 +62,7 @@ static PyMethodDef functions[] = {
      "Multiplier of a schedule tuple, as Network._fit takes it, at `epochs` epochs."},
     {"_end_threads", end_threads, METH_NOARGS,
      "_end_threads()\n--\n\nJoin the worker threads; later calls do without."},
+    {"_forks", forks, METH_NOARGS, "_forks()\n--\n\nForks that led to this process: a child has one more."},
     {0},
 };
 
