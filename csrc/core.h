@@ -179,6 +179,7 @@ const void *mlp_read_tile(const mlp_source *source, size_t first, size_t n, void
 /* The same transposed: column j to out[j * stride + i], i < n. With kernels in lanes layout: the last one once more up
  * to the stride. False: a sparse row that is none (MLP_BAD_X). */
 bool mlp_read_columns(const mlp_source *source, size_t first, size_t n, void *out, size_t stride);
+size_t mlp_count_values(const mlp_source *source, size_t i); /* of row i of a sparse source; SIZE_MAX: it is none */
 /* Row i of a sparse source as its columns, ascending, and their values: how many there are. SIZE_MAX: more than `most`,
  * or it is not that simple: read as any other it may be one. */
 size_t mlp_compress_row(const mlp_source *source, size_t i, size_t most, uint32_t *columns, void *values);
@@ -350,6 +351,7 @@ typedef struct {
     size_t x_ld;
     bool sparse;            /* the block's rows are in a[0] as sparse ones (mlp_sparse_input): x is not to be read */
     size_t n_values;        /* that they have, all together */
+    size_t longest_row;     /* and the longest of them */
     const void *next;       /* the caller's rows for the next block, where they are worth fetching ahead; or NULL */
     size_t next_row;        /* bytes of one */
     void **a;               /* [L+1] tiles (block, ld) or lanes (n[l], stride) */

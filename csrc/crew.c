@@ -8,7 +8,7 @@
 /* What a pass is made for. */
 typedef struct {
     size_t n_rows, chunk; /* of which so many are one chunk */
-    bool gradient, losses, dropout;
+    bool gradient, input_gradient, losses, dropout;
     size_t n_threads; /* that share its products */
     bool by_parts;    /* derivatives of all layers are needed together */
 } demands;
@@ -69,8 +69,12 @@ static void cut_derivatives(mlp_pass *pass, mlp_cutter *c, const demands *d) {
         } else if (l > 1 && !d->by_parts) {
             pass->dz[l] = pass->dz[l - 2];
         } else {
-            size_t size = d->by_parts ? block_size(pass, l, d->n_rows) : net->widest * pass->plan.block;
-            pass->dz[l] = mlp_cut(c, size * net->item);
+            size_t largest = l > 0 || d->input_gradient ? block_size(pass, l, d->n_rows) : 0;
+            for (size_t above = l + 2; above <= last && !d->by_parts; above += 2) {
+                size_t size = block_size(pass, above, d->n_rows);
+                largest = size > largest ? size : largest;
+            }
+            pass->dz[l] = mlp_cut(c, largest * net->item);
         }
     }
 }
@@ -160,7 +164,10 @@ static void set_loss_parameters(const mlp_pass *pass) {
 /* ---- Where that lies: in the room that a small call has on its stack, or in a block of the network's shelf, where a
  * call leaves it for the next one: blocks taken from the system anew cost more to touch than some calls to compute. */
 
-enum { SHELF_BYTES = 1 << 22 }; /* larger ones lie on huge pages, and are not kept */
+enum {
+    SHELF_BYTES = 1 << 22
+}; /* larger ones are not kept: most of one may never be touched, as inputs are read in
+                                 * place, and it is not cleared either */
 
 typedef struct {
     size_t bytes; /* that follow */
@@ -173,7 +180,8 @@ static scratch_block *take_block(const mlp_network *net, size_t bytes) {
         return block;
     }
     free(block);
-    block = bytes > SIZE_MAX - sizeof *block ? NULL : mlp_allocate(bytes + sizeof *block, 1);
+    size_t all = bytes + sizeof *block;
+    block = all < bytes ? NULL : (bytes <= SHELF_BYTES ? mlp_allocate : mlp_reserve)(all, 1);
     if (block != NULL) {
         block->bytes = bytes;
     }
@@ -232,7 +240,7 @@ static void clear_dots(const mlp_pass *pass, size_t n_rows) {
 
 /* Scratch for every pass. Vectors are computed whole, also where a row of a tile ends within one, and what lies there may
  * be left from anything: subnormal numbers made small networks take half as long again. So a small call clears its room
- * where there are such rows; a block is new, or has what products of an earlier call left. False: no memory. */
+ * where there are such rows; a block that is kept is new, or has what products of an earlier call left. False: no memory. */
 static bool equip(mlp_crew *crew, const demands *d, mlp_room *room) {
     mlp_cutter knife = rest_of(room);
     cut_passes(crew, &knife, d);
@@ -297,6 +305,7 @@ mlp_crew *mlp_crew_create(const mlp_network *net, size_t n_rows, mlp_purpose pur
     demands d = {.n_rows = n_rows,
                  .chunk = chunk,
                  .gradient = gradient,
+                 .input_gradient = purpose == DIFFERENTIATES,
                  .losses = purpose != PREDICTS,
                  .dropout = purpose == TRAINS,
                  .by_parts = by_parts,

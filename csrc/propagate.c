@@ -28,19 +28,27 @@ void mlp_shape_of(const mlp_pass *pass, size_t l, size_t *rows, size_t *n, size_
     *ld = pass->plan.lanes ? pass->stride : pass->net->layers[l].ld;
 }
 
-/* A block of sparse rows pays where they have a value in so few of their columns; each is given room for more. A few
- * columns are not worth it. */
+/* A block of sparse rows pays where they have a value in so few of their columns, and each in so few that a row of the
+ * tile has room for it. A few columns are not worth it. */
 enum { SPARSE_PART = 8, SPARSE_ROOM = 3, SPARSE_COLUMNS = 64 };
 
 mlp_sparse mlp_sparse_input(const mlp_pass *pass, size_t first) {
-    const mlp_network *net = pass->net;
-    size_t apart = net->layers[0].ld * net->item;
-    return (mlp_sparse){(const char *)pass->a[0] + first * apart, apart, mlp_inputs(net) / SPARSE_ROOM};
+    size_t bytes = sizeof(size_t) + pass->longest_row * (pass->net->item + sizeof(uint32_t));
+    size_t apart = (bytes + sizeof(size_t) - 1) / sizeof(size_t) * sizeof(size_t);
+    return (mlp_sparse){(const char *)pass->a[0] + first * apart, apart, pass->longest_row};
 }
 
-/* The rows of a block as sparse ones, each in its row of the tile; false: they are to be read like others. */
+/* The rows of a block as sparse ones, as close together as the longest allows; false: they are to be read like others. */
 static bool read_sparse_rows(mlp_pass *pass, const mlp_source *source, size_t first) {
     const mlp_network *net = pass->net;
+    pass->longest_row = 0;
+    for (size_t i = 0; i < pass->n; i++) {
+        size_t n = mlp_count_values(source, mlp_row_of(source->order, first + i));
+        pass->longest_row = n > pass->longest_row ? n : pass->longest_row;
+    }
+    if (pass->longest_row > mlp_inputs(net) / SPARSE_ROOM) {
+        return false;
+    }
     mlp_sparse sparse = mlp_sparse_input(pass, 0);
     pass->n_values = 0;
     for (size_t i = 0; i < pass->n; i++) {

@@ -249,6 +249,12 @@ static bool lay_out(const mlp_source *source, size_t i) {
     return false;
 }
 
+size_t mlp_count_values(const mlp_source *source, size_t i) {
+    const mlp_csr *csr = source->rows->data;
+    int64_t first = read_index(&csr->pointers, i), last = read_index(&csr->pointers, i + 1);
+    return first < 0 || last < first ? SIZE_MAX : (size_t)(last - first);
+}
+
 size_t mlp_compress_row(const mlp_source *source, size_t i, size_t most, uint32_t *columns, void *values) {
     const mlp_csr *csr = source->rows->data;
     int64_t first = read_index(&csr->pointers, i), last = read_index(&csr->pointers, i + 1), before = -1;

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from wrapper import ADAM, data, evaluate, fit, make, run_python, with_value
 
+import mlpc
 from mlpc import _core
 
 
@@ -153,3 +154,32 @@ def measure_leaks():
 
 def test_references_memory_and_files_are_flat():
     assert run_python("import test_wrapper_leaks; test_wrapper_leaks.measure_leaks()") == ""
+
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def measure_wide_rows():
+    """Print what calls on rows that are read in place, and on sparse ones, take beside them, in MiB, by name."""
+    rng = np.random.default_rng(0)
+    X = np.ones((256, 20_000))
+    columns = rng.integers(0, 500_000, (256, 20))
+    columns.sort()
+    sparse = csr_array((np.ones(columns.size), columns.ravel(), np.arange(0, columns.size + 1, 20)), (256, 500_000))
+    sparse.sum_duplicates()
+    for name, rows in ("dense", X), ("sparse", sparse):
+        net = mlpc.Network([rows.shape[1], 1], loss="squared_error", optimizer="sgd", seed=0)
+        y = net.predict(rows[:1]).repeat(256)
+        net.partial_fit(rows[:8], y[:8])  # the gradient is kept from here on
+        before = peak()
+        net.partial_fit(rows, y)
+        net.predict(rows)
+        print(name, (peak() - before) >> 20)
+
+
+def test_wide_rows_need_no_room_beside_them():
+    lines = run_python("import test_wrapper_leaks; test_wrapper_leaks.measure_wide_rows()").splitlines()
+    grown = {name: int(mib) for name, mib in map(str.split, lines)}
+    assert grown.keys() == {"dense", "sparse"}
+    assert max(grown.values()) < 16, grown
