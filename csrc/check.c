@@ -18,7 +18,11 @@ mlp_status mlp_check_label(double label, size_t n_classes, size_t row, mlp_call 
         return MLP_OK;
     }
     char reason[sizeof call->reason];
-    snprintf(reason, sizeof reason, "a whole number from 0 to %zu", n_classes - 1);
+    if (n_classes == 1) {
+        snprintf(reason, sizeof reason, "0, the only class of one output (labels 0 and 1: binary_cross_entropy)");
+    } else {
+        snprintf(reason, sizeof reason, "a whole number from 0 to %zu", n_classes - 1);
+    }
     return reject(call, MLP_BAD_Y, row, 0, reason);
 }
 

@@ -1,6 +1,7 @@
 """The extension module: NumPy buffers to pointers, errors to exceptions, the GIL; `mlpc.Network` derives from it."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,6 @@ N_THREADS: int  # threads of a call that does not say
 
 def _end_threads() -> None:
     """Join the worker threads; later calls do without."""
-
-def _forks() -> int:
-    """Forks that led to this process: a child has one more."""
 
 def add_docstring(method: object, text: str, /) -> None:
     """Give a method or attribute of a C type its docstring (once), so that docstrings live in Python."""
@@ -85,11 +83,18 @@ class Network:
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
     ) -> list[tuple[NDArray[Any], ...]]:
         """One (Z, A, dA, dZ, dW, db) a layer."""
-    def _set_optimizer(self, settings: dict[str, Any]) -> None:
-        """Fields of mlp_optimizer in mlp_types.h by name, `rule` and what it reads; checked by the caller. A writer."""
+    def _as_writer(self, method: str, /) -> AbstractContextManager[None]:
+        """While it lasts, no other call changes what the core and Python keep of the network, or copies it.
+
+        RuntimeError that names the method, where it would have to wait, and within a callback of the writer's own."""
+    def _as_reader(self, method: str, /) -> AbstractContextManager[None]:
+        """While it lasts nobody changes it, but for the writer in whose callback it is asked for."""
+    def _set_optimizer(self, settings: dict[str, Any], optimizer: object = None, /) -> None:
+        """Fields of mlp_optimizer in mlp_types.h by name, `rule` and what it reads; checked by the caller. A writer.
+
+        The optimizer that they are of becomes the attribute `_optimizer` at the same moment."""
     def _set_bit_generator(self, bit_generator: np.random.BitGenerator | None) -> None:
         """Keeps it and its capsule's bitgen_t: the source of each epoch's order."""
-    def _set_dropout_key(self, key: int) -> None: ...
     def _fit(
         self,
         X: ArrayLike,
@@ -115,8 +120,15 @@ class Network:
         as_sklearn: bool,  # orders and reported losses as scikit-learn's: see mlp_fit_settings
     ) -> tuple[str, int, int, int]:
         """(stop_reason, best_epoch, diverged_epoch, diverged_step), as in mlp_fit_result."""
-    def _reset(self) -> None:
-        """Forget optimizer state, progress and history; the parameters stay. A writer."""
+    def _restart(
+        self,
+        parameters: NDArray[Any],
+        dropout_key: int,
+        bit_generator: np.random.BitGenerator | None,
+        attributes: dict[str, Any],
+        /,
+    ) -> None:
+        """Forget optimizer state, progress and history, and take these, all at one moment. A writer."""
     def _history(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Copies of (loss, validation_loss, learning_rate), one element an epoch."""
     def _get_state(self) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def descend(
         if stopped:
             raise StopIteration
 
-    with network._fitting, bar or nullcontext():
+    with network._as_writer("fit"), bar or nullcontext():
         result = minimize(
             objective,
             network.parameters.astype(np.float64),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import math
 from contextlib import contextmanager
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -19,7 +20,6 @@ from mlpc._spec import check_dtype, check_spec
 from mlpc.history import History, full_columns
 from mlpc.initializers import draw
 from mlpc.optimizers import as_optimizer
-from mlpc.training import OneFit
 
 if TYPE_CHECKING:
     import os
@@ -153,9 +153,8 @@ class Network(Shipping, Description):
             spec.dtype,
             penalty_in_mean=spec.reduction == "penalized_mean",
         )
-        self._spec, self._optimizer = spec, optimizer
-        self._set_optimizer(optimizer.core_settings())
-        self._fitting = OneFit()
+        self._spec = spec
+        self._set_optimizer(optimizer.core_settings(), optimizer)
 
     def _start(self, seed: int) -> None:
         """Draw weights and the dropout key, then forget what was before: a failure while drawing changes nothing."""
@@ -170,12 +169,9 @@ class Network(Shipping, Description):
         if not np.isfinite(parameters).all():
             raise ValueError(f"initializer must return weights that are finite in {spec.dtype}")
         dropout_key = int(rng.integers(2**63)) if any(spec.rates) else 0
-        self._reset()
-        self.parameters = parameters
-        self._set_dropout_key(dropout_key)
-        self._set_bit_generator(rng.bit_generator)
-        self._seed, self._bit_generator = seed, rng.bit_generator
-        self._added, self._stop_reason, self._best_epoch = {}, None, None
+        bits = rng.bit_generator
+        attributes = {"_seed": seed, "_bit_generator": bits, "_added": {}, "_stop_reason": None, "_best_epoch": None}
+        self._restart(parameters, dropout_key, bits, attributes)
 
     # ---- What it has.
 
@@ -197,14 +193,13 @@ class Network(Shipping, Description):
     @optimizer.setter
     def optimizer(self, value: str | Optimizer) -> None:
         optimizer = _as_optimizer(value, self._spec)
-        with self._fitting:
-            self._set_optimizer(optimizer.core_settings())
-            self._optimizer = optimizer
+        with self._as_writer("optimizer"):
+            self._set_optimizer(optimizer.core_settings(), optimizer)
 
     @property
     def history(self) -> History:
         """What training recorded so far, copied: see `mlpc.History`."""
-        with self._fitting.reading():
+        with self._as_reader("history"):
             loss, validation_loss, learning_rate = self._history()
             added = full_columns(self._added, len(loss))
             return History(loss, validation_loss, learning_rate, added, self._best_epoch, self._stop_reason)
@@ -239,7 +234,7 @@ class Network(Shipping, Description):
         >>> bool((net.parameters == first).all())
         True
         """
-        with self._fitting, _untouched_on_failure(seed):
+        with self._as_writer("reset"), _untouched_on_failure(seed):
             self._start(self._seed if seed is None else _as_seed(seed))
         return self
 
@@ -321,9 +316,9 @@ class Network(Shipping, Description):
         return type(self).__new__, (type(self),), self.__getstate__()
 
     def __getstate__(self) -> dict[str, Any]:
-        with self._fitting.reading():
+        with self._as_reader("copy or save"):
             core = self._get_state()
-            own = ("_fitting", "_as_sklearn", "_rates")
+            own = ("_as_sklearn", "_rates")
             attributes = {name: value for name, value in self.__dict__.items() if name not in own}
             attributes["_bit_generator"] = copy.deepcopy(self._bit_generator)
             attributes["_added"] = {name: list(column) for name, column in self._added.items()}
@@ -386,3 +381,9 @@ def _as_seed(seed: object) -> int:
         return _check.integer("seed", seed, 0, math.inf)
     except TypeError:
         raise TypeError(f"seed must be None, an integer or a numpy.random.Generator, got {seed!r}") from None
+
+
+for _base in Network.__mro__[1:]:  # methods of its bases are its own, where a message names them
+    for _name, _method in vars(_base).items():
+        if isinstance(_method, FunctionType) and _base.__module__.startswith("mlpc."):
+            _method.__qualname__ = f"Network.{_name}"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import warnings
-from _thread import LockType, allocate_lock, get_ident
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
-from mlpc import _check, _core
+from mlpc import _check
 from mlpc._arrays import as_array, is_csr, is_frame, with_rows_together
 from mlpc._class_weight import as_class_weight
 from mlpc._epochs import CALLBACK_VALUE, LOSS, EpochEnd, as_callbacks, monitor_code
@@ -20,7 +19,7 @@ from mlpc.schedules import ReduceOnPlateau, core_schedule
 from mlpc.stopping import as_early_stopping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import ArrayLike
     from typing_extensions import Self
@@ -41,54 +40,6 @@ class DivergenceWarning(UserWarning):
 _NO_BAR = nullcontext()
 
 
-class OneFit:
-    """A lock for a `with` statement that raises where it would have to wait; or many readers share it.
-
-    Between the core's own locks it keeps together what a network has on both sides: what trains or rewrites it writes,
-    copies, model files and its history read.
-    """
-
-    def __init__(self) -> None:
-        self._forks, self._guard, self._readers = _core._forks(), allocate_lock(), 0
-        self._writer: int | None = None  # a thread
-
-    def _guarded(self) -> LockType:
-        forks = _core._forks()
-        if self._forks != forks:  # a forked child has no thread that reads, or that will unlock
-            self._forks, self._guard, self._readers = forks, allocate_lock(), 0
-        return self._guard
-
-    def __enter__(self) -> None:
-        with self._guarded():
-            if self._writer is None and not self._readers:
-                self._writer = get_ident()
-                return
-        if self._writer == get_ident():
-            raise RuntimeError(
-                "fit, partial_fit, reset, fold_input, fold_output and optimizer: not within a callback of this "
-                "network's own training"
-            )
-        what = "read by another call (copy, save or history)" if self._writer is None else "changed by another call"
-        raise RuntimeError(f"this network is being {what}; wait for that to end, or use a copy made before")
-
-    def __exit__(self, *_: object) -> None:
-        self._writer = None
-
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """While this lasts nobody writes, but for the callback that may have asked."""
-        with self._guarded():
-            own = self._writer == get_ident()
-            if self._writer is not None and not own:
-                raise RuntimeError("copy, save or history: this network is being changed by another call")
-            self._readers += not own
-        try:
-            yield
-        finally:
-            with self._guarded():
-                self._readers = max(0, self._readers - (not own))
-
-
 class Training(Evaluation):
     """How `Network` is trained."""
 
@@ -101,7 +52,6 @@ class Training(Evaluation):
     # While an estimator trains: whether orders and reported losses are scikit-learn's, and its schedule.
     _as_sklearn = False
     _rates: Callable[[int], float] | None = None
-    _fitting: OneFit  # what Python keeps of it (optimizer, random state, what callbacks added) has one writer
 
     def fit(
         self,
@@ -199,7 +149,7 @@ class Training(Evaluation):
             y = as_array(y, "y")
             weights = as_class_weight(class_weight, y, self._spec)
         stopping = as_early_stopping(early_stopping)
-        with self._fitting:  # from here on nobody gives it another optimizer
+        with self._as_writer("fit"):  # from here on nobody gives it another optimizer
             batch_size = self._rows_a_step(X, batch_size)
             schedule = self._rates or self._optimizer.schedule
             plateau = schedule if isinstance(schedule, ReduceOnPlateau) else None
@@ -319,7 +269,7 @@ class Training(Evaluation):
         >>> net.partial_fit([[0.0], [1.0]], [0.0, 1.0]).step
         1
         """
-        with self._fitting:
+        with self._as_writer("partial_fit"):
             batch_size = self._rows_a_step(X, batch_size)
             reason, _, epoch, step = self._fit(
                 X,

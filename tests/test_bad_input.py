@@ -636,3 +636,16 @@ def test_concurrent_changes_are_refused():
         looked.set()
         thread.join()
     assert fingerprint(net) == fingerprint(alone)
+
+
+def test_messages_name_what_the_caller_wrote():
+    with pytest.raises(TypeError, match=r"^Network\.fit\(\) got an unexpected keyword argument 'lr'"):
+        trained().fit(X, Y, lr=0.1)
+    with pytest.raises(TypeError, match=r"^Network\.gradient\(\)"):
+        trained().gradient(X, Y, lr=0.1)
+
+
+def test_one_output_of_a_softmax_has_one_class():
+    net = mlpc.Network([3, 1], loss="categorical_cross_entropy")
+    with pytest.raises(ValueError, match=r"is 1: it must be 0, the only class of one output .*binary_cross_entropy"):
+        net.fit(X, BINARY)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -513,7 +514,7 @@ def test_what_python_keeps_of_a_network_has_one_writer(by):
             raised.append(call)
 
     thread = threading.Thread(target=others)
-    with net._fitting.reading() if by == "reader" else net._fitting:
+    with net._as_reader("this") if by == "reader" else net._as_writer("this"):
         thread.start()
         thread.join()
         assert len(net.history) == 1
@@ -528,11 +529,11 @@ def test_a_forked_child_has_no_readers(fork):
         "import ctypes, os\n"
         "import mlpc\n"
         "net = mlpc.Network([1, 1], loss='squared_error', seed=0)\n"
-        "with net._fitting.reading():\n"
+        "with net._as_reader('this'):\n"
         "    try:\n"
         "        net.fit([[1.0]], [1.0])\n"
         "    except RuntimeError as error:\n"
-        "        assert 'being read by another call (copy, save or history)' in str(error)\n"
+        "        assert 'fit: this network is being read by another call' in str(error)\n"
         "    else:\n"
         "        raise AssertionError\n"
         f"    child = {fork}\n"
@@ -542,3 +543,45 @@ def test_a_forked_child_has_no_readers(fork):
         "assert os.waitpid(child, 0)[1] == 0\n"
         "assert net.fit([[1.0]], [1.0], epochs=1).epoch == 1\n"
     )
+
+
+def interrupt_calls():
+    """Print what a network has refused after Ctrl-C came at any moment of its smallest calls, and how often it came."""
+    X, y = np.arange(24.0).reshape(8, 3), np.arange(8.0)
+    net = mlpc.Network([3, 4, 1], loss="squared_error", seed=0)
+    start, refused, came = net.parameters.copy(), set(), 0
+    other = {"sgd": "adam", "adam": "sgd"}
+    calls = [
+        lambda: net.fit(X, y, epochs=1),
+        lambda: net.partial_fit(X, y),
+        lambda: net.history,
+        net.copy,
+        net.reset,
+        lambda: setattr(net, "optimizer", other[type(net.optimizer).__name__.lower()]),
+    ]
+    random = np.random.default_rng(0)
+    for i in range(6000):
+        call, after = calls[i % len(calls)], random.uniform(1e-6, 3e-5)
+        try:
+            signal.signal(signal.SIGALRM, signal.default_int_handler)
+            signal.setitimer(signal.ITIMER_REAL, after)
+            call()
+            call()
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except KeyboardInterrupt:
+            came += 1
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        try:
+            if net.epoch == 0 and not np.array_equal(net.parameters, start):
+                refused.add("reset by halves")
+            if net.optimizer.core_settings()["rule"] == "sgd" and net._get_state()["optimizer_state"].size:
+                refused.add("an optimizer by halves")
+            net.fit(X, y, epochs=1)
+        except RuntimeError as error:
+            refused.add(str(error))
+    print(refused or "nothing", "often" if came > 1000 else came)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer that is so exact")
+def test_an_interrupt_leaves_no_lock_behind():
+    assert run_python("import test_threads; test_threads.interrupt_calls()") == "nothing often\n"

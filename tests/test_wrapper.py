@@ -9,7 +9,7 @@ import weakref
 
 import numpy as np
 import pytest
-from wrapper import ADAM, SGD, assert_same_state, data, evaluate, fit, make, run_python
+from wrapper import ADAM, SGD, assert_same_state, data, evaluate, fit, make, run_python, start
 
 import mlpc
 from mlpc import _core
@@ -69,8 +69,8 @@ def test_methods_need_init():
         lambda: net.activations(X5),
         net._get_state,
     ]
-    calls += [lambda: fit(net, X5, Y5), lambda: evaluate(net, X5, Y5), net._reset, net.end_epoch, net._history]
-    calls += [lambda: net._set_state({}), lambda: net._set_optimizer(SGD), lambda: net._set_dropout_key(1)]
+    calls += [lambda: fit(net, X5, Y5), lambda: evaluate(net, X5, Y5), lambda: start(net), net.end_epoch, net._history]
+    calls += [lambda: net._set_state({}), lambda: net._set_optimizer(SGD), lambda: start(net, parameters=Y5)]
     calls += [lambda: net._unpack(Y5), lambda: net.transform(X5), lambda: net._set_bit_generator(None)]
     for call in calls:
         with pytest.raises(RuntimeError, match="__init__ was not called"):
@@ -119,7 +119,7 @@ def test_views_are_the_network():
     )
     before = parameters.copy()
     fit(net, X, np.stack([y, y], 1))
-    net._reset()
+    start(net)
     assert not np.array_equal(parameters, before)
     assert np.shares_memory(parameters, net.parameters)
     weights[1][...] = 0
@@ -210,7 +210,7 @@ def test_state_goes_round():
     assert np.array_equal(narrow.parameters, state["parameters"].astype(np.float32))
     state["parameters"][...] = 0
     assert not np.array_equal(copy.parameters, state["parameters"])
-    net._reset()
+    start(net)
     assert net.epoch == net.step == net._evaluations == 0
     assert net._history()[0].shape == (0,)
     after.end_epoch()
@@ -268,8 +268,11 @@ def test_settings_are_refused():
         net._set_bit_generator(object())
     for key, error in [(-1, ValueError), (2**64, ValueError), (1.0, TypeError)]:
         with pytest.raises(error):
-            net._set_dropout_key(key)
-    net._set_dropout_key(2**64 - 1)
+            start(net, key)
+    for change, error in [({"parameters": np.zeros(3)}, ValueError), ({"bit_generator": object()}, AttributeError)]:
+        with pytest.raises(error):
+            start(net, **change)
+    start(net, 2**64 - 1)
     assert net._get_state()["progress"]["dropout_key"] == 2**64 - 1
 
 

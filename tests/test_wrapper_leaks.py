@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.sparse import csr_array
-from wrapper import ADAM, data, evaluate, fit, make, run_python, with_value
+from wrapper import ADAM, data, evaluate, fit, make, run_python, start, with_value
 
 import mlpc
 from mlpc import _core
@@ -72,16 +72,16 @@ def repeated_calls():
         "backpropagate": lambda: net._backpropagate(X, y, weight),
         "refused backpropagation": refused(lambda: net._backpropagate(X, y + 5, weight), ValueError),
         "fit": lambda: fit(net, X, y, batch_size=16, shuffle=True, sample_weight=weight, class_weight=np.ones(2)),
-        "reset": net._reset,
+        "reset": lambda: start(net),
         "fit labels": lambda: fit(classes, X, labels, batch_size=16, partial=True),
         "fit with validation": lambda: fit(
             net, X, y, validation_data=(X, y, weight), stopping=(1, False, 3, 0.0, True)
         ),
-        "reset again": net._reset,
+        "reset again": lambda: start(net, bit_generator=bits),
         "fit with hooks": lambda: fit(
             net, X, y, schedule=("hook", lambda _: 1), epoch_end=lambda *_: (True, 0.0), epochs=3
         ),
-        "reset once more": net._reset,
+        "reset once more": lambda: start(net),
         "fit with a raising hook": refused(lambda: fit(net, X, y, schedule=("hook", raises)), KeyError),
         "refused fit": refused(lambda: fit(net, bad, y, sample_weight=weight), ValueError),
         "refused labels": refused(lambda: fit(classes, X, labels + 7, class_weight=np.ones(3)), ValueError),
@@ -91,8 +91,9 @@ def repeated_calls():
         "refused optimizer": refused(lambda: net._set_optimizer({"rule": "none"}), ValueError),
         "set bit generator": lambda: (net._set_bit_generator(None), net._set_bit_generator(bits)),
         "refused bit generator": refused(lambda: net._set_bit_generator(1), AttributeError),
-        "dropout key": lambda: net._set_dropout_key(12345),
-        "refused key": refused(lambda: net._set_dropout_key(-1), ValueError),
+        "refused reset": refused(lambda: start(net, -1), ValueError),
+        "hold": lambda: net._as_writer("this").__enter__() or net._as_writer("this").__exit__(None, None, None),
+        "refused hold": refused(lambda: net._as_writer(1), TypeError),
         "history": net._history,
         "get state": net._get_state,
         "set state": lambda: net._set_state(state),

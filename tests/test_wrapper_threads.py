@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from wrapper import SGD, data, evaluate, fit, large, make, run_python
+from wrapper import SGD, data, evaluate, fit, large, make, run_python, start
 
 X5, Y5 = np.zeros((5, 2)), np.zeros(5)
 
@@ -65,8 +65,8 @@ def test_within_a_callback():
         assert net._get_state()["progress"]["epoch"] == net.epoch == epoch
         assert len(net._history()[0]) == epoch
         net.parameters = np.zeros(net.n_parameters)
-        calls = [lambda: fit(net, X, y), lambda: net._set_optimizer(SGD), net._reset, net.end_epoch]
-        calls += [lambda: net._set_state(net._get_state()), lambda: net._set_dropout_key(1)]
+        calls = [lambda: fit(net, X, y), lambda: net._set_optimizer(SGD), lambda: start(net), net.end_epoch]
+        calls += [lambda: net._set_state(net._get_state())]
         for call in calls:
             with pytest.raises(RuntimeError, match="not within a callback"):
                 call()
@@ -178,8 +178,8 @@ def test_one_writer():
             lambda: net.transform(X),
             lambda: net._backpropagate(X, y, None),
         ]
-        calls += [lambda: fit(net, X, y), net._reset, net.end_epoch, lambda: net._set_optimizer(SGD)]
-        calls += [lambda: net._set_bit_generator(None), lambda: net._set_state({}), lambda: net._set_dropout_key(1)]
+        calls += [lambda: fit(net, X, y), lambda: start(net), net.end_epoch, lambda: net._set_optimizer(SGD)]
+        calls += [lambda: net._set_bit_generator(None), lambda: net._set_state({})]
         calls += [lambda: setattr(net, "parameters", np.zeros(net.n_parameters))]
         for call in calls[1:]:
             with pytest.raises(RuntimeError, match="this network is being changed by another call"):

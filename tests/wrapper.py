@@ -67,6 +67,10 @@ def fit(net, X, y, **changes):
     return net._fit(X, y, **(FIT | changes))
 
 
+def start(net, key=0, parameters=None, bit_generator=None):
+    net._restart(net.parameters if parameters is None else parameters, key, bit_generator, {})
+
+
 def evaluate(net, X, y, weight=None, parameters=None, want="og"):
     return net._evaluate(X, y, weight, parameters, want)
 

@@ -49,10 +49,6 @@ static PyObject *end_threads(PyObject *module, PyObject *Py_UNUSED(args)) {
     Py_RETURN_NONE;
 }
 
-static PyObject *forks(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args)) {
-    return PyLong_FromSize_t(mlp_forks());
-}
-
 static PyMethodDef functions[] = {
     {"add_docstring", add_docstring, METH_VARARGS,
      "add_docstring(method, text, /)\n--\n\n"
@@ -62,7 +58,6 @@ static PyMethodDef functions[] = {
      "Multiplier of a schedule tuple, as Network._fit takes it, at `epochs` epochs."},
     {"_end_threads", end_threads, METH_NOARGS,
      "_end_threads()\n--\n\nJoin the worker threads; later calls do without."},
-    {"_forks", forks, METH_NOARGS, "_forks()\n--\n\nForks that led to this process: a child has one more."},
     {0},
 };
 
@@ -152,12 +147,15 @@ static int execute(PyObject *module) {
         add(module, "N_THREADS", PyLong_FromSize_t(state->n_threads)) < 0 || register_end(module) < 0) {
         return -1;
     }
+    state->hold_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &hold_spec, NULL);
+    if (state->hold_type == NULL) return -1;
     return add(module, "Network", PyType_FromModuleAndSpec(module, &network_spec, NULL));
 }
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     module_state *state = PyModule_GetState(module);
     Py_VISIT(state->memmap);
+    Py_VISIT(state->hold_type);
     Py_VISIT(state->as_array);
     Py_VISIT(state->as_floats);
     Py_VISIT(state->csr_parts);
@@ -169,6 +167,7 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->csr_parts);
     Py_CLEAR(state->as_array);
     Py_CLEAR(state->as_floats);
+    Py_CLEAR(state->hold_type);
     Py_CLEAR(state->memmap);
     return 0;
 }

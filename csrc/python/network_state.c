@@ -110,9 +110,18 @@ static PyObject *dict_of(const field *fields, const void *structure) {
 
 /* ---- Settings */
 
-PyObject *network_set_optimizer(network_object *self, PyObject *settings) {
+/* A Python attribute of the network's, set together with what the core has. */
+static bool set_attribute(network_object *self, PyObject *name, PyObject *value) {
+    return PyObject_GenericSetAttr((PyObject *)self, name, value) == 0;
+}
+
+PyObject *network_set_optimizer(network_object *self, PyObject *args) {
+    PyObject *settings, *object = Py_None, *name = NULL;
     mlp_optimizer optimizer = {0};
-    if (!ready(self) || !get_fields("optimizer settings", optimizer_fields, settings, false, &optimizer)) return NULL;
+    if (!ready(self) || !PyArg_ParseTuple(args, "O|O:_set_optimizer", &settings, &object) ||
+        !get_fields("optimizer settings", optimizer_fields, settings, false, &optimizer)) {
+        return NULL;
+    }
     if (optimizer.rule == NULL) {
         PyErr_SetString(PyExc_ValueError, "optimizer settings lack rule");
         return NULL;
@@ -120,36 +129,68 @@ PyObject *network_set_optimizer(network_object *self, PyObject *settings) {
     if (!lock_write(self, "optimizer")) return NULL;
     const char *reason = mlp_set_optimizer(self->net, &optimizer);
     if (reason == NULL) self->history_size = strcmp(optimizer.rule, "lbfgs") == 0 ? optimizer.history_size : 0;
+    bool ok = reason == NULL;
+    if (ok && object != Py_None) {
+        name = PyUnicode_InternFromString("_optimizer");
+        ok = name != NULL && set_attribute(self, name, object);
+    }
     unlock_write(self);
+    Py_XDECREF(name);
     bool no_memory = reason != NULL && strcmp(reason, MLP_NO_MEMORY_FOR_STATE) == 0;
     if (reason != NULL) PyErr_SetString(no_memory ? PyExc_MemoryError : PyExc_ValueError, reason);
-    return none_if(reason == NULL);
+    return none_if(ok);
+}
+
+/* The source of a bit generator, or none of None. */
+static bool get_random(PyObject *bit_generator, mlp_random *random) {
+    *random = (mlp_random){0};
+    if (bit_generator == Py_None) return true;
+    PyObject *capsule = PyObject_GetAttrString(bit_generator, "capsule");
+    if (capsule == NULL) return false;
+    bitgen_t *source = PyCapsule_GetPointer(capsule, "BitGenerator");
+    Py_DECREF(capsule); /* what it points to belongs to the bit generator */
+    if (source == NULL) return false;
+    *random = (mlp_random){source->state, source->next_uint64, source->next_uint32};
+    return true;
+}
+
+static void set_random(network_object *self, PyObject *bit_generator, const mlp_random *random) {
+    Py_XSETREF(self->bit_generator, bit_generator == Py_None ? NULL : Py_NewRef(bit_generator));
+    self->random = *random;
 }
 
 PyObject *network_set_bit_generator(network_object *self, PyObject *bit_generator) {
-    bitgen_t *source = NULL;
-    if (!ready(self)) return NULL;
-    if (bit_generator != Py_None) {
-        PyObject *capsule = PyObject_GetAttrString(bit_generator, "capsule");
-        if (capsule == NULL) return NULL;
-        source = PyCapsule_GetPointer(capsule, "BitGenerator");
-        Py_DECREF(capsule); /* what it points to belongs to the bit generator */
-        if (source == NULL) return NULL;
-    }
-    if (!lock_write(self, "random source")) return NULL;
-    Py_XSETREF(self->bit_generator, source == NULL ? NULL : Py_NewRef(bit_generator));
-    self->random =
-        source == NULL ? (mlp_random){0} : (mlp_random){source->state, source->next_uint64, source->next_uint32};
+    mlp_random random;
+    if (!ready(self) || !get_random(bit_generator, &random) || !lock_write(self, "random source")) return NULL;
+    set_random(self, bit_generator, &random);
     unlock_write(self);
     Py_RETURN_NONE;
 }
 
-PyObject *network_set_dropout_key(network_object *self, PyObject *value) {
+PyObject *network_restart(network_object *self, PyObject *args) {
+    PyObject *parameters, *key_value, *bit_generator, *attributes, *name, *value;
     uint64_t key;
-    if (!ready(self) || !get_count(value, "key", &key) || !lock_write(self, "dropout key")) return NULL;
-    mlp_progress_of(self->net)->dropout_key = key;
-    unlock_write(self);
-    Py_RETURN_NONE;
+    mlp_random random;
+    operand vector = {0};
+    bool ok = false;
+    if (!ready(self) ||
+        !PyArg_ParseTuple(args, "OOOO!:_restart", &parameters, &key_value, &bit_generator, &PyDict_Type, &attributes) ||
+        !get_count(key_value, "key", &key) || !get_random(bit_generator, &random)) {
+        return NULL;
+    }
+    if (get_vector(self, parameters, "parameters", &vector) && lock_write(self, "reset")) {
+        mlp_reset(self->net);
+        memmove(mlp_parameters(self->net), PyArray_DATA(vector.array), (size_t)PyArray_NBYTES(vector.array));
+        mlp_progress_of(self->net)->dropout_key = key;
+        set_random(self, bit_generator, &random);
+        ok = true;
+        for (Py_ssize_t i = 0; ok && PyDict_Next(attributes, &i, &name, &value);) {
+            ok = set_attribute(self, name, value);
+        }
+        unlock_write(self);
+    }
+    release(&vector);
+    return none_if(ok);
 }
 
 PyObject *network_end_epoch(network_object *self, PyObject *Py_UNUSED(ignored)) {
@@ -169,13 +210,6 @@ PyObject *network_record_epoch(network_object *self, PyObject *args) {
     if (ok) mlp_progress_of(self->net)->epoch++;
     unlock_write(self);
     return ok ? Py_NewRef(Py_None) : PyErr_NoMemory();
-}
-
-PyObject *network_reset(network_object *self, PyObject *Py_UNUSED(ignored)) {
-    if (!ready(self) || !lock_write(self, "reset")) return NULL;
-    mlp_reset(self->net);
-    unlock_write(self);
-    Py_RETURN_NONE;
 }
 
 /* ---- All of it, out and in */

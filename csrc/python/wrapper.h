@@ -30,6 +30,7 @@
 
 typedef struct {
     PyTypeObject *memmap;                       /* numpy.memmap: the one subclass of ndarray that is read in place */
+    PyTypeObject *hold_type;                    /* of calls.c */
     PyObject *as_array, *as_floats, *csr_parts; /* of mlpc._arrays; NULL until they are first needed */
     const char *kernels;                        /* what MLPC_ISA asks for, a name of the core's; NULL: the best */
     size_t n_threads;                           /* of a call that does not say */
@@ -38,6 +39,15 @@ typedef struct {
     size_t pool_users;                          /* calls under way that have it */
     bool ended;                                 /* the interpreter is ending: no more workers */
 } module_state;
+
+/* Many readers or one writer. Changed with the GIL held, so that plain numbers do. */
+typedef struct {
+    size_t readers;
+    size_t forks; /* that they have been counted after */
+    bool writing;
+    unsigned long writer; /* the thread, while writing */
+    size_t writer_forks;  /* what the forks were when it began */
+} rw_lock;
 
 typedef enum { OUTPUTS, BINARY_LABELS, CATEGORICAL_LABELS } prediction; /* what predict gives */
 
@@ -55,20 +65,17 @@ typedef struct {
     PyObject *bit_generator; /* what owns the random source; NULL: none */
     mlp_random random;
 
-    /* Many readers or one writer. Changed with the GIL held, so that plain numbers do. */
-    size_t readers;
-    size_t forks;              /* that they have been counted after */
-    bool writing, in_callback; /* in_callback: the writer's thread is in a function of the caller's */
-    unsigned long writer;      /* the thread, while writing */
-    size_t writer_forks;       /* what the forks were when it began */
+    rw_lock core, whole; /* what the core has of it; and, around that, what Python keeps too: optimizer, random state,
+                          * what callbacks add */
+    bool in_callback;    /* the thread that writes to the core is in a function of the caller's */
 
     PyObject *weak_references;
 } network_object;
 
-extern PyType_Spec network_spec;
+extern PyType_Spec network_spec, hold_spec;
 extern struct PyModuleDef core_module;
 
-/* The methods of network_read.c, network_fit.c and network_state.c, which the type lists. */
+/* The methods of network_read.c, network_fit.c, network_state.c and calls.c, which the type lists. */
 PyObject *network_predict_proba(network_object *, PyObject *const *, Py_ssize_t, PyObject *);
 PyObject *network_forward(network_object *, PyObject *const *, Py_ssize_t, PyObject *);
 PyObject *network_predict(network_object *, PyObject *const *, Py_ssize_t, PyObject *);
@@ -79,13 +86,14 @@ PyObject *network_backpropagate(network_object *, PyObject *args, PyObject *kwar
 PyObject *network_fit(network_object *, PyObject *args, PyObject *kwargs);
 PyObject *network_end_epoch(network_object *, PyObject *);
 PyObject *network_record_epoch(network_object *, PyObject *args);
-PyObject *network_set_optimizer(network_object *, PyObject *settings);
+PyObject *network_set_optimizer(network_object *, PyObject *args);
 PyObject *network_set_bit_generator(network_object *, PyObject *bit_generator);
-PyObject *network_set_dropout_key(network_object *, PyObject *key);
-PyObject *network_reset(network_object *, PyObject *);
+PyObject *network_restart(network_object *, PyObject *args);
 PyObject *network_history(network_object *, PyObject *);
 PyObject *network_get_state(network_object *, PyObject *);
 PyObject *network_set_state(network_object *, PyObject *state);
+PyObject *network_as_writer(network_object *, PyObject *method);
+PyObject *network_as_reader(network_object *, PyObject *method);
 
 /* A schedule tuple, as _core.pyi describes it; hook: the callable of "hook", borrowed. */
 bool get_schedule(PyObject *tuple, mlp_schedule *schedule, PyObject **hook);
