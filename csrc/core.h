@@ -508,10 +508,12 @@ void mlp_add_penalty_gradient(const mlp_network *net, const mlp_sums *sums, cons
 typedef struct {
     void *parameters, *state;
     mlp_progress progress;
+    bool for_an_epoch; /* it need not outlive the next epoch */
     bool taken;
 } mlp_snapshot;
-bool mlp_snapshot_reserve(mlp_snapshot *s, const mlp_network *net, mlp_spare *spare); /* its blocks; false: no memory */
-void mlp_snapshot_leave(mlp_snapshot *s, mlp_spare *spare);                           /* them, for the next call */
+/* Its blocks; false: no memory. */
+bool mlp_snapshot_reserve(mlp_snapshot *s, const mlp_network *net, bool for_an_epoch, mlp_spare *spare);
+void mlp_snapshot_leave(mlp_snapshot *s, mlp_spare *spare); /* them, for the next call */
 void mlp_snapshot_free(mlp_snapshot *s);
 bool mlp_snapshot_take(mlp_snapshot *s, const mlp_network *net, mlp_call *call); /* false: the call is to end */
 void mlp_snapshot_restore(const mlp_snapshot *s, mlp_network *net);

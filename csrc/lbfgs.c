@@ -19,7 +19,8 @@ struct mlp_search {
     mlp_objective objective;
     void *context;
     mlp_call *call;
-    bool here; /* value and gradient are those of the network's parameters */
+    bool here;    /* value and gradient are those of the network's parameters, of which origin is a copy */
+    bool touched; /* the memory has pages */
     double value;
     void *memory, *gradient, *origin, *direction, *spare[3];
 };
@@ -37,8 +38,9 @@ static void *pair(const mlp_search *s, size_t age, bool change) {
     return vector(s, 2 + 2 * place + (change ? 1 : 0));
 }
 
+enum { VECTORS = 6 }; /* of its own */
+
 mlp_search *mlp_search_create(mlp_network *net, mlp_objective objective, void *context, mlp_call *call) {
-    enum { VECTORS = 6 };
     mlp_search *s = calloc(1, sizeof *s);
     if (s == NULL) {
         return NULL;
@@ -69,52 +71,78 @@ void mlp_search_check_point(mlp_search *search) {
     search->here = search->here && memcmp(net->parameters, search->origin, net->n_parameters * net->item) == 0;
 }
 
+/* After so many passes over vectors of N; true: the call is to end. */
+static bool pause_after(const mlp_search *s, double passes) {
+    return mlp_pause(s->call, 2.0 * passes * (double)s->net->n_parameters);
+}
+
+/* Pages that the system gives when they are first written to may take longer than the caller should wait. */
+static bool touch(mlp_search *s) {
+    enum { SLICE_BYTES = 1 << 24 };
+    size_t bytes = VECTORS * s->net->n_parameters * s->net->item;
+    for (size_t at = 0, slice; at < bytes && !s->touched; at += slice) {
+        slice = bytes - at < SLICE_BYTES ? bytes - at : SLICE_BYTES;
+        memset((char *)s->memory + at, 0, slice);
+        if (mlp_pause(s->call, (double)slice)) {
+            return false;
+        }
+    }
+    s->touched = true;
+    return true;
+}
+
 static double dot(const mlp_search *s, const void *x, const void *y) {
     return s->net->kernels->dot(x, y, s->net->n_parameters);
 }
 
 /* ---- The direction: -H g by the two-loop recursion. */
-static void remember_pair(mlp_search *s) {
+static mlp_status remember_pair(mlp_search *s) {
     mlp_network *net = s->net;
     size_t m = net->optimizer.history_size;
     net->kernels->axpy(s->direction, s->gradient, -1.0, last_gradient(s), net->n_parameters); /* y, for a moment */
-    if (!(dot(s, s->direction, last_move(s)) > smallest_curvature)) {
-        return;
+    double bends = dot(s, s->direction, last_move(s));
+    if (pause_after(s, 2)) {
+        return MLP_INTERRUPTED;
+    }
+    if (!(bends > smallest_curvature)) {
+        return MLP_OK;
     }
     net->progress.newest_pair = (net->progress.newest_pair + 1) % m;
     net->progress.pairs += net->progress.pairs < m ? 1 : 0;
     memcpy(pair(s, 0, false), last_move(s), net->n_parameters * net->item);
     memcpy(pair(s, 0, true), s->direction, net->n_parameters * net->item);
     net->kernels->fill(last_move(s), 0.0, net->n_parameters); /* once: an interrupted iteration comes here again */
+    return pause_after(s, 3) ? MLP_INTERRUPTED : MLP_OK;
 }
 
 static mlp_status find_direction(mlp_search *s) {
     mlp_network *net = s->net;
     const mlp_kernels *k = net->kernels;
     size_t n = net->n_parameters, pairs = (size_t)net->progress.pairs;
-    double *alpha = calloc(pairs + 1, sizeof *alpha), pass_work = 6.0 * (double)n;
+    double *alpha = calloc(pairs + 1, sizeof *alpha);
     if (alpha == NULL) {
         return MLP_NO_MEMORY;
     }
-    bool stop = false;
     void *d = s->direction;
     k->fill(d, 0.0, n);
     k->axpy(d, d, -1.0, s->gradient, n);
+    bool stop = pause_after(s, 2);
     for (size_t age = 0; age < pairs && !stop; age++) {
         double rho = 1.0 / dot(s, pair(s, age, true), pair(s, age, false));
         alpha[age] = rho * dot(s, pair(s, age, false), d);
         k->axpy(d, d, -alpha[age], pair(s, age, true), n);
-        stop = mlp_pause(s->call, pass_work);
+        stop = pause_after(s, 3);
     }
-    if (pairs > 0) {
+    if (pairs > 0 && !stop) {
         const void *y = pair(s, 0, true);
         k->scale(d, dot(s, y, pair(s, 0, false)) / dot(s, y, y), n);
+        stop = pause_after(s, 3);
     }
     for (size_t age = pairs; age-- > 0 && !stop;) {
         double rho = 1.0 / dot(s, pair(s, age, true), pair(s, age, false));
         double beta = rho * dot(s, pair(s, age, true), d);
         k->axpy(d, d, alpha[age] - beta, pair(s, age, false), n);
-        stop = mlp_pause(s->call, pass_work);
+        stop = pause_after(s, 3);
     }
     free(alpha);
     return stop ? MLP_INTERRUPTED : MLP_OK;
@@ -179,7 +207,7 @@ static mlp_status search_line(mlp_search *s, double t, point points[4], point *f
     *previous = (point){0, value, slope, previous->gradient};
     memcpy(previous->gradient, points[0].gradient, n * item);
     now->t = t;
-    mlp_status status = look_at(s, now);
+    mlp_status status = pause_after(s, 2) ? MLP_INTERRUPTED : look_at(s, now);
     int trials = 0;
     bool bracketed = false;
     for (; status == MLP_OK && trials < MOST_TRIALS; trials++) { /* reach out until a minimum lies between */
@@ -239,8 +267,13 @@ static mlp_status search_line(mlp_search *s, double t, point points[4], point *f
 /* ---- Iterations. */
 mlp_status mlp_search_start(mlp_search *search, double *value, bool *converged) {
     mlp_status status = MLP_OK;
+    if (!touch(search)) {
+        return MLP_INTERRUPTED;
+    }
     if (!search->here) {
+        const mlp_network *net = search->net;
         status = search->objective(search->context, &search->value, search->gradient);
+        memcpy(search->origin, net->parameters, net->n_parameters * net->item);
         search->here = status == MLP_OK;
     }
     *value = search->value;
@@ -271,11 +304,11 @@ mlp_status mlp_search_iterate(mlp_search *search, bool *converged) {
     mlp_network *net = search->net;
     size_t n = net->n_parameters;
     const mlp_kernels *k = net->kernels;
-    if (net->progress.optimizer_step > 0) {
-        remember_pair(search);
+    double slope = 0;
+    mlp_status status = net->progress.optimizer_step > 0 ? remember_pair(search) : MLP_OK;
+    if (status == MLP_OK) {
+        status = choose_direction(search, &slope);
     }
-    double slope;
-    mlp_status status = choose_direction(search, &slope);
     if (status != MLP_OK) {
         return status;
     }
@@ -286,7 +319,6 @@ mlp_status mlp_search_iterate(mlp_search *search, bool *converged) {
         points[i + 1].gradient = search->spare[i];
     }
     point found = points[0];
-    memcpy(search->origin, net->parameters, n * net->item);
     status = search_line(search, t, points, &found);
     if (status != MLP_OK) { /* back to the last accepted point */
         memcpy(net->parameters, search->origin, n * net->item);

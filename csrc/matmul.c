@@ -203,6 +203,8 @@ static void piece_done(const cut_product *c, size_t i, size_t n, const right_par
 static void multiply_panel(cut_product *c, size_t thread, size_t i, size_t rows, size_t panel) {
     const mlp_product *p = c->p;
     void *tile = p->c == NULL ? (char *)panel_of(c, thread) + c->team->panel_bytes : NULL;
+    /* The first panel may be what the system gives the pages of C for, which may take longer than the products. */
+    size_t given = panel == 0 && tile == NULL && !p->accumulate ? p->ldc : 0;
     for (size_t q = 0; q < p->k; q += c->depth) { /* C takes up its chains where the last part of k left them */
         right_part right = take_part(c, thread, panel, q, 0, p->k, rows);
         /* What follows the last part is done group by group, while the group is still in the L1 cache. */
@@ -214,7 +216,7 @@ static void multiply_panel(cut_product *c, size_t thread, size_t i, size_t rows,
             if (last) {
                 piece_done(c, i + g, n, &right, tile);
             }
-            look_up(c, thread, n * right.columns * right.k);
+            look_up(c, thread, n * (right.columns * right.k + given));
             if (stopped(c)) {
                 return;
             }

@@ -3,9 +3,26 @@
 
 #include <stdlib.h>
 
-bool mlp_snapshot_reserve(mlp_snapshot *s, const mlp_network *net, mlp_spare *spare) {
+/* What is kept of the state, one after the other: all of it, or of lbfgs's what its next iteration may change: two vectors
+ * and the pair that comes next. */
+typedef struct {
+    size_t at[2], n[2];
+} kept_state;
+
+static kept_state kept_of(const mlp_network *net, const mlp_progress *before, bool for_an_epoch) {
+    size_t two = 2 * net->n_parameters;
+    if (!for_an_epoch || net->rule->update != NULL) {
+        return (kept_state){.n = {net->n_state}};
+    }
+    size_t place = ((size_t)before->newest_pair + 1) % net->optimizer.history_size;
+    return (kept_state){.at = {0, two + two * place}, .n = {two, two}};
+}
+
+bool mlp_snapshot_reserve(mlp_snapshot *s, const mlp_network *net, bool for_an_epoch, mlp_spare *spare) {
+    kept_state kept = kept_of(net, &net->progress, for_an_epoch);
+    s->for_an_epoch = for_an_epoch;
     s->parameters = mlp_take_spare(&spare->parameters, net->n_parameters, net->item);
-    s->state = mlp_take_spare(&spare->state, net->n_state, net->item);
+    s->state = mlp_take_spare(&spare->state, kept.n[0] + kept.n[1], net->item);
     return s->parameters != NULL && s->state != NULL;
 }
 
@@ -48,16 +65,21 @@ static bool copy(void *to, const void *from, size_t bytes, mlp_call *call) {
 }
 
 bool mlp_snapshot_take(mlp_snapshot *s, const mlp_network *net, mlp_call *call) {
-    s->taken = copy(s->parameters, net->parameters, net->n_parameters * net->item, call) &&
-               copy(s->state, net->state, net->n_state * net->item, call);
+    kept_state kept = kept_of(net, &net->progress, s->for_an_epoch);
+    s->taken = copy(s->parameters, net->parameters, net->n_parameters * net->item, call);
+    for (size_t i = 0, to = 0; i < 2; to += kept.n[i++]) {
+        const void *from = mlp_at(net, net->state, kept.at[i]);
+        s->taken = s->taken && copy(mlp_at(net, s->state, to), from, kept.n[i] * net->item, call);
+    }
     s->progress = net->progress;
     return s->taken;
 }
 
 void mlp_snapshot_restore(const mlp_snapshot *s, mlp_network *net) {
     memcpy(net->parameters, s->parameters, net->n_parameters * net->item);
-    if (net->n_state > 0) {
-        memcpy(net->state, s->state, net->n_state * net->item);
+    kept_state kept = kept_of(net, &s->progress, s->for_an_epoch);
+    for (size_t i = 0, from = 0; i < 2 && kept.n[i] > 0; from += kept.n[i++]) {
+        memcpy(mlp_at(net, net->state, kept.at[i]), mlp_at(net, s->state, from), kept.n[i] * net->item);
     }
     net->progress.optimizer_step = s->progress.optimizer_step;
     net->progress.pairs = s->progress.pairs;

@@ -475,7 +475,7 @@ static bool prepare(training *t) {
     t->crew = mlp_crew_create(net, t->batch, TRAINS, t->call, NULL);
     t->gradient = mlp_take_spare(&net->spare.gradient, net->n_parameters, net->item);
     if ((shuffled && t->order == NULL) || t->crew == NULL || t->gradient == NULL ||
-        !mlp_snapshot_reserve(&t->epoch_start, net, &net->spare) || !settle_rows(t)) {
+        !mlp_snapshot_reserve(&t->epoch_start, net, true, &net->spare) || !settle_rows(t)) {
         return false;
     }
     if (net->rule->update == NULL) {
@@ -500,7 +500,8 @@ static bool prepare(training *t) {
         mlp_pace_begin(&net->pace, t->call->n_threads, t->batch);
     }
     const mlp_stopping *stopping = &t->settings->stopping;
-    return stopping->patience == 0 || !stopping->restore_best || mlp_snapshot_reserve(&t->best, net, &(mlp_spare){0});
+    return stopping->patience == 0 || !stopping->restore_best ||
+           mlp_snapshot_reserve(&t->best, net, false, &(mlp_spare){0});
 }
 
 static void clean_up(training *t) {

@@ -184,3 +184,16 @@ def test_wide_rows_need_no_room_beside_them():
     grown = {name: int(mib) for name, mib in map(str.split, lines)}
     assert grown.keys() == {"dense", "sparse"}
     assert max(grown.values()) < 16, grown
+
+
+def measure_lbfgs():
+    """Print how many copies of its parameters a network adds by a fit whose optimizer has room for twenty pairs."""
+    X, y = np.random.default_rng(0).normal(size=(50, 500)), np.zeros(50)
+    net = mlpc.Network([500, 2000, 1], loss="squared_error", optimizer=mlpc.LBFGS(history_size=20), seed=0)
+    before = resident()
+    net.fit(X, y, epochs=2)
+    print((resident() - before) // net.parameters.nbytes)
+
+
+def test_an_epoch_of_lbfgs_keeps_no_second_history():
+    assert int(run_python("import test_wrapper_leaks; test_wrapper_leaks.measure_lbfgs()")) < 12

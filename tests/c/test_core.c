@@ -612,7 +612,7 @@ static void test_interrupting(void) {
     spec.activations = (const char *[]){"relu", "relu", "identity"};
     problem *p = make_problem(ROWS, WIDTH, 1, spec.loss);
     for (size_t o = 0; o < sizeof optimizers / sizeof *optimizers; o++) {
-        for (int stop_at = 1; stop_at < (o < 5 ? 12 : 56); stop_at += o < 5 ? 3 : 18) {
+        for (int stop_at = 1; stop_at < (o < 5 ? 12 : 56); stop_at += o < 5 ? 3 : 5) {
             seed = 3;
             mlp_network *net = make_network(&spec);
             seed = 3;
