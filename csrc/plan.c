@@ -95,7 +95,8 @@ size_t mlp_threads_for(const mlp_call *call, double work) {
     if (call->pool == NULL || call->n_threads <= 1 || work < shared_work) {
         return 1;
     }
-    return call->n_threads < MLP_MOST_THREADS ? call->n_threads : MLP_MOST_THREADS;
+    size_t most = mlp_pool_limit(call->pool); /* work is cut for no more than there will be */
+    return call->n_threads < most ? call->n_threads : most;
 }
 
 size_t mlp_team_threads(const mlp_team *team, double work) {

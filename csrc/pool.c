@@ -281,9 +281,14 @@ void mlp_pool_leave(mlp_pool *pool) { atomic_fetch_sub_explicit(&pool->callers, 
 /* More threads than this for a processor only get in each other's way. */
 enum { MOST_A_PROCESSOR = 8 };
 
+size_t mlp_pool_limit(const mlp_pool *pool) {
+    size_t most = MOST_A_PROCESSOR * pool->n_processors;
+    return most < MLP_MOST_THREADS ? most : MLP_MOST_THREADS;
+}
+
 /* With others at work, a caller's part of the processors. */
 static size_t fair_share(mlp_pool *pool, size_t n_threads) {
-    size_t most = MOST_A_PROCESSOR * pool->n_processors;
+    size_t most = mlp_pool_limit(pool);
     n_threads = n_threads < most ? n_threads : most;
     size_t callers = atomic_load_explicit(&pool->callers, memory_order_relaxed);
     if (callers <= 1) {

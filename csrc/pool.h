@@ -17,6 +17,8 @@ typedef void (*mlp_task)(void *context, size_t t, size_t thread);
  * those that do not exist yet are started, where it wakes them. */
 void mlp_parallel(mlp_pool *pool, size_t n_threads, bool wakes, size_t n_tasks, mlp_task task, void *context);
 
+size_t mlp_pool_limit(const mlp_pool *pool); /* threads that a region has at most, whatever it asks for */
+
 /* Waits until the value is so large, or stop is set. Who waits must know that another thread is at it. */
 void mlp_await(const atomic_size_t *value, size_t least, const atomic_bool *stop);
 

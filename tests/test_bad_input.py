@@ -649,3 +649,15 @@ def test_one_output_of_a_softmax_has_one_class():
     net = mlpc.Network([3, 1], loss="categorical_cross_entropy")
     with pytest.raises(ValueError, match=r"is 1: it must be 0, the only class of one output .*binary_cross_entropy"):
         net.fit(X, BINARY)
+
+
+@pytest.mark.parametrize(
+    ("weight", "samples", "message"), [(0.0, 10.0, "it must be positive"), (1e300, 1e300, "it must be finite")]
+)
+def test_a_sum_of_weights_names_all_of_them(weight, samples, message):
+    net = mlpc.Network([3, 1], loss="binary_cross_entropy", seed=0)
+    only = np.zeros(len(X))
+    only[:4], y = samples, np.zeros(len(X))
+    y[:4] = 1
+    with pytest.raises(ValueError, match=f"^sample_weight times class_weight: {message} in sum"):
+        net.fit(X, y, class_weight={1: weight}, sample_weight=only)

@@ -228,7 +228,12 @@ PyObject *raise_status(mlp_status status, const call *c, const operands *data, c
         break;
     case MLP_BAD_X: raise_element(&data->x, "X", &c->core); break;
     case MLP_BAD_Y: raise_element(&data->y, "y", &c->core); break;
-    case MLP_BAD_WEIGHT: raise_element(&data->weight, "class_weight", &c->core); break;
+    case MLP_BAD_WEIGHT: {
+        bool of_both = c->core.row == SIZE_MAX && data->weight.array != NULL && data->class_weight != NULL;
+        const char *name = of_both ? "sample_weight times class_weight" : "class_weight";
+        raise_element(of_both ? &(operand){0} : &data->weight, name, &c->core);
+        break;
+    }
     }
     return NULL;
 }

@@ -15,8 +15,8 @@
 #include <time.h>
 
 #include "check.h"
+#include "core.h"
 #include "network.h"
-#include "pool.h"
 
 /* ---- A run: everything about it follows from its number. */
 typedef struct {
@@ -278,6 +278,9 @@ static void test_sharing(mlp_pool *pool) {
     atomic_uint threads = 0;
     mlp_parallel(pool, 16, true, 64, note_thread, &threads);
     CHECK(threads > 1, "threads %x after all have left", threads);
+    mlp_call call = {.pool = pool, .n_threads = 1000};
+    size_t cut_for = mlp_threads_for(&call, 1e12);
+    CHECK(cut_for == mlp_pool_limit(pool) && cut_for < 1000, "cut for %zu threads", cut_for);
 }
 
 /* Threads that take part in a region of few or many tasks. */
