@@ -44,7 +44,7 @@ static void sparse_gradient_part(void *context, size_t t, size_t thread) {
     const mlp_network *net = pass->net;
     const mlp_layer *layer = &net->layers[1];
     size_t begin = g->rows.begin + t * g->part, n_out = layer->n_out;
-    size_t end = g->rows.end - begin < g->part ? g->rows.end : begin + g->part;
+    size_t end = mlp_min(g->rows.end, begin + g->part);
     size_t at = layer->weights + begin * n_out, n = (end - begin) * n_out;
     size_t ld = pass->plan.single && net->n_layers == 1 ? 1 : layer->ld;
     mlp_sparse x = mlp_sparse_input(pass, 0);
@@ -68,7 +68,7 @@ static bool gradient_of_sparse(const mlp_pass *pass, mlp_team *team, const mlp_r
     size_t n = rows->end - rows->begin, n_out = pass->net->layers[1].n_out;
     double work = 2.0 * (double)(pass->n_values + n) * (double)n_out;
     size_t parts = (size_t)(work / sparse_part_work) + 1, least = 4 * team->n_threads;
-    parts = parts > least ? parts : least;
+    parts = mlp_max(parts, least);
     sparse_gradient g = {
         .pass = pass, .wanted = wanted, .rows = *rows, .part = (n + parts - 1) / parts, .work = work / (double)parts};
     return mlp_share_watched(team, &g.watch, work, (n + g.part - 1) / g.part, sparse_gradient_part, &g);

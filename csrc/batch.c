@@ -73,8 +73,9 @@ static mlp_status read_weights(mlp_pass *pass, const mlp_batch *batch, size_t fi
     return MLP_OK;
 }
 
-/* The targets and weights of rows first..first+n, and the factors of their derivatives. */
-static mlp_status read_block(mlp_pass *pass, const mlp_batch *batch, size_t first, size_t n, double factor) {
+/* Of rows first..first+n, and the factors of their derivatives. */
+static mlp_status read_targets_and_weights(mlp_pass *pass, const mlp_batch *batch, size_t first, size_t n,
+                                           double factor) {
     bool weighted = mlp_is_weighted(batch->data);
     mlp_status status = read_targets(pass, batch, first);
     if (status == MLP_OK && weighted) {
@@ -96,7 +97,7 @@ static mlp_status sum_weights(mlp_pass *pass, const mlp_batch *batch, double *su
     }
     *sum = 0;
     for (size_t at = 0; at < batch->n; at += pass->plan.block) {
-        size_t n = batch->n - at < pass->plan.block ? batch->n - at : pass->plan.block;
+        size_t n = mlp_min(batch->n - at, pass->plan.block);
         mlp_status status = read_weights(pass, batch, batch->first + at, n);
         if (status != MLP_OK) {
             return status;
@@ -239,7 +240,7 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
     }
     bool weighted = mlp_is_weighted(batch->data);
     pass->labelled = pass->plan.classes && batch->data->labels && wanted->records == NULL && !wanted->clipped;
-    status = pass->holds ? MLP_OK : read_block(pass, batch, first, n, factor);
+    status = pass->holds ? MLP_OK : read_targets_and_weights(pass, batch, first, n, factor);
     if (status != MLP_OK) {
         return status;
     }
@@ -304,13 +305,13 @@ static mlp_status run_chunk(const void *context, size_t t, mlp_pass *pass) {
     const wave *w = context;
     const mlp_network *net = pass->net;
     const double *weights = mlp_is_weighted(w->batch->data) ? pass->weights : NULL;
-    size_t begin = w->begin + t * w->chunk, end = w->batch->n - begin < w->chunk ? w->batch->n : begin + w->chunk;
+    size_t begin = w->begin + t * w->chunk, end = mlp_min(w->batch->n, begin + w->chunk);
     mlp_outputs_wanted wanted = *w->wanted;
     wanted.gradient = gradient_of(w, t);
     double loss = 0;
     pass->whole = 0;
     for (size_t at = begin, n; at < end; at += n) {
-        n = end - at < pass->plan.block ? end - at : pass->plan.block;
+        n = mlp_min(end - at, pass->plan.block);
         wanted.accumulate = at > begin;
         mlp_status status = run_block(pass, w->batch, &wanted, at, n, w->factor);
         if (status != MLP_OK) {
@@ -334,7 +335,7 @@ static mlp_status run_in_chunks(mlp_crew *crew, size_t n_threads, wave *w, mlp_s
     const mlp_network *net = crew->net;
     mlp_status status = MLP_OK;
     for (; w->begin < w->batch->n && status == MLP_OK; w->begin += n_threads * w->chunk) {
-        size_t left = (w->batch->n - w->begin + w->chunk - 1) / w->chunk, n = left < n_threads ? left : n_threads;
+        size_t left = (w->batch->n - w->begin + w->chunk - 1) / w->chunk, n = mlp_min(left, n_threads);
         mlp_share(crew->call, n_threads, mlp_work(net, n * w->chunk, wants_derivatives(w->wanted)), n, run_chunk_task,
                   w);
         status = mlp_crew_status(crew, n);
@@ -364,7 +365,7 @@ typedef struct {
 
 static mlp_status run_part(const void *context, size_t t, mlp_pass *pass) {
     const parted *p = context;
-    size_t begin = t * p->part, n = p->n - begin < p->part ? p->n - begin : p->part;
+    size_t begin = t * p->part, n = mlp_min(p->n - begin, p->part);
     mlp_take_part(p->crew, t, begin, p->n);
     mlp_status status = run_block(pass, p->batch, p->wanted, p->at + begin, n, p->factor);
     if (status != MLP_OK) {
@@ -378,7 +379,7 @@ static mlp_status run_part(const void *context, size_t t, mlp_pass *pass) {
 }
 
 /* How many of n rows, each of work `each`, lie before so much work. */
-static size_t rows_before(size_t work, size_t each, size_t n) { return work / each < n ? work / each : n; }
+static size_t rows_before(size_t work, size_t each, size_t n) { return mlp_min(work / each, n); }
 
 /* Rows of the weights of all layers that are as much work as any other part's. */
 static mlp_status run_gradient(const void *context, size_t t, mlp_pass *pass) {
@@ -396,8 +397,8 @@ static mlp_status run_gradient(const void *context, size_t t, mlp_pass *pass) {
         if (rows.begin < rows.end && !mlp_layer_gradient(whole, &pass->team, l, &rows, p->wanted)) {
             return MLP_INTERRUPTED;
         }
-        begin -= begin < n * each ? begin : n * each;
-        end -= end < n * each ? end : n * each;
+        begin -= mlp_min(begin, n * each);
+        end -= mlp_min(end, n * each);
     }
     return MLP_OK;
 }
@@ -442,7 +443,7 @@ static mlp_status run_in_parts(mlp_crew *crew, const mlp_batch *batch, const mlp
     wanted.of_parts = true;
     mlp_status status = MLP_OK;
     for (size_t at = 0, n; at < batch->n && status == MLP_OK; at += n) {
-        n = batch->n - at < block ? batch->n - at : block;
+        n = mlp_min(batch->n - at, block);
         wanted.accumulate = at > 0;
         parted p = {.crew = crew, .batch = batch, .wanted = &wanted, .at = at, .n = n, .factor = factor};
         status = run_block_in_parts(&p, sums);
@@ -472,7 +473,7 @@ static mlp_status run_briefly(mlp_pass *pass, const mlp_batch *batch, void *grad
     pass->stride = mlp_whole_vectors(net, batch->n);
     if (!pass->holds) {
         mlp_status status = mlp_read_inputs(pass, &batch->data->x, batch->order, batch->first) ? MLP_OK : MLP_BAD_X;
-        status = status == MLP_OK ? read_block(pass, batch, batch->first, batch->n, factor) : status;
+        status = status == MLP_OK ? read_targets_and_weights(pass, batch, batch->first, batch->n, factor) : status;
         if (status != MLP_OK) {
             return status;
         }

@@ -29,7 +29,7 @@ mlp_status mlp_check_label(double label, size_t n_classes, size_t row, mlp_call 
 static size_t rows_at_a_time(const mlp_rows *rows, size_t item) {
     size_t fit = MLP_TILE_BYTES / item / rows->n_columns;
     fit = fit == 0 ? 1 : fit;
-    return fit < rows->n_rows ? fit : rows->n_rows;
+    return mlp_min(fit, rows->n_rows);
 }
 
 /* The element of a tile that is not finite, whose source may be finite and too large for the network's dtype. */
@@ -70,7 +70,7 @@ static mlp_status check_x(const mlp_network *net, const mlp_rows *x, mlp_call *c
     mlp_status status = tile == NULL || (sparse && cells == NULL) ? MLP_NO_MEMORY : MLP_OK;
     mlp_source source = {.rows = x, .dtype = net->dtype, .cells = cells, .call = call, .kernels = net->kernels};
     for (size_t first = 0; first < x->n_rows && status == MLP_OK; first += step) {
-        size_t n = x->n_rows - first < step ? x->n_rows - first : step, ld;
+        size_t n = mlp_min(x->n_rows - first, step), ld;
         double seen = (double)n;
         if (sparse && are_simple(net, &source, first, n, cells, tile, &seen)) {
             status = mlp_pause(call, MLP_SAMPLE_WORK * seen) ? MLP_INTERRUPTED : MLP_OK;
@@ -182,7 +182,7 @@ static mlp_status check_y(const mlp_network *net, const mlp_data *data, mlp_call
     double *weights = values + step * columns, sum = 0;
     mlp_status status = MLP_OK;
     for (size_t first = 0; first < y.n_rows && status == MLP_OK; first += step) {
-        size_t n = y.n_rows - first < step ? y.n_rows - first : step;
+        size_t n = mlp_min(y.n_rows - first, step);
         bool weighted = data->weight.data != NULL, plain = !weighted && are_finite(net, data, first, n, values);
         if (!plain) {
             mlp_read_doubles(&y, NULL, first, n, values);

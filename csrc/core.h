@@ -12,7 +12,10 @@
  *     pass     the scratch that drives one block
  *     crew     the passes of a call: one, or one for each thread where these share rows
  *     team     the threads that share the products of one pass
- *     pool     the workers of the process that all calls use (pool.c) */
+ *     pool     the workers of the process that all calls use (pool.c)
+ *
+ * A caller ends a call through its poll, which mlp_pause asks once enough work is done. In a region that threads share the
+ * first of them asks (mlp_look_up) and tells the others by its watch; a crew's others have told_to_stop for their poll. */
 #ifndef MLP_CORE_H
 #define MLP_CORE_H
 
@@ -23,6 +26,10 @@
 #include "kernels.h"
 #include "mlp.h"
 #include "pool.h"
+
+static inline size_t mlp_min(size_t a, size_t b) { return a < b ? a : b; }
+
+static inline size_t mlp_max(size_t a, size_t b) { return a > b ? a : b; }
 
 /* ---- memory.c */
 
@@ -153,12 +160,13 @@ static inline size_t mlp_inputs(const mlp_network *net) { return net->layers[0].
 
 static inline size_t mlp_outputs(const mlp_network *net) { return net->layers[net->n_layers].n_out; }
 
-/* ---- rows.c */
 static inline bool mlp_is_weighted(const mlp_data *data) {
     return data->weight.data != NULL || data->class_weight != NULL;
 }
 
 static inline size_t mlp_row_of(const int64_t *order, size_t i) { return order != NULL ? (size_t)order[i] : i; }
+
+/* ---- rows.c */
 
 /* Rows to read as real, through order unless that is NULL. */
 typedef struct {

@@ -15,7 +15,7 @@ typedef struct {
 
 /* Elements of a block of layer l in either layout. */
 static size_t block_size(const mlp_pass *pass, size_t l, size_t n_rows) {
-    size_t rows = n_rows < pass->plan.block ? n_rows : pass->plan.block;
+    size_t rows = mlp_min(n_rows, pass->plan.block);
     return pass->plan.lanes ? pass->net->layers[l].n_out * pass->plan.block : pass->net->layers[l].ld * rows;
 }
 
@@ -72,7 +72,7 @@ static void cut_derivatives(mlp_pass *pass, mlp_cutter *c, const demands *d) {
             size_t largest = l > 0 || d->input_gradient ? block_size(pass, l, d->n_rows) : 0;
             for (size_t above = l + 2; above <= last && !d->by_parts; above += 2) {
                 size_t size = block_size(pass, above, d->n_rows);
-                largest = size > largest ? size : largest;
+                largest = mlp_max(size, largest);
             }
             pass->dz[l] = mlp_cut(c, largest * net->item);
         }
@@ -104,8 +104,8 @@ static void cut_all(mlp_pass *pass, mlp_cutter *c, const demands *d, bool tiles)
         const mlp_layer *layer = &net->layers[l];
         if (mlp_is_of_dots(net, &pass->plan, l)) {
             size_t of_layer = layer->n_out > 1 ? layer->n_out * mlp_whole_vectors(net, layer->n_in) : 0;
-            columns = of_layer > columns ? of_layer : columns;
-            rows = layer->n_out > rows ? layer->n_out : rows;
+            columns = mlp_max(of_layer, columns);
+            rows = mlp_max(layer->n_out, rows);
         }
     }
     pass->columns = columns == 0 ? NULL : mlp_cut(c, columns * item);
@@ -124,7 +124,7 @@ static void begin_pass(mlp_pass *at, const mlp_network *net, const mlp_plan *pla
     size_t layers = net->n_layers + 1;
     /* The right operand is W, or on the way back dZ or A. */
     size_t deepest = d->gradient && plan->block > net->widest ? plan->block : net->widest;
-    size_t depth = deepest < MLP_PANEL_DEPTH ? deepest : MLP_PANEL_DEPTH;
+    size_t depth = mlp_min(deepest, MLP_PANEL_DEPTH);
     void **pointers = (void **)(at + 1);
     memset(at, 0, pass_size(net));
     at->net = net;

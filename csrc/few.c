@@ -11,7 +11,7 @@ static size_t part_of(size_t n, size_t n_parts, size_t some) {
     return (part + some - 1) / some * some;
 }
 
-static size_t rows_left(size_t n, size_t begin, size_t part) { return n - begin < part ? n - begin : part; }
+static size_t rows_left(size_t n, size_t begin, size_t part) { return mlp_min(n - begin, part); }
 
 /* ---- The step of a layer's weights. */
 typedef struct {

@@ -14,7 +14,7 @@ bool mlp_read_in_lanes(const mlp_pass *pass, const mlp_source *source, size_t fi
     }
     double gathered[GROUP_ROWS * MLP_LANES_INPUTS];
     for (size_t i = 0; i < n; i += GROUP_ROWS) {
-        size_t m = n - i < GROUP_ROWS ? n - i : GROUP_ROWS;
+        size_t m = mlp_min(n - i, GROUP_ROWS);
         const void *rows = mlp_read_tile(source, first + i, m, gathered, inputs, &ld);
         net->kernels->transpose(mlp_at(net, a, i), stride, rows, ld, m, inputs);
     }

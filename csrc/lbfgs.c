@@ -81,7 +81,7 @@ static bool touch(mlp_search *s) {
     enum { SLICE_BYTES = 1 << 24 };
     size_t bytes = VECTORS * s->net->n_parameters * s->net->item;
     for (size_t at = 0, slice; at < bytes && !s->touched; at += slice) {
-        slice = bytes - at < SLICE_BYTES ? bytes - at : SLICE_BYTES;
+        slice = mlp_min(bytes - at, SLICE_BYTES);
         memset((char *)s->memory + at, 0, slice);
         if (mlp_pause(s->call, (double)slice)) {
             return false;

@@ -70,12 +70,8 @@ static right_part part_at(const cut_product *c, size_t t, size_t q, size_t end) 
     const mlp_product *p = c->p;
     size_t j = panel_at(c, t);
     const char *at = (const char *)p->b.data + (p->b.transposed ? j * p->b.ld + q : q * p->b.ld + j) * p->kernels->item;
-    return (right_part){.j = j,
-                        .columns = panel_at(c, t + 1) - j,
-                        .q = q,
-                        .k = end - q < c->depth ? end - q : c->depth,
-                        .at = at,
-                        .ld = p->b.ld};
+    return (right_part){
+        .j = j, .columns = panel_at(c, t + 1) - j, .q = q, .k = mlp_min(end - q, c->depth), .at = at, .ld = p->b.ld};
 }
 
 /* So many elements in each of `rows` rows, about: rows that do not begin with a line may end in another one. */
@@ -226,7 +222,7 @@ static void multiply_panel(cut_product *c, size_t thread, size_t i, size_t rows,
 
 static void run_panel(void *context, size_t t, size_t thread) {
     cut_product *c = context;
-    size_t i = t / c->n_panels * c->rows, rows = c->p->m - i < c->rows ? c->p->m - i : c->rows;
+    size_t i = t / c->n_panels * c->rows, rows = mlp_min(c->p->m - i, c->rows);
     if (!stopped(c)) {
         multiply_panel(c, thread, i, rows, t % c->n_panels);
     }
@@ -244,14 +240,14 @@ static void run_rows(void *context, size_t t, size_t thread) {
 static void run_part(void *context, size_t t, size_t thread) {
     cut_product *c = context;
     const mlp_product *p = c->p;
-    size_t begin = t * c->part, end = p->k - begin < c->part ? p->k : begin + c->part;
+    size_t begin = t * c->part, end = mlp_min(p->k, begin + c->part);
     size_t awaited = 0;
     for (size_t panel = 0; panel < c->n_panels; panel++) {
         for (size_t q = begin; q < end; q += c->depth) {
             right_part right = take_part(c, thread, panel, q, begin, end, p->m);
             bool ends = q + right.k == end;
             for (size_t i = 0; i < p->m; i += PASSED_ROWS) {
-                size_t n = p->m - i < PASSED_ROWS ? p->m - i : PASSED_ROWS;
+                size_t n = mlp_min(p->m - i, PASSED_ROWS);
                 if (t > 0 && q == begin) {
                     mlp_await(&c->parts[t - 1].groups, ++awaited, &c->watch.stop);
                 }

@@ -145,7 +145,7 @@ static void lay_out(mlp_network *net, const mlp_spec *spec) {
     for (size_t l = 0; l <= net->n_layers; l++) {
         mlp_layer *layer = &net->layers[l];
         layer->ld = mlp_padded(net, layer->n_out);
-        net->widest = layer->ld > net->widest ? layer->ld : net->widest;
+        net->widest = mlp_max(layer->ld, net->widest);
     }
 }
 

@@ -34,7 +34,7 @@ static void cut_scratch(scratch *s, mlp_cutter *c) {
     online->layers = mlp_cut(c, net->n_layers * sizeof(mlp_online_layer));
     for (size_t l = 1; l <= net->n_layers; l++) {
         const mlp_layer *layer = &net->layers[l];
-        online->widest = layer->n_out > online->widest ? layer->n_out : online->widest;
+        online->widest = mlp_max(layer->n_out, online->widest);
         mlp_online_layer made = {.n_in = layer->n_in, .n_out = layer->n_out, .activation = layer->activation};
         made.w = mlp_cut(c, layer->n_in * row);
         made.transposed = l > 1 ? mlp_cut(c, layer->n_out * row) : NULL;
@@ -125,7 +125,7 @@ mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t 
     size_t slice = shallow ? SLICE : 1;
     mlp_status status = MLP_OK;
     for (size_t n = 0, made = 0; status == MLP_OK && made == n && *steps < n_rows; *steps += made) {
-        n = n_rows - *steps < slice ? n_rows - *steps : slice;
+        n = mlp_min(n_rows - *steps, slice);
         size_t ldx, ldy;
         const void *y, *x = mlp_read_tile(&source, *steps, n, s.x, mlp_inputs(net), &ldx);
         status = x == NULL ? MLP_BAD_X : read_targets(&s, data, order, *steps, n, &y, &ldy, call);

@@ -115,14 +115,14 @@ void mlp_change_weights(const mlp_network *net, void *gradient, size_t first, si
 static void update_range(void *context, size_t t, size_t thread) {
     const step *s = context;
     (void)thread;
-    size_t first = t * RANGE, left = s->net->n_parameters - first, n = left < RANGE ? left : RANGE;
+    size_t first = t * RANGE, left = s->net->n_parameters - first, n = mlp_min(left, RANGE);
     const mlp_update *u = s->update;
     bool changes = u->l1 > 0 || u->l2 > 0 || u->decay != 1;
     for (size_t l = 1; l <= s->net->n_layers && changes; l++) {
         const mlp_layer *layer = &s->net->layers[l];
         size_t begin = layer->weights, end = begin + layer->n_in * layer->n_out;
-        begin = begin > first ? begin : first;
-        end = end < first + n ? end : first + n;
+        begin = mlp_max(begin, first);
+        end = mlp_min(end, first + n);
         if (begin < end) {
             mlp_change_weights(s->net, s->gradient, begin, end - begin, u);
         }
@@ -181,7 +181,7 @@ static void clear_range(void *context, size_t t, size_t thread) {
     const mlp_network *net = context;
     (void)thread;
     size_t first = t * RANGE, left = net->n_state - first;
-    net->kernels->clear_subnormals(mlp_at(net, net->state, first), left < RANGE ? left : RANGE);
+    net->kernels->clear_subnormals(mlp_at(net, net->state, first), mlp_min(left, RANGE));
 }
 
 void mlp_step(mlp_network *net, void *gradient, const mlp_update *update, bool fused, mlp_call *call) {
@@ -249,7 +249,7 @@ static const char *renew_state(mlp_network *net, const mlp_rule *rule, const mlp
             return MLP_NO_MEMORY_FOR_STATE;
         }
         if (keep && net->n_state > 0) {
-            memcpy(state, net->state, (n < net->n_state ? n : net->n_state) * net->item);
+            memcpy(state, net->state, mlp_min(n, net->n_state) * net->item);
         }
     }
     free(net->state);

@@ -96,7 +96,7 @@ size_t mlp_threads_for(const mlp_call *call, double work) {
         return 1;
     }
     size_t most = mlp_pool_limit(call->pool); /* work is cut for no more than there will be */
-    return call->n_threads < most ? call->n_threads : most;
+    return mlp_min(call->n_threads, most);
 }
 
 size_t mlp_team_threads(const mlp_team *team, double work) {
@@ -104,7 +104,7 @@ size_t mlp_team_threads(const mlp_team *team, double work) {
 }
 
 void mlp_share(mlp_call *call, size_t n_threads, double work, size_t n_tasks, mlp_task task, void *context) {
-    n_threads = n_threads < call->n_threads ? n_threads : call->n_threads;
+    n_threads = mlp_min(n_threads, call->n_threads);
     call->shared += n_threads > 1 && n_tasks > 1 ? work : 0;
     mlp_parallel(call->pool, n_threads, call->shared >= waking_work, n_tasks, task, context);
 }
@@ -136,7 +136,7 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows, bool trains) {
     size_t fit = BLOCK_NUMBERS / net->widest & ~(size_t)(WIDE_BLOCK_ROWS - 1);
     plan.block = fit >= MLP_BLOCK_ROWS ? MLP_BLOCK_ROWS : fit > WIDE_BLOCK_ROWS ? fit : WIDE_BLOCK_ROWS;
     size_t rows = mlp_whole_vectors(net, n_rows);
-    plan.block = rows < plan.block ? rows : plan.block;
+    plan.block = mlp_min(rows, plan.block);
     plan.few = !plan.lanes && n_rows <= FEW_SAMPLES;
     return plan;
 }
@@ -145,11 +145,11 @@ size_t mlp_even_block(const mlp_network *net, const mlp_plan *plan, size_t n_row
     size_t most = plan->block;
     if (net->n_parameters * net->item <= FETCHED_BYTES && !plan->lanes && !mlp_is_of_dots(net, plan, 1)) {
         size_t near = FETCHED_BYTES / net->item / mlp_inputs(net);
-        near = near > LEAST_BLOCK_ROWS ? near : LEAST_BLOCK_ROWS;
-        most = most < near ? most : near;
+        near = mlp_max(near, LEAST_BLOCK_ROWS);
+        most = mlp_min(most, near);
     }
     size_t n = mlp_threads_for(call, mlp_work(net, n_rows, false)), worth = n_rows / LEAST_BLOCK_ROWS;
-    n = n < worth ? n : worth > 1 ? worth : 1;
+    n = mlp_max(mlp_min(n, worth), 1);
     size_t n_blocks = n * ((n_rows + n * most - 1) / (n * most));
     return mlp_whole_vectors(net, (n_rows + n_blocks - 1) / n_blocks);
 }
@@ -160,7 +160,7 @@ size_t mlp_threads_of_units(const mlp_network *net, size_t n_rows, size_t unit, 
         return 1;
     }
     size_t n = mlp_threads_for(call, mlp_work(net, n_rows, gradient));
-    return n < n_units ? n : n_units;
+    return mlp_min(n, n_units);
 }
 
 static double product_work(const mlp_layer *layer, size_t n_rows) {
@@ -214,7 +214,7 @@ bool mlp_hides_update(const mlp_network *net, const mlp_layer *layer, size_t n_r
 }
 
 size_t mlp_parts_for(const mlp_network *net, const mlp_plan *plan, size_t n_rows, const mlp_call *call) {
-    size_t block = n_rows < plan->block ? n_rows : plan->block, most = block / LEAST_PART_ROWS;
+    size_t block = mlp_min(n_rows, plan->block), most = block / LEAST_PART_ROWS;
     bool worth = !plan->lanes && most > 1 && net->n_parameters * net->item <= PASSED_BYTES;
     for (size_t l = 1; l <= net->n_layers; l++) { /* but for products that are better shared by themselves */
         const mlp_layer *layer = &net->layers[l];
@@ -226,12 +226,12 @@ size_t mlp_parts_for(const mlp_network *net, const mlp_plan *plan, size_t n_rows
         return 1;
     }
     size_t n = mlp_threads_for(call, 0.5 * mlp_work(net, n_rows, true)); /* one region to come, one to go */
-    size_t rows = mlp_part_rows(net, plan, block, n < most ? n : most);
+    size_t rows = mlp_part_rows(net, plan, block, mlp_min(n, most));
     return (block + rows - 1) / rows; /* where parts are whole vectors there may be fewer */
 }
 
 size_t mlp_part_rows(const mlp_network *net, const mlp_plan *plan, size_t n, size_t n_parts) {
-    size_t even = (n + n_parts - 1) / n_parts, part = even > LEAST_PART_ROWS ? even : LEAST_PART_ROWS;
+    size_t even = (n + n_parts - 1) / n_parts, part = mlp_max(even, LEAST_PART_ROWS);
     return plan->single ? mlp_whole_vectors(net, part) : part; /* their dZ are vectors one after the other */
 }
 
@@ -240,8 +240,8 @@ size_t mlp_chunk_rows(const mlp_network *net, size_t n) {
     if (n >= 2 * LEAST_CHUNK_ROWS && n_chunks < FEW_CHUNKS && net->n_parameters * net->item <= ADDED_BYTES) {
         double worth = mlp_work(net, n, true) / chunk_work;
         size_t few = worth < (double)FEW_CHUNKS ? (size_t)worth : FEW_CHUNKS, long_enough = n / LEAST_CHUNK_ROWS;
-        few = (few < long_enough ? few : long_enough) & ~(size_t)1;
-        n_chunks = few > n_chunks ? few : n_chunks;
+        few = mlp_min(few, long_enough) & ~(size_t)1;
+        n_chunks = mlp_max(few, n_chunks);
     }
     return (n + n_chunks - 1) / n_chunks;
 }

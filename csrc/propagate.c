@@ -44,7 +44,7 @@ static bool read_sparse_rows(mlp_pass *pass, const mlp_source *source, size_t fi
     pass->longest_row = 0;
     for (size_t i = 0; i < pass->n; i++) {
         size_t n = mlp_count_values(source, mlp_row_of(source->order, first + i));
-        pass->longest_row = n > pass->longest_row ? n : pass->longest_row;
+        pass->longest_row = mlp_max(n, pass->longest_row);
     }
     if (pass->longest_row > mlp_inputs(net) / SPARSE_ROOM) {
         return false;
@@ -201,7 +201,7 @@ static void multiply_rows(void *context, size_t t, size_t thread) {
     const mlp_pass *pass = r->end.pass;
     const mlp_network *net = pass->net;
     const mlp_layer *layer = &net->layers[r->end.layer];
-    size_t first = t * r->some, n = pass->n - first < r->some ? pass->n - first : r->some, n_out = layer->n_out;
+    size_t first = t * r->some, n = mlp_min(pass->n - first, r->some), n_out = layer->n_out;
     void *z = mlp_at(net, r->end.z, first * layer->ld);
     if (mlp_is_stopped(&r->watch)) {
         return;
@@ -394,7 +394,7 @@ static bool is_wanted(const predicting *p, size_t l, size_t last) {
 
 static mlp_status predict_block(mlp_pass *pass, predicting *p, size_t first) {
     const mlp_network *net = pass->net;
-    size_t left = p->x->n_rows - first, n = left < pass->plan.block ? left : pass->plan.block, last = net->n_layers;
+    size_t left = p->x->n_rows - first, n = mlp_min(left, pass->plan.block), last = net->n_layers;
     while (last > 0 && !is_wanted(p, last, net->n_layers)) {
         last--;
     }
@@ -471,7 +471,7 @@ mlp_status mlp_input(const mlp_network *network, void *a, const mlp_rows *x, mlp
     mlp_source source = {.rows = x, .dtype = network->dtype, .cells = cells, .call = call, .kernels = network->kernels};
     mlp_status status = x->type == MLP_CSR && cells == NULL ? MLP_NO_MEMORY : MLP_OK;
     for (size_t first = 0; first < x->n_rows && status == MLP_OK; first += MLP_BLOCK_ROWS) {
-        size_t left = x->n_rows - first, n = left < MLP_BLOCK_ROWS ? left : MLP_BLOCK_ROWS;
+        size_t left = x->n_rows - first, n = mlp_min(left, MLP_BLOCK_ROWS);
         void *tile = mlp_at(network, a, first * inputs);
         const void *read = mlp_read_tile(&source, first, n, tile, inputs, &ld);
         for (size_t i = 0; i < n && read != NULL && read != tile; i++) {

@@ -24,7 +24,7 @@ bool mlp_permute(int64_t *order, size_t n, bool anew, const mlp_random *random, 
     }
     for (size_t i = n > 0 ? n - 1 : 0; i > 0;) {
         bool wide = i > UINT32_MAX;
-        size_t left = wide ? i - UINT32_MAX : i, some = left < DRAWS ? left : DRAWS;
+        size_t left = wide ? i - UINT32_MAX : i, some = mlp_min(left, DRAWS);
         for (size_t k = 0; k < some; k++) {
             drawn[k] = wide ? random->next_uint64(random->state) : random->next_uint32(random->state);
         }

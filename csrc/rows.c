@@ -111,7 +111,7 @@ static void halves_to_floats(float *floats, const unsigned char *p, ptrdiff_t st
     static void run_MLP_FLOAT16##suffix(real *out, size_t step, const unsigned char *p, ptrdiff_t stride, size_t n) { \
         float floats[SOME_ELEMENTS];                                                                                  \
         for (size_t i = 0, some; i < n; i += some, p += (ptrdiff_t)some * stride) {                                   \
-            some = n - i < SOME_ELEMENTS ? n - i : SOME_ELEMENTS;                                                     \
+            some = mlp_min(n - i, SOME_ELEMENTS);                                                                     \
             halves_to_floats(floats, p, stride, some);                                                                \
             run_MLP_FLOAT32##suffix(out + i * step, step, (const unsigned char *)floats, sizeof *floats, some);       \
         }                                                                                                             \
@@ -151,7 +151,7 @@ static void read_run(const mlp_rows *rows, mlp_dtype dtype, void *out, size_t at
     }
     unsigned char native[SOME_ELEMENTS * LARGEST_ELEMENT];
     for (size_t i = 0, some; i < n; i += some) {
-        some = n - i < SOME_ELEMENTS ? n - i : SOME_ELEMENTS;
+        some = mlp_min(n - i, SOME_ELEMENTS);
         for (size_t k = 0; k < some; k++, p += stride) {
             switch (size) { /* a constant is one instruction */
             case 2: reverse_bytes(native + k * size, p, 2); break;
@@ -339,7 +339,7 @@ static bool is_in_place(const mlp_rows *rows, mlp_dtype dtype, size_t n_together
 enum { AHEAD_BYTES = 4096, LEAST_AHEAD = 8, MOST_AHEAD = 48, MOST_FETCHED = 1024 };
 
 static void fetch_row(const unsigned char *row, size_t bytes) {
-    bytes = bytes < MOST_FETCHED ? bytes : MOST_FETCHED;
+    bytes = mlp_min(bytes, MOST_FETCHED);
     for (size_t at = 0; at < bytes; at += 64) {
         __builtin_prefetch(row + at);
     }
@@ -351,7 +351,7 @@ static size_t rows_ahead(const mlp_rows *rows, const int64_t *order) {
     size_t bytes = rows->n_columns * type_size[rows->type], n = AHEAD_BYTES / bytes;
     size_t apart = (size_t)(rows->row_stride < 0 ? -rows->row_stride : rows->row_stride);
     n = n < LEAST_AHEAD ? LEAST_AHEAD : n > MOST_AHEAD ? MOST_AHEAD : n;
-    return order == NULL || rows->n_rows * (apart > bytes ? apart : bytes) <= MLP_TILE_BYTES ? rows->n_rows : n;
+    return order == NULL || rows->n_rows * mlp_max(apart, bytes) <= MLP_TILE_BYTES ? rows->n_rows : n;
 }
 
 size_t mlp_row_bytes(const mlp_rows *rows) {
@@ -399,7 +399,7 @@ static void gather_column(const mlp_rows *rows, mlp_dtype dtype, size_t j, const
         const int64_t *from = order + first + i;
         size_t left = rows->n_rows - first - i, fetched = ahead < left ? left - ahead : 0;
         some = as_it_is || n - i < SOME ? n - i : SOME;
-        fetched = fetched < some ? fetched : some;
+        fetched = mlp_min(fetched, some);
         void *to = as_it_is ? (void *)((char *)out + at * item) : elements;
         switch (size) {
         case 1: gather_8(to, p, rows->row_stride, from, some, fetched, ahead); break;
@@ -451,9 +451,9 @@ static void turn_columns(const mlp_source *source, size_t first, size_t n, void 
         return;
     }
     for (size_t i = 0, height; i < n; i += height) {
-        height = n - i < MOST_ROWS ? n - i : MOST_ROWS;
+        height = mlp_min(n - i, MOST_ROWS);
         for (size_t j = 0, width; j < columns; j += width) {
-            width = columns - j < MOST_COLUMNS ? columns - j : MOST_COLUMNS;
+            width = mlp_min(columns - j, MOST_COLUMNS);
             for (size_t k = 0; k < width; k++) {
                 read_column(source, j + k, first + i, height, block, k * MOST_ROWS);
             }

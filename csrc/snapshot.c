@@ -38,7 +38,7 @@ typedef struct {
 
 static void copy_piece(void *context, size_t t, size_t thread) {
     const copying *c = context;
-    size_t at = t * PIECE_BYTES, bytes = c->bytes - at < PIECE_BYTES ? c->bytes - at : PIECE_BYTES;
+    size_t at = t * PIECE_BYTES, bytes = mlp_min(c->bytes - at, PIECE_BYTES);
     (void)thread;
     memcpy(c->to + at, c->from + at, bytes);
 }
@@ -49,7 +49,7 @@ enum { SLICE_BYTES = 1 << 24 };
 /* A wide network's parameters take longer to copy than the caller should wait. False: the call is to end. */
 static bool copy(void *to, const void *from, size_t bytes, mlp_call *call) {
     for (size_t at = 0, slice; at < bytes; at += slice) {
-        slice = bytes - at < SLICE_BYTES ? bytes - at : SLICE_BYTES;
+        slice = mlp_min(bytes - at, SLICE_BYTES);
         if (slice <= PIECE_BYTES) { /* a small network's step is no longer than a region of threads takes to begin */
             memcpy((char *)to + at, (const char *)from + at, slice);
             continue;

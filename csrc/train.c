@@ -126,7 +126,7 @@ static mlp_status run_steps(training *t, double hooked, epoch_report *report) {
     double loss = 0, weight = 0, penalties = 0, fraction = 1.0 / (double)n_steps;
     double last = t->paced ? mlp_seconds() : 0;
     for (size_t s = 0; s < n_steps; s++) {
-        size_t first = s * t->batch, rows = n - first < t->batch ? n - first : t->batch;
+        size_t first = s * t->batch, rows = mlp_min(n - first, t->batch);
         mlp_sums sums;
         double penalty;
         double rate = net->optimizer.learning_rate * multiplier_at(t, hooked, (double)s * fraction, fraction);
@@ -233,11 +233,11 @@ static mlp_status begin_epoch(training *t) {
     return MLP_OK;
 }
 
-/* Parameters, and means of squares: one that has overflowed would hold its weight where it is. */
-static bool is_finite(const mlp_network *net) {
+/* Parameters, or means of squares: one of those would hold its weight where it is. */
+static bool has_overflowed(const mlp_network *net) {
     size_t n = net->n_parameters, squares = net->rule->squares;
-    return net->kernels->all_finite(net->parameters, n) &&
-           (squares == 0 || net->kernels->all_finite(mlp_at(net, net->state, (squares - 1) * n), n));
+    return !net->kernels->all_finite(net->parameters, n) ||
+           (squares != 0 && !net->kernels->all_finite(mlp_at(net, net->state, (squares - 1) * n), n));
 }
 
 static mlp_status run_epoch(training *t, epoch_report *report) {
@@ -262,7 +262,7 @@ static mlp_status run_epoch(training *t, epoch_report *report) {
                                    : run_steps(t, hooked, report);
     }
     t->call->n_threads = n_threads;
-    if (status == MLP_OK && !is_finite(net)) {
+    if (status == MLP_OK && has_overflowed(net)) {
         report->diverged = true;
     }
     report->validation_loss = (double)NAN;
