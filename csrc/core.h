@@ -352,22 +352,28 @@ typedef struct {
     const mlp_network *net;
     const void *parameters;
     mlp_plan plan;
-    size_t n, stride; /* samples in the block now; lanes: rounded up to whole virtual vectors */
-    size_t first;     /* place of the block's first sample in its batch */
+
+    /* The block now, and its rows. */
+    size_t n, stride; /* samples; lanes: rounded up to whole virtual vectors */
+    size_t first;     /* place of the first one in its batch */
     size_t whole;     /* samples of the block of which these are a part; 0: they are all */
     const void *x;    /* A[0] now, in place or in a[0]; rows x_ld apart */
     size_t x_ld;
-    bool sparse;            /* the block's rows are in a[0] as sparse ones (mlp_sparse_input): x is not to be read */
-    size_t n_values;        /* that they have, all together */
-    size_t longest_row;     /* and the longest of them */
-    const void *next;       /* the caller's rows for the next block, where they are worth fetching ahead; or NULL */
-    size_t next_row;        /* bytes of one */
+    bool sparse;        /* the block's rows are in a[0] as sparse ones (mlp_sparse_input): x is not to be read */
+    size_t n_values;    /* that they have, all together */
+    size_t longest_row; /* and the longest of them */
+    const void *next;   /* the caller's rows for the next block, where they are worth fetching ahead; or NULL */
+    size_t next_row;    /* bytes of one */
+
+    /* Its layers. */
     void **a;               /* [L+1] tiles (block, ld) or lanes (n[l], stride) */
     void **d;               /* [L+1] g'(Z), where it comes from the input; NULL elsewhere */
     void **mask, **dropped; /* [L+1] dropout; NULL where there is none */
     void **dz;              /* [L+1] dZ, of layer 0 dA: two blocks in turn, or one each where a block is in parts */
     size_t replaced;        /* the layer whose dZ lies in place of its A, with its db computed; 0: none */
-    void *z, *dz_out, *y, *d_out; /* outputs, in lanes layout (K, stride), by_rows not used; z: of all layers of dots */
+
+    /* Its outputs and losses. */
+    void *z, *dz_out, *y, *d_out; /* in lanes layout (K, stride), by_rows not used; z: of all layers of dots */
     const void *y_rows;           /* by_rows: targets (n, K), y_ld apart, in place or in `targets` */
     size_t y_ld;
     void *loss_parameters;    /* by_rows: real [K], padded */
@@ -375,9 +381,11 @@ typedef struct {
     void *scale;              /* real [block] */
     void *targets;            /* row-major (block, K), or labels, as they are read; then room for dA of the outputs */
     bool labelled;            /* plan.classes: the targets are labels, and taken as they are */
-    void *cells;              /* one sparse row (n[0],), 8 bytes each */
-    void *columns;            /* of the W at hand, where it is dots of several */
-    void *padded;             /* copy of the biases at hand, or of the weights of one unit */
+
+    /* Room for one thing at a time, and who computes. */
+    void *cells;   /* one sparse row (n[0],), 8 bytes each */
+    void *columns; /* of the W at hand, where it is dots of several */
+    void *padded;  /* copy of the biases at hand, or of the weights of one unit */
     mlp_team team;
     bool keeps;    /* each thread keeps to some rows of the weights */
     bool holds;    /* the rows of a batch that stays, with their targets and weights */
