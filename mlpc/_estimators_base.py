@@ -212,7 +212,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         """How the learning rate changes."""
         return self.learning_rate if isinstance(self.solver, str) and self.solver == "sgd" else "constant"
 
-    def _optimizer(self) -> Optimizer:
+    def _make_optimizer(self) -> Optimizer:
         if isinstance(self.solver, Optimizer):
             return self.solver
         if self.solver == "sgd":
@@ -259,7 +259,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         # What the network draws for itself (dropout, other initial weights) takes nothing from the estimator's stream.
         own = isinstance(self.random_state, Integral)
         seed = int(self.random_state) if own else int(copy.deepcopy(random_state).randint(2**31 - 1))
-        network = Network(**settings, optimizer=SGD() if self._is_lbfgs() else self._optimizer(), seed=seed)
+        network = Network(**settings, optimizer=SGD() if self._is_lbfgs() else self._make_optimizer(), seed=seed)
         if self.initializer is None:
             self._draw_parameters(network, names, random_state)
         self.network_ = network
@@ -342,7 +342,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
 
     def _start_epochs(self, *, incremental: bool) -> None:
         """Attributes of training and the optimizer, which a fit begins anew; curves go on after a warm start."""
-        network, optimizer = self.network_, self._optimizer()
+        network, optimizer = self.network_, self._make_optimizer()
         if not incremental or not hasattr(self, "_rate"):
             self._rate = float(self.learning_rate_init)
             network.optimizer = Adam() if isinstance(optimizer, SGD) else SGD()  # another class drops the state

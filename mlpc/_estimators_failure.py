@@ -24,7 +24,7 @@ def as_before_on_failure(estimator: BaseMLP, *, first: bool, incremental: bool) 
     lengths = [len(curve) for curve in curves]  # they grow in place
     network = None if first else estimator.network_
     optimizer = network.optimizer if network else None
-    keeps = incremental and optimizer and _unscheduled(estimator._optimizer()) == _unscheduled(optimizer)
+    keeps = incremental and optimizer and _unscheduled(estimator._make_optimizer()) == _unscheduled(optimizer)
     state = network._get_state() if network and not keeps else None
     epoch = network.epoch if network else 0
     try:

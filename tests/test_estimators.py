@@ -369,6 +369,13 @@ def test_parameters_are_views(name):
         np.testing.assert_array_equal(view, array)
 
 
+def test_a_name_that_users_of_scikit_learn_set():
+    model = mlpc.estimators.MLPClassifier((5,), max_iter=2, random_state=0).fit(*IRIS)
+    before = model.coefs_[0].copy()
+    model._optimizer = None  # drops scikit-learn's optimizer before a pickle
+    np.testing.assert_array_equal(model.fit(*IRIS).coefs_[0], before)
+
+
 def test_float32_stays_float32():
     model = mlpc.estimators.MLPRegressor(hidden_layer_sizes=(4,), max_iter=3, random_state=0).fit(
         TABLE.astype(np.float32), CURVE
