@@ -169,10 +169,11 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             self._prepare_network(X, y, hidden, random_state, first=first)
             self._limit_threads()
             if self._is_lbfgs():
-                self._fit_lbfgs(X, y, _product(sample_weight, class_weight), validation)
+                self._fit_lbfgs(X, y, _product(sample_weight, class_weight), validation, first=first)
             else:
                 weights = (sample_weight, class_weight)
-                diverged = self._fit_epochs(X, y, weights, validation, random_state, incremental=incremental)
+                how = {"first": first, "incremental": incremental}
+                diverged = self._fit_epochs(X, y, weights, validation, random_state, **how)
         if diverged:
             self._answer_divergence()
         return self
@@ -288,6 +289,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         validation: tuple[Any, Any, Any],
         random_state: np.random.RandomState,
         *,
+        first: bool,
         incremental: bool,
     ) -> bool:
         """Train by epochs, `weights` those of the samples and of their classes; return whether that diverged."""
@@ -305,9 +307,9 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         rows_a_step = self._rows_a_step(n_samples)
         if self.shuffle and isinstance(X, np.ndarray) and (rows_a_step or n_samples) < n_samples:
             X = with_rows_together(X)
-        score = self._score_of_epoch(*validation)
-        self._judge_start(score, *validation)
-        epochs = Epochs(self, n_samples, score)
+        epochs = Epochs(self, n_samples, self._score_of_epoch(*validation))
+        if not first:
+            epochs.judge_start(self.network_, *validation)
         diverged = False
         shared = not isinstance(self.random_state, Integral)
         try:
@@ -362,18 +364,6 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             self._no_improvement_count = 0
         if self.early_stopping and self.best_validation_score_ is None:
             self.best_validation_score_ = -np.inf
-            self._best_parameters = self.network_.parameters.copy()
-            self._best_epoch: int | None = None
-
-    def _judge_start(self, score: Any, X: Any, y: Any, sample_weight: Any) -> None:
-        """After a warm start the score to beat is that of the parameters there are, on the rows that judge now."""
-        if not self.early_stopping or not self.best_validation_score_ > -np.inf:
-            return
-        network = self.network_
-        loss = float(np.average(network.sample_losses(X, y), weights=sample_weight))
-        now = score({"validation_loss": loss})
-        self.best_validation_score_ = -np.inf if np.isnan(now) else now
-        self._best_parameters = network.parameters.copy()
 
     def _split(
         self, X: Any, y: Any, weights: tuple[Any, Any], random_state: np.random.RandomState
@@ -438,13 +428,16 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
 
     # ---- By scipy's L-BFGS.
 
-    def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any]) -> None:
+    def _fit_lbfgs(
+        self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], *, first: bool
+    ) -> None:
         self.n_iter_ = 0
-        score = self._score_of_epoch(*validation)
-        if score is not None:
+        iterations = Epochs(self, 0, self._score_of_epoch(*validation))
+        if validation[0] is not None:
             self._start_scores()
-            self._judge_start(score, *validation)
-        descend(self, X, y, sample_weight, validation, Epochs(self, 0, score))
+            if not first:
+                iterations.judge_start(self.network_, *validation)
+        descend(self, X, y, sample_weight, validation, iterations)
 
     # ---- The fitted model.
 

@@ -35,7 +35,18 @@ class Epochs:
         self, estimator: BaseMLP, n_samples: int, score: Callable[[dict[str, Any]], float] | None = None
     ) -> None:
         self._estimator, self._n_samples, self._score = estimator, n_samples, score
+        self._best_parameters: Any = None
+        self._best_epoch: int | None = None
         self.stopped = False
+
+    def judge_start(self, net: Network, X: Any, y: Any, sample_weight: Any) -> None:
+        """After a warm start the score to beat is that of the parameters there are, on the rows that judge now."""
+        if self._score is None or not self._estimator.early_stopping:
+            return
+        self._estimator.best_validation_score_ = -np.inf
+        self._estimator._no_improvement_count = 0
+        loss = float(np.average(net.sample_losses(X, y), weights=sample_weight))
+        self._keep_best(net, self._score({"validation_loss": loss}), net._best_epoch or len(net._history()[0]))
 
     def __call__(self, net: Network, epoch: int, logs: dict[str, Any]) -> bool:
         score = None
@@ -58,8 +69,11 @@ class Epochs:
         if self.stopped:
             net._stop_reason = "early_stopping"  # not "callback", though it is one that watched
         if estimator.early_stopping and self._score is not None:
-            net.parameters = estimator._best_parameters
-            net._best_epoch = estimator._best_epoch
+            if self._best_parameters is None:  # no score was a number: the parameters are the last
+                self._best_epoch = len(net._history()[0])
+            else:
+                net.parameters = self._best_parameters
+            net._best_epoch = self._best_epoch or None
 
     def diverged(self) -> None:
         """Record an epoch whose loss or parameters were not finite: the network is at the one before."""
@@ -86,14 +100,16 @@ class Epochs:
         if estimator.early_stopping:
             # A score of NaN is no reason to stop and never the best.
             worse = score < estimator.best_validation_score_ + estimator.tol
-            if score > estimator.best_validation_score_:
-                estimator.best_validation_score_ = score
-                estimator._best_parameters = net.parameters.copy()
-                estimator._best_epoch = len(net._history()[0])
+            self._keep_best(net, score, len(net._history()[0]))
         else:
             worse = estimator.loss_ > estimator.best_loss_ - estimator.tol
             estimator.best_loss_ = min(estimator.best_loss_, estimator.loss_)
         estimator._no_improvement_count = estimator._no_improvement_count + 1 if worse else 0
+
+    def _keep_best(self, net: Network, score: float, epoch: int) -> None:
+        if score > self._estimator.best_validation_score_:
+            self._estimator.best_validation_score_ = score
+            self._best_parameters, self._best_epoch = net.parameters.copy(), epoch
 
     def _out_of_patience(self) -> bool:
         """Whether to stop; the adaptive learning rate is lowered first."""

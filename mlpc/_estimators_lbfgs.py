@@ -70,6 +70,7 @@ def descend(
         if bar and bar.shown:
             bar.show(network.epoch, *(column[-1] for column in network._history()))
     estimator.loss_ = np.float64(result.fun)
+    network._best_epoch = None  # of an earlier fit
     if stopped:
         network._stop_reason = "callback"
     else:

@@ -310,6 +310,23 @@ def test_early_stopping_after_a_warm_start_judges_by_the_new_rows(scoring):
     assert model.best_validation_score_ == max(model.validation_scores_[-model.n_iter_ :])
 
 
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_early_stopping_after_a_warm_start_has_its_patience_again(solver):
+    settings = {"solver": solver, "early_stopping": True, "warm_start": True, "n_iter_no_change": 3}
+    model = MLPClassifier((4,), scoring=lambda *_: 1.0, random_state=0, **settings)
+    epochs = [model.fit(X, Y, X_val=X, y_val=Y).n_iter_ for _ in range(3)]
+    assert epochs == [5, 4, 4]  # nothing beats the first epoch, nor then the start
+    assert model.network_.history.best_epoch == 1
+    model.set_params(early_stopping=False, max_iter=2).fit(X, Y)  # no epoch of which the weights are
+    assert model.network_.history.best_epoch == np.argmin(model.network_.history.loss) + 1
+
+
+def test_what_early_stopping_may_go_back_to_is_not_kept():
+    models = [MLPClassifier((200,), early_stopping=early, max_iter=3, random_state=0) for early in (False, True)]
+    plain, early = (len(pickle.dumps(model.fit(X, Y))) for model in models)
+    assert early < plain + 1000
+
+
 def test_class_weights_do_not_judge():
     seen = []
 
