@@ -340,6 +340,8 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
                 ConvergenceWarning,
                 stacklevel=5,
             )
+        if not diverged:
+            epochs.warn_unjudged()
         return diverged
 
     def _start_epochs(self, *, incremental: bool) -> None:
@@ -438,6 +440,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             if not first:
                 iterations.judge_start(self.network_, *validation)
         descend(self, X, y, sample_weight, validation, iterations)
+        iterations.warn_unjudged()
 
     # ---- The fitted model.
 

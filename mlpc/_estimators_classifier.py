@@ -142,7 +142,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     -----
     Differences from scikit-learn 1.9: training that diverges ends at once instead of going on with NaN; scores
     without `early_stopping` are recorded where `fit` gets a validation set; after a warm start early stopping begins
-    with the score of the weights there are, on the rows that judge now, and counts its patience afresh.
+    with the score of the weights there are, on the rows that judge now, and counts its patience afresh; where no
+    score is a number it warns and leaves the last weights, not the first.
 
     Examples
     --------

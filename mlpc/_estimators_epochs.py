@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,18 @@ class Epochs:
             else:
                 net.parameters = self._best_parameters
             net._best_epoch = self._best_epoch or None
+
+    def warn_unjudged(self) -> None:
+        """Say that early stopping did nothing, where that is so."""
+        estimator = self._estimator
+        if self._score is None or not estimator.early_stopping or self._best_parameters is not None:
+            return
+        if estimator.n_iter_:
+            warnings.warn(
+                f"early_stopping had nothing to go by: with scoring={estimator.scoring!r} no score of the validation "
+                "rows was a finite number. The weights are the last. Are there rows enough, and some of each class?",
+                stacklevel=6,
+            )
 
     def diverged(self) -> None:
         """Record an epoch whose loss or parameters were not finite: the network is at the one before."""

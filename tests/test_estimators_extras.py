@@ -321,6 +321,35 @@ def test_early_stopping_after_a_warm_start_has_its_patience_again(solver):
     assert model.network_.history.best_epoch == np.argmin(model.network_.history.loss) + 1
 
 
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("worst", [np.nan, -np.inf])
+def test_early_stopping_without_a_score(solver, worst):
+    settings = {"hidden_layer_sizes": (4,), "solver": solver, "max_iter": 5, "random_state": 0}
+    scores = iter([worst, worst, 0.5, 0.4, 0.4])
+    late = MLPClassifier(early_stopping=True, scoring=lambda *_: next(scores), **settings)
+    never = MLPClassifier(early_stopping=True, scoring=lambda *_: worst, **settings)
+    plain = MLPClassifier(**settings).fit(X, Y)
+    with pytest.warns(UserWarning, match=r"nothing to go by: with scoring=.* no score .* was a finite number") as caught:
+        never.fit(X, Y, X_val=X, y_val=Y)
+    assert sum("nothing to go by" in str(warning.message) for warning in caught) == 1
+    assert all(warning.filename == __file__ for warning in caught if "nothing to go by" in str(warning.message))
+    np.testing.assert_array_equal(never.coefs_[0], plain.coefs_[0])
+    assert never.network_.history.best_epoch == 5
+    late.fit(X, Y, X_val=X, y_val=Y)
+    np.testing.assert_array_equal(late.coefs_[0], clone(plain).set_params(max_iter=3).fit(X, Y).coefs_[0])
+    assert (late.network_.history.best_epoch, late.best_validation_score_) == (3, 0.5)
+    never.set_params(scoring=None, warm_start=True).fit(X, Y, X_val=X, y_val=Y)
+    assert never.score(X, Y) == never.best_validation_score_
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_early_stopping_by_rows_of_one_class():
+    model = MLPClassifier((4,), early_stopping=True, scoring="roc_auc", learning_rate_init=0.01, random_state=0)
+    with pytest.warns(UserWarning, match="scoring='roc_auc'"):
+        model.fit(X[:100], Y[:100], X_val=X[:10], y_val=Y[:10])
+    assert model.score(X[:100], Y[:100]) == 1.0
+
+
 def test_what_early_stopping_may_go_back_to_is_not_kept():
     models = [MLPClassifier((200,), early_stopping=early, max_iter=3, random_state=0) for early in (False, True)]
     plain, early = (len(pickle.dumps(model.fit(X, Y))) for model in models)
