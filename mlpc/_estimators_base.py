@@ -231,11 +231,13 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         one_for_all = isinstance(self.activation, str)
         names = [self.activation] if one_for_all else list(self.activation)
         names = [_ACTIVATIONS.get(name, name) if isinstance(name, str) else name for name in names]
+        output = getattr(self, "output_activation", None)  # a classifier's is fixed by its loss
         n_outputs, loss = self._outputs(y)
         settings: dict[str, Any] = {
             "layer_sizes": [X.shape[1], *hidden, n_outputs] if first else self.network_.layer_sizes,
             "loss": loss,
             "hidden_activation": names[0] if one_for_all else names,
+            "output_activation": _ACTIVATIONS.get(output, output),
             "reduction": "penalized_mean",
             "l1": float(self.l1),
             "l2": float(self.alpha),
@@ -244,7 +246,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             "dtype": X.dtype if first else self.network_.dtype,
         }
         try:
-            spec = check_spec(**settings, output_activation=None, bias=True)
+            spec = check_spec(**settings, bias=True)
         except (TypeError, ValueError) as error:
             raise type(error)(str(error).removeprefix("hidden_")) from None  # it is named activation here
         if self._is_lbfgs() and any(spec.rates):

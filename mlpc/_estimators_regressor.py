@@ -13,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from mlpc._estimators_base import FLOATS, BaseMLP, refuse_negative
+from mlpc._spec import HIDDEN_ACTIVATIONS
 from mlpc.losses import Loss
 
 if TYPE_CHECKING:
@@ -87,6 +88,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         Strength of an L1 penalty, l1 sum|W|, divided like alpha's.
     dropout : float or sequence of float, default=0.0
         Rate at which hidden units are dropped while training, one or one per hidden layer, in [0, 1); 0 with "lbfgs".
+    output_activation : str or None, default=None
+        None: the loss's own. Any of those of `activation` but with "poisson": "logistic" for targets in (0, 1), "tanh"
+        in (-1, 1), "softplus" above 0.
     scoring : str, callable or None, default=None
         What early stopping judges by: a name of scikit-learn's scorers, a scorer, "loss" (the validation loss, lower is
         better), or None: R², for several quantiles of one target the loss.
@@ -159,6 +163,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             ),
             Loss,
         ],
+        "output_activation": [StrOptions({"logistic", "exp", *HIDDEN_ACTIVATIONS}), None],
     }
 
     def __init__(
@@ -190,6 +195,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         max_fun: int = 15000,
         l1: float = 0.0,
         dropout: float | Sequence[float] = 0.0,
+        output_activation: str | None = None,
         scoring: str | Callable[..., float] | None = None,
         initializer: str | Initializer | None = None,
         callbacks: Callback | Sequence[Callback] | None = (),

@@ -76,6 +76,33 @@ def test_losses(loss, in_network):
     assert trained < 0.7 * constant.sample_losses(TABLE, SKEWED).mean()
 
 
+def test_an_output_activation():
+    target = 1 / (1 + np.exp(-3 * CURVE))
+    settings = {"hidden_layer_sizes": (9,), "max_iter": 300, "learning_rate_init": 0.01, "random_state": 0}
+    model = MLPRegressor(output_activation="logistic", **settings).fit(TABLE, target)
+    assert model.out_activation_ == "logistic"
+    assert model.network_.output_activation == "sigmoid"
+    assert model.score(TABLE, target) > 0.8
+    for solver in ("adam", "lbfgs"):
+        far = clone(model).set_params(solver=solver).fit(TABLE, target).predict(100 * TABLE)
+        assert 0 <= far.min() < far.max() <= 1
+    # The hidden layer's first weights are those of the same model without: they do not depend on the output.
+    first, other = (clone(model).set_params(output_activation=name, max_iter=1) for name in ("softplus", None))
+    first.set_params(learning_rate_init=1e-300).fit(TABLE, target)
+    other.set_params(learning_rate_init=1e-300).fit(TABLE, target)
+    np.testing.assert_array_equal(first.coefs_[1], other.coefs_[1])
+    assert (first.predict(TABLE) > 0).all()
+    assert model.set_params(output_activation="relu").partial_fit(TABLE, target).out_activation_ == "relu"
+    assert MLPRegressor("poisson", output_activation="exp", max_iter=1).fit(TABLE, target).out_activation_ == "exp"
+    with pytest.raises(ValueError, match=r"output_activation must be 'exp' \(or None\) with loss='poisson', got 'tanh'"):
+        MLPRegressor("poisson", output_activation="tanh").fit(TABLE, target)
+    for wrong in ("exp", "softmax", 3):
+        with pytest.raises(ValueError, match="output_activation"):
+            MLPRegressor(output_activation=wrong).fit(TABLE, target)
+    assert list(MLPRegressor().get_params()) == sorted(MLPRegressor().get_params())
+    assert "output_activation" not in MLPClassifier().get_params()
+
+
 def test_several_quantiles_of_one_target():
     model = MLPRegressor(mlpc.Quantile([0.1, 0.9]), (20,), "tanh", learning_rate_init=0.02, random_state=0)
     low, high = model.fit(TABLE, SKEWED).predict(TABLE).T
