@@ -32,7 +32,7 @@ from mlpc._estimators_lbfgs import descend
 from mlpc._spec import HIDDEN_ACTIVATIONS, check_spec
 from mlpc.initializers import NAMES as INITIALIZERS
 from mlpc.network import Network
-from mlpc.optimizers import SGD, Adam, Optimizer
+from mlpc.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from mlpc.schedules import ReduceOnPlateau
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions({"logistic", *HIDDEN_ACTIVATIONS}), "array-like"],
-        "solver": [StrOptions({"lbfgs", "sgd", "adam"}), Optimizer],
+        "solver": [StrOptions({"lbfgs", "sgd", "adam", "adamw", "rmsprop"}), Optimizer],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
@@ -219,7 +219,10 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         if self.solver == "sgd":
             nesterov = bool(self.nesterovs_momentum) and self.momentum > 0
             return SGD(self.learning_rate_init, self.momentum, nesterov, classic=True)
-        return Adam(self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon, classic=True)
+        if self.solver == "rmsprop":
+            return RMSprop(self.learning_rate_init, epsilon=self.epsilon, momentum=self.momentum)
+        averages = (self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon)
+        return AdamW(*averages) if self.solver == "adamw" else Adam(*averages, classic=True)
 
     def _multiplier(self, epoch: int) -> float:
         return float(self._rate / self.learning_rate_init)

@@ -41,9 +41,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     activation : str or sequence of str, default="relu"
         Of the hidden layers, one name or one per layer: "identity", "logistic" (or "sigmoid"), "tanh", "relu",
         "leaky_relu", "elu", "selu", "softplus", "softsign", "gelu", "silu", "mish".
-    solver : {"lbfgs", "sgd", "adam"} or optimizer object, default="adam"
-        scikit-learn's solvers, step for step, or an optimizer such as `mlpc.AdamW(0.01)`. That brings its own rate,
-        schedule, momentum and betas: the parameters of these names are not looked at then.
+    solver : {"lbfgs", "sgd", "adam", "adamw", "rmsprop"} or optimizer object, default="adam"
+        scikit-learn's solvers, step for step; `mlpc.AdamW` (its weight decay of 0.01 comes on top of alpha) and
+        `mlpc.RMSprop`; or an optimizer such as `mlpc.AdamW(0.01, weight_decay=0.1)`. That brings its own rate, schedule,
+        momentum and betas: the parameters of these names are not looked at then.
     alpha : float, default=0.0001
         Strength of the L2 penalty: each batch minimises (sum w loss + alpha/2 sum W²) / sum w, w the sample weights.
     batch_size : int or "auto", default="auto"
@@ -52,7 +53,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         Of "sgd": learning_rate_init; that over t^power_t with t the samples seen; divided by 5 whenever the loss (the
         validation score) has not improved by tol for n_iter_no_change epochs.
     learning_rate_init : float, default=0.001
-        First learning rate of "sgd" and "adam".
+        Learning rate of "adam", "adamw" and "rmsprop", the first one of "sgd".
     power_t : float, default=0.5
         Exponent of "invscaling".
     max_iter : int, default=200
@@ -68,7 +69,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     warm_start : bool, default=False
         Whether `fit` goes on from the weights there are.
     momentum : float, default=0.9
-        Of "sgd", in [0, 1].
+        Of "sgd" and "rmsprop", in [0, 1].
     nesterovs_momentum : bool, default=True
         Whether the momentum of "sgd" is Nesterov's.
     early_stopping : bool, default=False
@@ -77,9 +78,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     validation_fraction : float, default=0.1
         Share of the data set aside.
     beta_1, beta_2 : float, default=0.9, 0.999
-        Decay of the averages of "adam", in [0, 1).
+        Decay of the averages of "adam" and "adamw", in [0, 1).
     epsilon : float, default=1e-8
-        Of "adam", > 0.
+        Of "adam", "adamw" and "rmsprop", > 0.
     n_iter_no_change : int or inf, default=10
         Epochs without an improvement before training stops.
     max_fun : int, default=15000

@@ -150,6 +150,29 @@ def test_optimizer_objects(solver):
     assert len(model.loss_curve_) == model.n_iter_
 
 
+@pytest.mark.parametrize(
+    ("solver", "optimizer"),
+    [
+        ("adamw", mlpc.AdamW(0.02, 0.8, 0.99, 1e-6)),
+        ("rmsprop", mlpc.RMSprop(0.02, epsilon=1e-6, momentum=0.5)),
+    ],
+)
+def test_optimizers_by_name(solver, optimizer):
+    rates = {"learning_rate_init": 0.02, "beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-6, "momentum": 0.5}
+    model = MLPClassifier((8,), solver=solver, **rates, random_state=0).fit(X, Y)
+    assert model.network_.optimizer == optimizer
+    assert model.score(X, Y) > 0.95
+    by_object = MLPClassifier((8,), solver=optimizer, random_state=0).fit(X, Y)
+    np.testing.assert_array_equal(model.coefs_[0], by_object.coefs_[0])
+    model.set_params(learning_rate_init=0.01).partial_fit(X, Y)
+    np.testing.assert_array_equal(
+        model.coefs_[0], by_object.set_params(solver=optimizer.replace(learning_rate=0.01)).partial_fit(X, Y).coefs_[0]
+    )
+    with pytest.raises(ValueError, match=r"'solver' parameter.*Got 'adagrad'") as caught:
+        MLPClassifier(solver="adagrad").fit(X, Y)
+    assert all(f"'{name}'" in str(caught.value) for name in ("adam", "sgd", "lbfgs", "adamw", "rmsprop"))
+
+
 def test_penalties():
     free, sparse = (
         MLPClassifier((8,), l1=l1, max_iter=300, learning_rate_init=0.02, random_state=0).fit(X, Y) for l1 in (0.0, 3.0)
