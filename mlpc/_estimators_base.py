@@ -21,6 +21,7 @@ from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from mlpc._arrays import with_rows_together
@@ -234,7 +235,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         one_for_all = isinstance(self.activation, str)
         names = [self.activation] if one_for_all else list(self.activation)
         names = [_ACTIVATIONS.get(name, name) if isinstance(name, str) else name for name in names]
-        output = getattr(self, "output_activation", None)  # a classifier's is fixed by its loss
+        output: Any = getattr(self, "output_activation", None)  # a classifier's is fixed by its loss
         n_outputs, loss = self._outputs(y)
         settings: dict[str, Any] = {
             "layer_sizes": [X.shape[1], *hidden, n_outputs] if first else self.network_.layer_sizes,
@@ -435,9 +436,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
 
     # ---- By scipy's L-BFGS.
 
-    def _fit_lbfgs(
-        self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], *, first: bool
-    ) -> None:
+    def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], *, first: bool) -> None:
         self.n_iter_ = 0
         iterations = Epochs(self, 0, self._score_of_epoch(*validation))
         if validation[0] is not None:
@@ -502,8 +501,10 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         ------
         NotFittedError
             If the estimator is not fitted.
+        AttributeError
+            If there is no hidden layer.
         ValueError
-            If the network has no hidden layer or X is not as in `fit`.
+            If X is not as in `fit`.
         """
         check_is_fitted(self)
         return self.network_.transform(self._check_rows(X))
@@ -520,6 +521,18 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
                 f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
             )
         return True
+
+    def _has_hidden_layer(self) -> bool:
+        """Whether transform is there; a reason where it is not."""
+        sizes = self.network_.layer_sizes[1:-1] if "network_" in self.__dict__ else self.hidden_layer_sizes
+        if not np.asarray(sizes, object).size:
+            raise AttributeError("transform needs a hidden layer: hidden_layer_sizes has none")
+        return True
+
+
+# Here, not at the definitions: scikit-learn puts a plain method around transform while the class is made.
+for _name in ("transform", "fit_transform", "get_feature_names_out"):
+    setattr(BaseMLP, _name, available_if(BaseMLP._has_hidden_layer)(getattr(BaseMLP, _name)))
 
 
 def _sizes(hidden_layer_sizes: Any) -> list[int]:

@@ -119,7 +119,7 @@ class Epochs:
             estimator.best_loss_ = min(estimator.best_loss_, estimator.loss_)
         estimator._no_improvement_count = estimator._no_improvement_count + 1 if worse else 0
 
-    def _keep_best(self, net: Network, score: float, epoch: int) -> None:
+    def _keep_best(self, net: Network, score: Any, epoch: int) -> None:
         if score > self._estimator.best_validation_score_:
             self._estimator.best_validation_score_ = score
             self._best_parameters, self._best_epoch = net.parameters.copy(), epoch

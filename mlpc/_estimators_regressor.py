@@ -43,8 +43,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         "leaky_relu", "elu", "selu", "softplus", "softsign", "gelu", "silu", "mish".
     solver : {"lbfgs", "sgd", "adam", "adamw", "rmsprop"} or optimizer object, default="adam"
         scikit-learn's solvers, step for step; `mlpc.AdamW` (its weight decay of 0.01 comes on top of alpha) and
-        `mlpc.RMSprop`; or an optimizer such as `mlpc.AdamW(0.01, weight_decay=0.1)`. That brings its own rate, schedule,
-        momentum and betas: the parameters of these names are not looked at then.
+        `mlpc.RMSprop`; or an optimizer such as `mlpc.AdamW(0.01, weight_decay=0.1)`. That brings its own rate,
+        schedule, momentum, betas and epsilon: the parameters of these names are not looked at then.
     alpha : float, default=0.0001
         Strength of the L2 penalty: each batch minimises (sum w loss + alpha/2 sum W²) / sum w, w the sample weights.
     batch_size : int or "auto", default="auto"
@@ -144,8 +144,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     Differences from scikit-learn 1.9: with several outputs the loss reported is the sum over them, which is what is
     descended, not their average; training that diverges ends at once instead of going on with NaN; scores without
     `early_stopping` are recorded where `fit` gets a validation set; after a warm start early stopping begins with the
-    score of the weights there are, on the rows that judge now, and counts its patience afresh; where no score is a number
-    it warns and leaves the last weights, not the first.
+    score of the weights there are, on the rows that judge now, and counts its patience afresh; where no score is a
+    number it warns and leaves the last weights, not the first.
 
     Examples
     --------

@@ -7,7 +7,10 @@ from mlpc.estimators import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-CHECKS = parametrize_with_checks([MLPClassifier(max_iter=100), MLPRegressor(max_iter=100)]).mark
+WITHOUT_HIDDEN_LAYER = {"hidden_layer_sizes": (), "solver": "lbfgs"}
+CHECKS = parametrize_with_checks(
+    [kind(max_iter=100, **more) for kind in (MLPClassifier, MLPRegressor) for more in ({}, WITHOUT_HIDDEN_LAYER)]
+).mark
 
 
 # Older releases of scikit-learn pass a generator, which pytest no longer takes.

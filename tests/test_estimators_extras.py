@@ -94,7 +94,9 @@ def test_an_output_activation():
     assert (first.predict(TABLE) > 0).all()
     assert model.set_params(output_activation="relu").partial_fit(TABLE, target).out_activation_ == "relu"
     assert MLPRegressor("poisson", output_activation="exp", max_iter=1).fit(TABLE, target).out_activation_ == "exp"
-    with pytest.raises(ValueError, match=r"output_activation must be 'exp' \(or None\) with loss='poisson', got 'tanh'"):
+    with pytest.raises(
+        ValueError, match=r"output_activation must be 'exp' \(or None\) with loss='poisson', got 'tanh'"
+    ):
         MLPRegressor("poisson", output_activation="tanh").fit(TABLE, target)
     for wrong in ("exp", "softmax", 3):
         with pytest.raises(ValueError, match="output_activation"):
@@ -379,7 +381,9 @@ def test_early_stopping_without_a_score(solver, worst):
     late = MLPClassifier(early_stopping=True, scoring=lambda *_: next(scores), **settings)
     never = MLPClassifier(early_stopping=True, scoring=lambda *_: worst, **settings)
     plain = MLPClassifier(**settings).fit(X, Y)
-    with pytest.warns(UserWarning, match=r"nothing to go by: with scoring=.* no score .* was a finite number") as caught:
+    with pytest.warns(
+        UserWarning, match=r"nothing to go by: with scoring=.* no score .* was a finite number"
+    ) as caught:
         never.fit(X, Y, X_val=X, y_val=Y)
     assert sum("nothing to go by" in str(warning.message) for warning in caught) == 1
     assert all(warning.filename == __file__ for warning in caught if "nothing to go by" in str(warning.message))
@@ -633,8 +637,25 @@ def test_transform():
     assert model.feature_names_in_.tolist() == ["a", "b", "c", "d"]
     chained = make_pipeline(MLPClassifier((7, 3), random_state=0), LogisticRegression()).fit(X, Y)
     assert chained.score(X, Y) > 0.9
-    with pytest.raises(ValueError, match="hidden layer"):
-        MLPClassifier((), max_iter=2).fit(X, Y).transform(X)
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_there_is_no_transform_without_a_hidden_layer(kind):
+    names = ("transform", "fit_transform", "get_feature_names_out", "set_output")
+    model = kind(hidden_layer_sizes=(), max_iter=2)
+    for _ in range(2):
+        assert not any(hasattr(model, name) for name in names)
+        with pytest.raises(AttributeError, match="no attribute 'transform'") as caught:
+            model.transform(X)
+        assert "transform needs a hidden layer" in str(caught.value.__cause__)
+        model.fit(X, Y).set_params(hidden_layer_sizes=3)  # what is fitted counts
+    assert all(hasattr(model.fit(X, Y), name) for name in names)
+    assert all(hasattr(kind(hidden_layer_sizes=sizes), name) for name in names for sizes in (3, [2, 1], "many"))
+    with pytest.raises(TypeError, match="transform"):
+        make_pipeline(kind(hidden_layer_sizes=()), LogisticRegression()).fit(X, Y)
+    frame = kind(hidden_layer_sizes=3, max_iter=2).set_output(transform="pandas").fit_transform(X, Y)
+    assert frame.shape == (150, 3)
+    assert "Activations of the last hidden layer" in kind.transform.__doc__
 
 
 # ---- Rows that lie by columns.
