@@ -12,7 +12,7 @@ import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, is_classifier, is_regressor
@@ -27,6 +27,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from mlpc._arrays import with_rows_together
 from mlpc._check import integer
 from mlpc._epochs import as_callbacks
+from mlpc._estimators_attributes import SKLEARN_NAMES, OfNetwork, Parameters
 from mlpc._estimators_epochs import Epochs, as_sklearn
 from mlpc._estimators_failure import as_before_on_failure
 from mlpc._estimators_lbfgs import descend
@@ -42,32 +43,7 @@ if TYPE_CHECKING:
     from mlpc.losses import Loss
 
 FLOATS = (np.float64, np.float32)  # the first is made of what is neither
-_OUTPUT_NAMES = {"sigmoid": "logistic"}  # scikit-learn's names of activations
-_ACTIVATIONS = {name: own for own, name in _OUTPUT_NAMES.items()}
-
-
-class Parameters(list):  # type: ignore[type-arg]
-    """Views of a network's weights or biases, the attribute `name`; setting an item copies into the network."""
-
-    def __init__(self, name: str, views: Iterable[Any]) -> None:
-        super().__init__(views)
-        self._name = name
-
-    def __setitem__(self, index: SupportsIndex | slice, value: Any) -> None:
-        one = not isinstance(index, slice)
-        values = [value] if one or not hasattr(value, "__iter__") else list(value)
-        views: list[Any] = [self[index]] if one else self[index]
-        shapes, expected = [np.shape(item) for item in values], [view.shape for view in views]
-        if shapes != expected:
-            what = f"{self._name}[{index}] must be an array of shape {expected[0]}, got {shapes[0]}"
-            several = f"{self._name} must be arrays of shapes {expected}, got {shapes}"
-            raise ValueError(what if one else several)
-        try:
-            arrays = [np.asarray(item, view.dtype) for item, view in zip(values, views, strict=True)]
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{self._name} must hold real numbers: {error}") from None
-        for view, array in zip(views, arrays, strict=True):
-            view[...] = array
+_ACTIVATIONS = {name: own for own, name in SKLEARN_NAMES.items()}
 
 
 class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
@@ -255,7 +231,6 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             raise type(error)(str(error).removeprefix("hidden_")) from None  # it is named activation here
         if self._is_lbfgs() and any(spec.rates):
             raise ValueError(f"dropout must be 0 with solver='lbfgs', got {self.dropout!r}")
-        self.out_activation_ = _OUTPUT_NAMES.get(spec.output_activation, spec.output_activation)
         if not first:
             if spec != self.network_._spec:
                 state = self.network_.__getstate__()
@@ -271,7 +246,6 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             self._draw_parameters(network, names, random_state)
         self.network_ = network
         self.n_iter_, self.t_ = 0, 0
-        self.n_outputs_, self.n_layers_ = n_outputs, len(network.layer_sizes)
         for name in ("loss_curve_", "validation_scores_", "best_loss_", "best_validation_score_", "_rate"):
             self.__dict__.pop(name, None)
 
@@ -461,6 +435,16 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         if "network_" not in self.__dict__:
             raise NotFittedError(f"This {type(self).__name__} has no {name} before it is fitted: call 'fit' first.")
         return self.network_
+
+    out_activation_ = OfNetwork(
+        lambda network: SKLEARN_NAMES.get(network.output_activation, network.output_activation),
+        "the loss has it, or output_activation= of MLPRegressor before fit",
+    )
+    n_layers_ = OfNetwork(
+        lambda network: len(network.layer_sizes),
+        "for a hidden layer's output there are transform and network_.transform(X, layer=...)",
+    )
+    n_outputs_ = OfNetwork(lambda network: network.layer_sizes[-1], "it follows y; see network_")
 
     @property
     def coefs_(self) -> list[Any]:

@@ -449,6 +449,27 @@ def test_the_output_follows_the_loss():
     assert model.set_params(loss="poisson").partial_fit(TABLE, CURVE**2).out_activation_ == "exp"
 
 
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("out_activation_", "output_activation="), ("n_layers_", r"network_\.transform"), ("n_outputs_", "network_")],
+)
+def test_what_the_network_is_cannot_be_written(name, instead):
+    model = MLPClassifier((4,), "logistic", max_iter=1, random_state=0)
+    assert not hasattr(model, name)
+    with pytest.raises(AttributeError, match=f"has no {name} before it is fitted"):
+        setattr(model, name, 3)
+    there = getattr(model.fit(X, Y), name)
+    for wrong in ("identity", 2, None, np.arange(2)):
+        with pytest.raises(AttributeError, match=f"^{name} must stay {there!r}, .*, got .*{instead}"):
+            setattr(model, name, wrong)
+    setattr(model, name, there)
+    assert name not in vars(model)
+    vars(model)[name] = "as models that were pickled before have it"
+    again = pickle.loads(pickle.dumps(model))
+    assert getattr(again, name) == there
+    assert not hasattr(clone(again), name)
+
+
 def test_a_list_of_weights_is_taken_whole_or_not_at_all():
     model = MLPClassifier((4,), max_iter=1, random_state=0).fit(X, Y)
     before = model.network_.parameters.copy()
