@@ -11,6 +11,7 @@ import sys
 import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
+from inspect import signature
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
     from mlpc.losses import Loss
 
 FLOATS = (np.float64, np.float32)  # the first is made of what is neither
+_OF_NAMED_SOLVERS = (
+    *("learning_rate", "learning_rate_init", "power_t"),
+    *("momentum", "nesterovs_momentum", "beta_1", "beta_2", "epsilon"),
+)
 _ACTIVATIONS = {name: own for own, name in SKLEARN_NAMES.items()}
 
 
@@ -128,6 +133,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         hidden = _sizes(self.hidden_layer_sizes)
+        self._warn_unread()
         first = not hasattr(self, "network_") or (not self.warm_start and not incremental)
         if not first and hidden != list(self.network_.layer_sizes[1:-1]):
             there = list(self.network_.layer_sizes[1:-1])
@@ -189,6 +195,17 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
     def _solver_rate(self) -> str:
         """How the learning rate changes."""
         return self.learning_rate if isinstance(self.solver, str) and self.solver == "sgd" else "constant"
+
+    def _warn_unread(self) -> None:
+        """Name what was set and is not read where `solver` is an object."""
+        if not isinstance(self.solver, Optimizer):
+            return
+        known = signature(type(self)).parameters
+        unread = [name for name in _OF_NAMED_SOLVERS if name in known and getattr(self, name) != known[name].default]
+        if unread:
+            warnings.warn(
+                f"{', '.join(unread)} without effect: solver={self.solver!r} has settings of its own", stacklevel=5
+            )
 
     def _make_optimizer(self) -> Optimizer:
         if isinstance(self.solver, Optimizer):

@@ -41,7 +41,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     solver : {"lbfgs", "sgd", "adam", "adamw", "rmsprop"} or optimizer object, default="adam"
         scikit-learn's solvers, step for step; `mlpc.AdamW` (its weight decay of 0.01 comes on top of alpha) and
         `mlpc.RMSprop`; or an optimizer such as `mlpc.AdamW(0.01, weight_decay=0.1)`. That brings its own rate,
-        schedule, momentum, betas and epsilon: the parameters of these names are not looked at then.
+        schedule, momentum, betas and epsilon: the parameters of these names have no effect then, and setting one warns.
     alpha : float, default=0.0001
         Strength of the L2 penalty: each batch minimises (sum w loss + alpha/2 sum W²) / sum w, w the sample weights.
     batch_size : int or "auto", default="auto"

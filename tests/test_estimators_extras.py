@@ -152,6 +152,28 @@ def test_optimizer_objects(solver):
     assert len(model.loss_curve_) == model.n_iter_
 
 
+def test_what_a_solver_object_leaves_unread():
+    class Other(MLPClassifier):
+        def __init__(self, learning_rate_init=0.1, solver="adam", hidden_layer_sizes=(4,), max_iter=1):
+            super().__init__(
+                hidden_layer_sizes, learning_rate_init=learning_rate_init, solver=solver, max_iter=max_iter
+            )
+
+    model = MLPClassifier((4,), solver=mlpc.AdamW(0.01), max_iter=1, learning_rate_init=0.1, beta_1=0.5, random_state=0)
+    for fit in (model.fit, model.partial_fit):
+        with pytest.warns(UserWarning, match=r"^learning_rate_init, beta_1 without effect: solver=AdamW") as caught:
+            fit(X, Y)
+        assert __file__ in {warning.filename for warning in caught}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.set_params(learning_rate_init=0.001, beta_1=np.float64(0.9)).partial_fit(X, Y)
+        clone(model).partial_fit(X, Y, classes=[0, 1, 2])
+        Other(solver=mlpc.AdamW(0.01)).partial_fit(X, Y, classes=[0, 1, 2])
+        MLPClassifier((4,), learning_rate_init=0.1, beta_1=0.5).partial_fit(X, Y, classes=[0, 1, 2])
+        with pytest.raises(UserWarning, match="without effect"):
+            clone(model).set_params(momentum=0.5).partial_fit(X, Y, classes=[0, 1, 2])
+
+
 @pytest.mark.parametrize(
     ("solver", "optimizer"),
     [
