@@ -84,7 +84,7 @@ class EpochEnd:
         added: dict[str, float] = {}
         for callback in self._callbacks:  # every one runs, whatever those before it returned
             stop |= bool(callback(self._net, epoch, logs))
-            _check_untouched(logs, given)
+            check_untouched(logs, given)
             before, added = added, {name: _number(name, logs[name]) for name in logs if name not in given}
             self._keep(added, before)
         if self._bar is not None:
@@ -119,7 +119,8 @@ class EpochEnd:
         return added[name]
 
 
-def _check_untouched(logs: dict[str, Any], given: dict[str, Any]) -> None:
+def check_untouched(logs: dict[str, Any], given: dict[str, Any]) -> None:
+    """Raise where a callback wrote another number over one of `given`."""
     for name, value in given.items():
         if name in logs and logs[name] is not value and logs[name] != value:
             raise ValueError(f"callbacks must not change logs[{name!r}] to {logs[name]!r}: add it under another name")

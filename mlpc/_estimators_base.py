@@ -27,7 +27,6 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from mlpc._arrays import with_rows_together
 from mlpc._check import integer
-from mlpc._epochs import as_callbacks
 from mlpc._estimators_attributes import SKLEARN_NAMES, OfNetwork, Parameters
 from mlpc._estimators_epochs import Epochs, as_sklearn
 from mlpc._estimators_failure import as_before_on_failure
@@ -320,7 +319,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
                     shuffle=bool(self.shuffle),
                     sample_weight=_product(*weights),
                     validation_data=None if X_val is None else (X_val, y_val) if weight_val is None else validation,
-                    callbacks=(epochs, *as_callbacks(self.callbacks)),
+                    callbacks=epochs.callbacks(),
                     progress=bool(self.progress),
                 )
                 diverged = self.network_._stop_reason == "diverged"

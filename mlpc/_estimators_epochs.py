@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlpc._epochs import as_callbacks, check_untouched
+
 if TYPE_CHECKING:
+    from mlpc._epochs import Callback
     from mlpc._estimators_base import BaseMLP
     from mlpc.network import Network
 
@@ -38,6 +41,7 @@ class Epochs:
         self._estimator, self._n_samples, self._score = estimator, n_samples, score
         self._best_parameters: Any = None
         self._best_epoch: int | None = None
+        self._own: dict[str, float] = {}  # columns of the history, beside the network's
         self.stopped = False
 
     def judge_start(self, net: Network, X: Any, y: Any, sample_weight: Any) -> None:
@@ -52,7 +56,9 @@ class Epochs:
     def __call__(self, net: Network, epoch: int, logs: dict[str, Any]) -> bool:
         score = None
         if self._score is not None:
-            score = logs["validation_score"] = self._score(logs)
+            score = self._score(logs)
+            self._own = {"validation_score": score}
+            logs.update(self._own)
         self._record(logs["loss"], score)
         estimator = self._estimator
         if estimator._is_lbfgs() and (score is None or not estimator.early_stopping):
@@ -63,6 +69,13 @@ class Epochs:
         if estimator._no_improvement_count > estimator.n_iter_no_change:
             self.stopped = self._out_of_patience()
         return self.stopped
+
+    def callbacks(self) -> tuple[Callback, ...]:
+        """What is called after an epoch: this, the caller's, and a look at what those did."""
+        return (self, *as_callbacks(self._estimator.callbacks), self._check_own)
+
+    def _check_own(self, net: Network, epoch: int, logs: dict[str, Any]) -> None:
+        check_untouched(logs, self._own)
 
     def fit_ended(self, net: Network) -> None:
         """Go back to the best epoch, with early stopping, and tell the history what ended the fit."""

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.optimize import _check_optimize_result
 
-from mlpc._epochs import EpochEnd, as_callbacks
+from mlpc._epochs import EpochEnd
 from mlpc._progress import ProgressBar
 
 if TYPE_CHECKING:
-    from mlpc._epochs import Callback
     from mlpc._estimators_base import BaseMLP
     from mlpc._estimators_epochs import Epochs
 
@@ -25,7 +24,7 @@ def descend(
 
     network, max_iter = estimator.network_, int(estimator.max_iter)
     X_val, y_val, weight_val = validation
-    callbacks: tuple[Callback, ...] = (iterations, *as_callbacks(estimator.callbacks))
+    callbacks = iterations.callbacks()
     bar = ProgressBar(max_iter, network.epoch) if estimator.progress else None
     judge = EpochEnd(
         network,

@@ -304,6 +304,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        if y.dtype.kind not in "biuf":  # the network would speak of labels
+            raise TypeError(f"y must hold real numbers, got dtype {y.dtype}")
         self._check_targets("y", y)
         return X, y.reshape(len(y), -1), None
 

@@ -366,6 +366,20 @@ def test_callbacks(solver, capsys):
     assert capsys.readouterr().err == ""  # too short a fit for a bar
 
 
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_callbacks_leave_the_estimators_own_column_alone(solver):
+    def overwrite(net, epoch, logs):
+        logs["validation_score"] = 0.25
+
+    model = MLPClassifier((5,), solver=solver, callbacks=overwrite, max_iter=3, random_state=0)
+    with pytest.raises(ValueError, match=r"callbacks must not change logs\['validation_score'\] to 0.25"):
+        model.fit(X, Y, X_val=X, y_val=Y)
+    model.fit(X, Y)  # nothing is judged: the name is free
+    assert model.network_.history["validation_score"].tolist() == [0.25] * 3
+    model.set_params(callbacks=lambda net, epoch, logs: logs.update(logs), scoring=lambda *_: np.nan)
+    assert np.isnan(model.fit(X, Y, X_val=X, y_val=Y).validation_scores_).all()
+
+
 @pytest.mark.parametrize("scoring", [None, "loss"])
 def test_early_stopping_after_a_warm_start_judges_by_the_new_rows(scoring):
     settings = {
@@ -537,6 +551,13 @@ def test_negative_numbers_are_named_by_their_place(name, early_stopping):
 def test_targets_that_are_no_array_of_numbers(y):
     with pytest.raises((TypeError, ValueError), match="y"):
         MLPRegressor("poisson", (4,)).fit(X, y)
+
+
+@pytest.mark.parametrize("y", [np.array(["1"] * len(X)), np.zeros(len(X), "datetime64[s]")])
+def test_a_regressor_gives_no_advice_for_labels(y):
+    with pytest.raises(TypeError, match=r"^y must hold real numbers, got dtype") as caught:
+        MLPRegressor(hidden_layer_sizes=(4,)).fit(X, y)
+    assert "labels" not in str(caught.value)
 
 
 def test_another_kind_of_targets():
