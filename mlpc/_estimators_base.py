@@ -28,6 +28,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from mlpc._arrays import with_rows_together
 from mlpc._check import integer
 from mlpc._estimators_attributes import SKLEARN_NAMES, OfNetwork, Parameters
+from mlpc._estimators_convert import Conversions
 from mlpc._estimators_epochs import Epochs, as_sklearn
 from mlpc._estimators_failure import as_before_on_failure
 from mlpc._estimators_lbfgs import descend
@@ -50,7 +51,7 @@ _OF_NAMED_SOLVERS = (
 _ACTIVATIONS = {name: own for own, name in SKLEARN_NAMES.items()}
 
 
-class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
+class BaseMLP(Conversions, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
     """Base of the two estimators."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -449,7 +450,9 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
 
     def _fitted_network(self, name: str) -> Network:
         if "network_" not in self.__dict__:
-            raise NotFittedError(f"This {type(self).__name__} has no {name} before it is fitted: call 'fit' first.")
+            raise NotFittedError(
+                f"This {type(self).__name__} has no {name} before it is fitted: call 'fit' first, or take from_network."
+            )
         return self.network_
 
     out_activation_ = OfNetwork(

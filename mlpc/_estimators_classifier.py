@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mlpc._estimators_base import FLOATS, BaseMLP
+from mlpc.network import Network, check_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -200,6 +201,62 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         n_threads: int | None = None,
     ) -> None:
         self._store(locals())
+
+    @classmethod
+    def from_network(cls, net: Network, classes: Any = None, **params: Any) -> Self:
+        """Return a fitted estimator around a copy of a network: for weights from elsewhere.
+
+        Parameters
+        ----------
+        net : mlpc.Network
+            With a cross-entropy as loss, and biases.
+        classes : array-like of shape (n_classes,), optional
+            What label k of the network stands for, in order; 0, 1, ... unless given. None for several sigmoids.
+        params : object
+            Parameters of the estimator that the network has not, such as `batch_size`, or that are to differ, such as
+            `solver`.
+
+        Returns
+        -------
+        MLPClassifier
+            It predicts as the network does. `partial_fit`, and `fit` with `warm_start=True`, go on from there, with the
+            network's optimizer as solver; the curves of the network's own training stay in `network_.history`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not of its type, or no such estimator has this network or such classes.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> from mlpc.estimators import MLPClassifier
+        >>> net = mlpc.Network([1, 1], loss="binary_cross_entropy")
+        >>> net.parameters = [1.0, 0.0]
+        >>> MLPClassifier.from_network(net, ["negative", "positive"]).predict([[-2.0], [3.0]]).tolist()
+        ['negative', 'positive']
+        """
+        check_network(net)
+        if net.loss not in ("binary_cross_entropy", "categorical_cross_entropy"):
+            raise ValueError(f"net must have a cross-entropy as loss, got {net.loss!r}: MLPRegressor takes that")
+        estimator: Self = cls._around(net, params)
+        n_outputs = net.layer_sizes[-1]
+        if net.loss == "binary_cross_entropy" and n_outputs > 1:
+            if classes is not None:
+                raise ValueError(f"classes must be None for several sigmoids, a label each, got {classes!r}")
+            binarizer = LabelBinarizer().fit(np.eye(n_outputs, dtype=np.int64))
+        else:
+            n_classes = n_outputs if net.loss == "categorical_cross_entropy" else 2
+            classes = np.arange(n_classes) if classes is None else np.asarray(classes)
+            if classes.shape != (n_classes,):
+                raise ValueError(f"classes must be {n_classes}, as the network's labels are, got {classes.tolist()!r}")
+            binarizer = LabelBinarizer().fit(classes)
+            if not np.array_equal(binarizer.classes_, classes):
+                raise ValueError(f"classes must be in order, {binarizer.classes_.tolist()}, got {classes.tolist()!r}")
+            if net.loss == "categorical_cross_entropy":
+                binarizer.y_type_ = "multiclass"  # two of them, too
+        estimator._label_binarizer, estimator.classes_ = binarizer, binarizer.classes_
+        return estimator
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(

@@ -12,9 +12,12 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from mlpc._core import LOSSES
+from mlpc._estimators_attributes import SKLEARN_NAMES
 from mlpc._estimators_base import FLOATS, BaseMLP, refuse_negative
 from mlpc._spec import HIDDEN_ACTIVATIONS
 from mlpc.losses import Loss
+from mlpc.network import Network, check_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -204,6 +207,47 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         n_threads: int | None = None,
     ) -> None:
         self._store(locals())
+
+    @classmethod
+    def from_network(cls, net: Network, **params: Any) -> Self:
+        """Return a fitted estimator around a copy of a network: for weights from elsewhere.
+
+        Parameters
+        ----------
+        net : mlpc.Network
+            With biases, and no cross-entropy as loss; of its "squared_error" the estimator's is half.
+        params : object
+            Parameters of the estimator that the network has not, such as `batch_size`, or that are to differ, such as
+            `solver`.
+
+        Returns
+        -------
+        MLPRegressor
+            It predicts as the network does. `partial_fit`, and `fit` with `warm_start=True`, go on from there, with the
+            network's optimizer as solver; the curves of the network's own training stay in `network_.history`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not of its type, or no such estimator has this network.
+
+        Examples
+        --------
+        >>> import mlpc
+        >>> from mlpc.estimators import MLPRegressor
+        >>> net = mlpc.Network([1, 1], loss="squared_error")
+        >>> net.parameters = [2.0, 1.0]
+        >>> MLPRegressor.from_network(net).predict([[3.0]])
+        array([7.])
+        """
+        check_network(net)
+        if net._spec.loss_name.endswith("cross_entropy"):
+            raise ValueError(f"net must have no cross-entropy as loss, got {net.loss!r}: MLPClassifier takes that")
+        own = net.output_activation == LOSSES[net._spec.loss_name]
+        output = None if own else SKLEARN_NAMES.get(net.output_activation, net.output_activation)
+        loss = "squared_error" if net.loss == "half_squared_error" else net.loss
+        estimator: Self = cls._around(net, params, loss=loss, output_activation=output)
+        return estimator
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
