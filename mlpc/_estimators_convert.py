@@ -93,7 +93,7 @@ class Conversions:
         check_is_fitted(self)
         net, names = self.network_, _sklearn_names(self.network_)
         kind = getattr(sklearn.neural_network, "MLPClassifier" if is_classifier(self) else "MLPRegressor")
-        parameters = {name: getattr(self, name) for name in kind().get_params() if name in self.get_params(deep=False)}
+        parameters = {name: getattr(self, name) for name in kind().get_params().keys() & self.get_params().keys()}
         loss = _SKLEARN_LOSSES.get(net._spec.loss_name)
         if loss is None or (loss == "poisson" and "loss" not in parameters):
             raise ValueError(f"to_sklearn: scikit-learn's {kind.__name__} has no loss {net.loss!r}")
