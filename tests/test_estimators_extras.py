@@ -440,6 +440,35 @@ def test_early_stopping_by_rows_of_one_class():
     assert model.score(X[:100], Y[:100]) == 1.0
 
 
+def test_an_interrupt_goes_back_to_the_best_epoch():
+    def stop(net, epoch, logs):
+        if epoch % 5 == 0:
+            raise KeyboardInterrupt
+
+    scores = [
+        0.1,
+        0.9,
+        0.3,
+        0.3,
+        0.3,
+        0.5,
+        0.3,
+        0.3,
+        0.95,
+        0.3,
+        0.3,
+    ]  # the sixth: of the weights that the second fit finds
+    settings = {"early_stopping": True, "warm_start": True, "scoring": lambda *_: scores.pop(0), "random_state": 0}
+    model = MLPClassifier((4,), callbacks=stop, **settings)
+    plain = MLPClassifier((4,), max_iter=2, random_state=0).fit(X, Y)
+    for best in (2, 8):
+        with pytest.warns(UserWarning, match="interrupted by user"):
+            model.fit(X, Y, X_val=X, y_val=Y)
+        assert model.network_.history.best_epoch == best
+        if best == 2:
+            np.testing.assert_array_equal(model.coefs_[0], plain.coefs_[0])
+
+
 def test_what_early_stopping_may_go_back_to_is_not_kept():
     models = [MLPClassifier((200,), early_stopping=early, max_iter=3, random_state=0) for early in (False, True)]
     plain, early = (len(pickle.dumps(model.fit(X, Y))) for model in models)
