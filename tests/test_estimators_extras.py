@@ -457,7 +457,7 @@ def test_an_interrupt_goes_back_to_the_best_epoch():
         0.95,
         0.3,
         0.3,
-    ]  # the sixth: of the weights that the second fit finds
+    ]  # the sixth is that of where the second fit starts
     settings = {"early_stopping": True, "warm_start": True, "scoring": lambda *_: scores.pop(0), "random_state": 0}
     model = MLPClassifier((4,), callbacks=stop, **settings)
     plain = MLPClassifier((4,), max_iter=2, random_state=0).fit(X, Y)
