@@ -9,7 +9,8 @@
  *     network_state.c  optimizer, random source, history, and all that saving keeps
  *     arrays.c         any array argument as mlp_rows, without a copy
  *     sparse.c         sparse ones
- *     calls.c          readers and writers, the GIL, signals, errors
+ *     locks.c          readers and writers of a network
+ *     calls.c          the GIL, signals, errors
  *     threads.c        how many threads there may be, and the pool of them
  *
  * n, K, L and the rest are those of mlp.h's legend. Functions that fail set an exception and return NULL or false. */
@@ -30,7 +31,7 @@
 
 typedef struct {
     PyTypeObject *memmap;                       /* numpy.memmap: the one subclass of ndarray that is read in place */
-    PyTypeObject *hold_type;                    /* of calls.c */
+    PyTypeObject *hold_type;                    /* of locks.c */
     PyObject *as_array, *as_floats, *csr_parts; /* of mlpc._arrays; NULL until they are first needed */
     const char *kernels;                        /* what MLPC_ISA asks for, a name of the core's; NULL: the best */
     size_t n_threads;                           /* of a call that does not say */
@@ -75,7 +76,7 @@ typedef struct {
 extern PyType_Spec network_spec, hold_spec;
 extern struct PyModuleDef core_module;
 
-/* The methods of network_read.c, network_fit.c, network_state.c and calls.c, which the type lists. */
+/* The methods of network_read.c, network_fit.c, network_state.c and locks.c, which the type lists. */
 PyObject *network_predict_proba(network_object *, PyObject *const *, Py_ssize_t, PyObject *);
 PyObject *network_forward(network_object *, PyObject *const *, Py_ssize_t, PyObject *);
 PyObject *network_predict(network_object *, PyObject *const *, Py_ssize_t, PyObject *);
@@ -176,6 +177,14 @@ size_t default_threads(void);
 mlp_pool *get_pool(module_state *state);
 void end_pool(module_state *state);
 
+/* ---- locks.c */
+bool lock_read(network_object *self, const char *method);
+void unlock_read(network_object *self);
+bool lock_write(network_object *self, const char *method);
+void unlock_write(network_object *self);
+/* This thread is in a callback of its own training, where it may write parameters under the lock it has. */
+bool in_own_callback(const network_object *self);
+
 /* ---- calls.c */
 
 /* A call of the core: what it polls through, and the thread state that waits meanwhile. */
@@ -186,13 +195,6 @@ typedef struct {
     int64_t next_poll;      /* ns of the monotonic clock */
     bool polled;            /* since the last epoch that was told to Python */
 } call;
-
-bool lock_read(network_object *self, const char *method);
-void unlock_read(network_object *self);
-bool lock_write(network_object *self, const char *method);
-void unlock_write(network_object *self);
-/* This thread is in a callback of its own training, where it may write parameters under the lock it has. */
-bool in_own_callback(const network_object *self);
 
 /* Around a call of the core that takes about so many floating-point operations: where they take long, the GIL is
  * released and signals are looked for meanwhile. */
