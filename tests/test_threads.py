@@ -545,6 +545,45 @@ def test_a_forked_child_has_no_readers(fork):
     )
 
 
+def test_a_new_thread_of_a_forked_child_is_no_lost_writer():
+    """Though the system gives it the identity of that one."""
+    assert (
+        run_python(
+            "import os, threading, warnings\n"
+            "import mlpc\n"
+            "warnings.simplefilter('ignore', DeprecationWarning)  # a fork among threads\n"
+            "net = mlpc.Network([1, 1], loss='squared_error', seed=0)\n"
+            "inside, on = threading.Event(), threading.Event()\n"
+            "def wait(net, epoch, logs):\n"
+            "    inside.set()\n"
+            "    on.wait(60)\n"
+            "def fit():\n"
+            "    net.fit([[1.0]], [1.0], epochs=1, callbacks=wait)\n"
+            "writer = threading.Thread(target=fit)\n"
+            "writer.start()\n"
+            "inside.wait(60)\n"
+            "def try_all():\n"
+            "    calls = [fit, net.copy, lambda: net.predict([[1.0]]), lambda: net.history, net.end_epoch]\n"
+            "    calls.append(lambda: setattr(net, 'parameters', [5.0, 5.0]))\n"
+            "    for call in calls:\n"
+            "        try:\n"
+            "            call()\n"
+            "        except RuntimeError as error:\n"
+            "            print('when this process was forked' in str(error), flush=True)\n"
+            "child = os.fork()\n"
+            "if child == 0:\n"
+            "    thread = threading.Thread(target=try_all)\n"
+            "    thread.start()\n"
+            "    thread.join()\n"
+            "    os._exit(0)\n"
+            "on.set()\n"
+            "writer.join()\n"
+            "assert os.waitpid(child, 0)[1] == 0\n"
+        )
+        == "True\n" * 6
+    )
+
+
 def interrupt_calls():
     """Print what a network has refused after Ctrl-C came at any moment of its smallest calls, and how often it came."""
     X, y = np.arange(24.0).reshape(8, 3), np.arange(8.0)

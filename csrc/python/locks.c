@@ -3,7 +3,15 @@
 
 /* ---- Readers and a writer */
 
-static bool is_writer(const rw_lock *l) { return l->writing && l->writer == PyThread_get_thread_ident(); }
+/* The number of this thread, which no other ever has: after a fork the system gives a new one what a lost one had. */
+static uint64_t this_thread(void) {
+    static _Thread_local uint64_t number;
+    static uint64_t numbers; /* the GIL is held */
+    if (number == 0) number = ++numbers;
+    return number;
+}
+
+static bool is_writer(const rw_lock *l) { return l->writing && l->writer == this_thread(); }
 
 /* A forked child has the count of readers, but not their threads. */
 static void forget_lost_readers(rw_lock *l) {
@@ -53,7 +61,7 @@ static bool begin_write(rw_lock *l, bool own, const char *method) {
     }
     l->writing = true;
     l->writer_forks = mlp_forks();
-    l->writer = PyThread_get_thread_ident();
+    l->writer = this_thread();
     return true;
 }
 

@@ -46,8 +46,8 @@ typedef struct {
     size_t readers;
     size_t forks; /* that they have been counted after */
     bool writing;
-    unsigned long writer; /* the thread, while writing */
-    size_t writer_forks;  /* what the forks were when it began */
+    uint64_t writer;     /* the thread, while writing: see locks.c */
+    size_t writer_forks; /* what the forks were when it began */
 } rw_lock;
 
 typedef enum { OUTPUTS, BINARY_LABELS, CATEGORICAL_LABELS } prediction; /* what predict gives */
