@@ -108,11 +108,6 @@ typedef struct {
     double steps[2], seconds[2]; /* [false]: the kept way, before a trial; [true]: the other, in it */
 } mlp_pace;
 
-/* A block of scratch that calls leave for each other: one at a time has it, the others take their own. See crew.c. */
-typedef struct {
-    _Atomic(void *) block;
-} mlp_shelf;
-
 struct mlp_network {
     const mlp_kernels *kernels;
     mlp_dtype dtype;
@@ -140,7 +135,6 @@ struct mlp_network {
     size_t history_capacity;
     mlp_spare spare;
     mlp_pace pace;
-    mlp_shelf *shelf;
 };
 
 /* What a loss line of losses.h says besides its formulas. */

@@ -161,8 +161,8 @@ static void set_loss_parameters(const mlp_pass *pass) {
     }
 }
 
-/* ---- Where that lies: in the room that a small call has on its stack, or in a block of the network's shelf, where a
- * call leaves it for the next one: blocks taken from the system anew cost more to touch than some calls to compute. */
+/* ---- Where that lies: in the room that a small call has on its stack, or in a block of the call's shelf, where it
+ * is left for the next one: blocks taken from the system anew cost more to touch than some calls to compute. */
 
 enum {
     SHELF_BYTES = 1 << 22
@@ -174,8 +174,8 @@ typedef struct {
     _Alignas(MLP_VECTOR_BYTES) char at[];
 } scratch_block;
 
-static scratch_block *take_block(const mlp_network *net, size_t bytes) {
-    scratch_block *block = atomic_exchange(&net->shelf->block, NULL);
+static scratch_block *take_block(mlp_shelf *shelf, size_t bytes) {
+    scratch_block *block = shelf == NULL ? NULL : atomic_exchange(&shelf->block, NULL);
     if (block != NULL && block->bytes >= bytes) {
         return block;
     }
@@ -188,13 +188,15 @@ static scratch_block *take_block(const mlp_network *net, size_t bytes) {
     return block;
 }
 
-static void leave_block(const mlp_network *net, scratch_block *block) {
-    bool kept = block != NULL && block->bytes <= SHELF_BYTES;
+static void leave_block(mlp_shelf *shelf, scratch_block *block) {
+    bool kept = shelf != NULL && block != NULL && block->bytes <= SHELF_BYTES;
 #ifdef MLP_POISON /* a block that is larger than needed would hide what is written past its end */
     kept = false;
 #endif
-    free(kept ? atomic_exchange(&net->shelf->block, block) : block);
+    free(kept ? atomic_exchange(&shelf->block, block) : block);
 }
+
+void mlp_clear_shelf(mlp_shelf *shelf) { free(atomic_exchange(&shelf->block, NULL)); }
 
 /* A block from the room where it fits. */
 static void *take(mlp_room *room, size_t bytes) {
@@ -250,7 +252,7 @@ static bool equip(mlp_crew *crew, const demands *d, mlp_room *room) {
             memset(knife.at, 0, bytes);
         }
     } else {
-        scratch_block *block = take_block(crew->net, bytes);
+        scratch_block *block = take_block(crew->call->shelf, bytes);
         if (block == NULL) {
             return false;
         }
@@ -331,7 +333,7 @@ void mlp_crew_destroy(mlp_crew *crew) {
     if (crew == NULL) {
         return;
     }
-    leave_block(crew->net, crew->block);
+    leave_block(crew->call->shelf, crew->block);
     if (crew->room == NULL || (char *)crew != crew->room->bytes) {
         free(crew);
     }

@@ -86,7 +86,14 @@ typedef enum {
 /* See mlp.h. */
 typedef struct mlp_pool mlp_pool;
 
+/* A block of scratch that calls leave for each other, on any network: one at a time has it, the others take their own.
+ * All zero at first. */
 typedef struct {
+    _Atomic(void *) block;
+} mlp_shelf;
+
+typedef struct {
+    mlp_shelf *shelf;           /* NULL: scratch is taken from the system anew */
     mlp_pool *pool;             /* NULL: this thread alone */
     size_t n_threads;           /* at most so many, this one included; the results do not depend on it */
     int (*poll)(void *context); /* called every millisecond or so of work; nonzero: stop. NULL: never */

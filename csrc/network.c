@@ -149,11 +149,11 @@ static void lay_out(mlp_network *net, const mlp_spec *spec) {
     }
 }
 
-static void free_spare(mlp_spare *spare) {
-    free(spare->gradient);
-    free(spare->parameters);
-    free(spare->state);
-    *spare = (mlp_spare){0};
+void mlp_release(mlp_network *network) {
+    free(network->spare.gradient);
+    free(network->spare.parameters);
+    free(network->spare.state);
+    network->spare = (mlp_spare){0};
 }
 
 mlp_network *mlp_create(const mlp_spec *spec) {
@@ -179,8 +179,7 @@ mlp_network *mlp_create(const mlp_spec *spec) {
     size_t n_outputs = spec->layer_sizes[spec->n_layers];
     net->layers = calloc(spec->n_layers + 1, sizeof *net->layers);
     net->loss_parameters = calloc(n_outputs, sizeof *net->loss_parameters);
-    net->shelf = calloc(1, sizeof *net->shelf);
-    if (net->layers == NULL || net->loss_parameters == NULL || net->shelf == NULL) {
+    if (net->layers == NULL || net->loss_parameters == NULL) {
         mlp_destroy(net);
         return NULL;
     }
@@ -207,9 +206,7 @@ void mlp_destroy(mlp_network *network) {
     free(network->loss_parameters);
     free(network->parameters);
     free(network->state);
-    free_spare(&network->spare);
-    free(network->shelf != NULL ? atomic_load(&network->shelf->block) : NULL);
-    free(network->shelf);
+    mlp_release(network);
     free(network->history.loss);
     free(network->history.validation_loss);
     free(network->history.learning_rate);

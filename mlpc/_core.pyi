@@ -129,6 +129,8 @@ class Network:
         /,
     ) -> None:
         """Forget optimizer state, progress and history, and take these, all at one moment. A writer."""
+    def _release(self) -> None:
+        """Give back the memory that training has left for the next time. A writer."""
     def _history(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Copies of (loss, validation_loss, learning_rate), one element an epoch."""
     def _get_state(self) -> dict[str, Any]:

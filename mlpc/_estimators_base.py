@@ -157,6 +157,8 @@ class BaseMLP(Conversions, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
                 weights = (sample_weight, class_weight)
                 how = {"first": first, "incremental": incremental}
                 diverged = self._fit_epochs(X, y, weights, validation, random_state, **how)
+            if not (self.warm_start or incremental):  # there may be many fitted ones
+                self.network_._release()
         if diverged:
             self._answer_divergence()
         return self

@@ -39,9 +39,9 @@ static int poll_signals(void *context) {
 bool is_long(double work) { return work >= LONG_WORK; }
 
 void begin_call(call *c, const network_object *self, double work, size_t n_threads) {
-    *c = (call){0};
-    if (!is_long(work)) return;
     module_state *state = self->state;
+    *c = (call){.core = {.shelf = &state->shelf}};
+    if (!is_long(work)) return;
     c->core.n_threads = n_threads != 0 ? n_threads : self->n_threads != 0 ? self->n_threads : state->n_threads;
     if (c->core.n_threads > 1) c->core.pool = get_pool(state);
     if (c->core.pool != NULL) {

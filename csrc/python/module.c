@@ -173,7 +173,9 @@ static int module_clear(PyObject *module) {
 }
 
 static void module_free(void *module) {
-    end_pool(PyModule_GetState(module));
+    module_state *state = PyModule_GetState(module);
+    end_pool(state);
+    mlp_clear_shelf(&state->shelf);
     module_clear(module);
 }
 

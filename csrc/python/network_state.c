@@ -212,6 +212,13 @@ PyObject *network_record_epoch(network_object *self, PyObject *args) {
     return ok ? Py_NewRef(Py_None) : PyErr_NoMemory();
 }
 
+PyObject *network_release(network_object *self, PyObject *Py_UNUSED(ignored)) {
+    if (!ready(self) || !lock_write(self, "_release")) return NULL;
+    mlp_release(self->net);
+    unlock_write(self);
+    Py_RETURN_NONE;
+}
+
 /* ---- All of it, out and in */
 
 PyObject *network_history(network_object *self, PyObject *Py_UNUSED(ignored)) {

@@ -382,6 +382,7 @@ static PyMethodDef methods[] = {
     {"_set_optimizer", METHOD(network_set_optimizer), METH_VARARGS, NULL},
     {"_set_bit_generator", METHOD(network_set_bit_generator), METH_O, NULL},
     {"_restart", METHOD(network_restart), METH_VARARGS, NULL},
+    {"_release", METHOD(network_release), METH_NOARGS, NULL},
     {"_history", METHOD(network_history), METH_NOARGS, NULL},
     {"_get_state", METHOD(network_get_state), METH_NOARGS, NULL},
     {"_set_state", METHOD(network_set_state), METH_O, NULL},

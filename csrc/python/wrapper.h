@@ -34,6 +34,7 @@ typedef struct {
     PyTypeObject *hold_type;                    /* of locks.c */
     PyObject *as_array, *as_floats, *csr_parts; /* of mlpc._arrays; NULL until they are first needed */
     const char *kernels;                        /* what MLPC_ISA asks for, a name of the core's; NULL: the best */
+    mlp_shelf shelf;                            /* scratch of all calls */
     size_t n_threads;                           /* of a call that does not say */
     mlp_pool *pool;                             /* NULL until it is needed */
     size_t pool_forks;                          /* those behind the process that it belongs to */
@@ -90,6 +91,7 @@ PyObject *network_record_epoch(network_object *, PyObject *args);
 PyObject *network_set_optimizer(network_object *, PyObject *args);
 PyObject *network_set_bit_generator(network_object *, PyObject *bit_generator);
 PyObject *network_restart(network_object *, PyObject *args);
+PyObject *network_release(network_object *, PyObject *);
 PyObject *network_history(network_object *, PyObject *);
 PyObject *network_get_state(network_object *, PyObject *);
 PyObject *network_set_state(network_object *, PyObject *state);
