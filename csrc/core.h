@@ -33,7 +33,8 @@ static inline size_t mlp_max(size_t a, size_t b) { return a > b ? a : b; }
 
 /* ---- memory.c */
 
-enum { MLP_PAGE = 4096 }; /* bytes: the machine fetches ahead within one */
+enum { MLP_PAGE = 4096 };           /* bytes: the machine fetches ahead within one */
+enum { MLP_SLICE_BYTES = 1 << 24 }; /* that are copied or cleared between two looks at the caller */
 
 /* A block on a boundary of 64 bytes, freed by free(), and one of zeros; NULL: no memory, or a size that overflows. */
 void *mlp_reserve(size_t n, size_t item);

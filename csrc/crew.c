@@ -164,10 +164,8 @@ static void set_loss_parameters(const mlp_pass *pass) {
 /* ---- Where that lies: in the room that a small call has on its stack, or in a block of the call's shelf, where it
  * is left for the next one: blocks taken from the system anew cost more to touch than some calls to compute. */
 
-enum {
-    SHELF_BYTES = 1 << 22
-}; /* larger ones are not kept: most of one may never be touched, as inputs are read in
-                                 * place, and it is not cleared either */
+/* Larger ones are not kept, nor cleared: most of one may never be touched, as inputs are read in place. */
+enum { SHELF_BYTES = 1 << 22 };
 
 typedef struct {
     size_t bytes; /* that follow */

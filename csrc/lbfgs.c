@@ -8,6 +8,8 @@
 static const double sufficient_decrease = 1e-4, curvature = 0.9, smallest_change = 1e-9, smallest_curvature = 1e-10;
 enum { MOST_TRIALS = 25 };
 
+enum { VECTORS = 6 }; /* of N, a search's own */
+
 /* A point on the line x + t d. */
 typedef struct {
     double t, value, slope;
@@ -37,8 +39,6 @@ static void *pair(const mlp_search *s, size_t age, bool change) {
     size_t m = s->net->optimizer.history_size, place = ((size_t)s->net->progress.newest_pair + m - age) % m;
     return vector(s, 2 + 2 * place + (change ? 1 : 0));
 }
-
-enum { VECTORS = 6 }; /* of its own */
 
 mlp_search *mlp_search_create(mlp_network *net, mlp_objective objective, void *context, mlp_call *call) {
     mlp_search *s = calloc(1, sizeof *s);
@@ -78,10 +78,9 @@ static bool pause_after(const mlp_search *s, double passes) {
 
 /* Pages that the system gives when they are first written to may take longer than the caller should wait. */
 static bool touch(mlp_search *s) {
-    enum { SLICE_BYTES = 1 << 24 };
     size_t bytes = VECTORS * s->net->n_parameters * s->net->item;
     for (size_t at = 0, slice; at < bytes && !s->touched; at += slice) {
-        slice = mlp_min(bytes - at, SLICE_BYTES);
+        slice = mlp_min(bytes - at, MLP_SLICE_BYTES);
         memset((char *)s->memory + at, 0, slice);
         if (mlp_pause(s->call, (double)slice)) {
             return false;

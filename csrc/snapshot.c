@@ -3,26 +3,26 @@
 
 #include <stdlib.h>
 
-/* What is kept of the state, one after the other: all of it, or of lbfgs's what its next iteration may change: two vectors
- * and the pair that comes next. */
+/* What is kept of the state, so many numbers from its beginning and then so many from another place: all of it, or of
+ * lbfgs's what its next iteration may change, two vectors and the pair that comes next. */
 typedef struct {
-    size_t at[2], n[2];
+    size_t first, then, from;
 } kept_state;
 
 static kept_state kept_of(const mlp_network *net, const mlp_progress *before, bool for_an_epoch) {
     size_t two = 2 * net->n_parameters;
     if (!for_an_epoch || net->rule->update != NULL) {
-        return (kept_state){.n = {net->n_state}};
+        return (kept_state){.first = net->n_state};
     }
     size_t place = ((size_t)before->newest_pair + 1) % net->optimizer.history_size;
-    return (kept_state){.at = {0, two + two * place}, .n = {two, two}};
+    return (kept_state){.first = two, .then = two, .from = two + two * place};
 }
 
 bool mlp_snapshot_reserve(mlp_snapshot *s, const mlp_network *net, bool for_an_epoch, mlp_spare *spare) {
     kept_state kept = kept_of(net, &net->progress, for_an_epoch);
     s->for_an_epoch = for_an_epoch;
     s->parameters = mlp_take_spare(&spare->parameters, net->n_parameters, net->item);
-    s->state = mlp_take_spare(&spare->state, kept.n[0] + kept.n[1], net->item);
+    s->state = mlp_take_spare(&spare->state, kept.first + kept.then, net->item);
     return s->parameters != NULL && s->state != NULL;
 }
 
@@ -43,13 +43,10 @@ static void copy_piece(void *context, size_t t, size_t thread) {
     memcpy(c->to + at, c->from + at, bytes);
 }
 
-/* Bytes between two looks at the caller. */
-enum { SLICE_BYTES = 1 << 24 };
-
 /* A wide network's parameters take longer to copy than the caller should wait. False: the call is to end. */
 static bool copy(void *to, const void *from, size_t bytes, mlp_call *call) {
     for (size_t at = 0, slice; at < bytes; at += slice) {
-        slice = mlp_min(bytes - at, SLICE_BYTES);
+        slice = mlp_min(bytes - at, MLP_SLICE_BYTES);
         if (slice <= PIECE_BYTES) { /* a small network's step is no longer than a region of threads takes to begin */
             memcpy((char *)to + at, (const char *)from + at, slice);
             continue;
@@ -66,11 +63,9 @@ static bool copy(void *to, const void *from, size_t bytes, mlp_call *call) {
 
 bool mlp_snapshot_take(mlp_snapshot *s, const mlp_network *net, mlp_call *call) {
     kept_state kept = kept_of(net, &net->progress, s->for_an_epoch);
-    s->taken = copy(s->parameters, net->parameters, net->n_parameters * net->item, call);
-    for (size_t i = 0, to = 0; i < 2; to += kept.n[i++]) {
-        const void *from = mlp_at(net, net->state, kept.at[i]);
-        s->taken = s->taken && copy(mlp_at(net, s->state, to), from, kept.n[i] * net->item, call);
-    }
+    s->taken = copy(s->parameters, net->parameters, net->n_parameters * net->item, call) &&
+               copy(s->state, net->state, kept.first * net->item, call) &&
+               copy(mlp_at(net, s->state, kept.first), mlp_at(net, net->state, kept.from), kept.then * net->item, call);
     s->progress = net->progress;
     return s->taken;
 }
@@ -78,8 +73,9 @@ bool mlp_snapshot_take(mlp_snapshot *s, const mlp_network *net, mlp_call *call) 
 void mlp_snapshot_restore(const mlp_snapshot *s, mlp_network *net) {
     memcpy(net->parameters, s->parameters, net->n_parameters * net->item);
     kept_state kept = kept_of(net, &s->progress, s->for_an_epoch);
-    for (size_t i = 0, from = 0; i < 2 && kept.n[i] > 0; from += kept.n[i++]) {
-        memcpy(mlp_at(net, net->state, kept.at[i]), mlp_at(net, s->state, from), kept.n[i] * net->item);
+    if (kept.first > 0) { /* else there is no state */
+        memcpy(net->state, s->state, kept.first * net->item);
+        memcpy(mlp_at(net, net->state, kept.from), mlp_at(net, s->state, kept.first), kept.then * net->item);
     }
     net->progress.optimizer_step = s->progress.optimizer_step;
     net->progress.pairs = s->progress.pairs;

@@ -216,7 +216,7 @@ class BaseMLP(Conversions, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             nesterov = bool(self.nesterovs_momentum) and self.momentum > 0
             return SGD(self.learning_rate_init, self.momentum, nesterov, classic=True)
         if self.solver == "rmsprop":
-            return RMSprop(self.learning_rate_init, epsilon=self.epsilon, momentum=self.momentum)
+            return RMSprop(self.learning_rate_init, epsilon=self.epsilon)
         averages = (self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon)
         return AdamW(*averages) if self.solver == "adamw" else Adam(*averages, classic=True)
 

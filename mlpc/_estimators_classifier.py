@@ -67,7 +67,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     warm_start : bool, default=False
         Whether `fit` goes on from the weights there are.
     momentum : float, default=0.9
-        Of "sgd" and "rmsprop", in [0, 1].
+        Of "sgd", in [0, 1].
     nesterovs_momentum : bool, default=True
         Whether the momentum of "sgd" is Nesterov's.
     early_stopping : bool, default=False
@@ -249,10 +249,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             n_classes = n_outputs if net.loss == "categorical_cross_entropy" else 2
             classes = np.arange(n_classes) if classes is None else np.asarray(classes)
             if classes.shape != (n_classes,):
-                raise ValueError(f"classes must be {n_classes}, as the network's labels are, got {classes.tolist()!r}")
-            binarizer = LabelBinarizer().fit(classes)
+                raise ValueError(f"classes must be {n_classes} values, one a label, got {classes.tolist()!r}")
+            try:
+                binarizer = LabelBinarizer().fit(classes)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"classes must be names or numbers, got {classes.tolist()!r}: {error}") from None
             if not np.array_equal(binarizer.classes_, classes):
-                raise ValueError(f"classes must be in order, {binarizer.classes_.tolist()}, got {classes.tolist()!r}")
+                there = binarizer.classes_.tolist()
+                raise ValueError(f"classes must be distinct and in order, {there}, got {classes.tolist()!r}")
             if net.loss == "categorical_cross_entropy":
                 binarizer.y_type_ = "multiclass"  # two of them, too
         estimator._label_binarizer, estimator.classes_ = binarizer, binarizer.classes_

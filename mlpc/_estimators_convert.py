@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sklearn.neural_network
 from sklearn.base import is_classifier
+from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
 from mlpc import _core
@@ -51,13 +52,16 @@ class Conversions:
             del fixed["activation"]
         for name in params.keys() & fixed.keys():
             raise ValueError(f"{name} is read off the network, {fixed[name]!r}: leave it out")
-        read = {"alpha": spec.l2, "l1": spec.l1, "solver": net.optimizer, "initializer": spec.initializer}
-        read["dropout"] = spec.dropout if hidden else 0.0
-        for name, of_network in (("alpha", "l2"), ("l1", "l1")):
-            if read[name] and spec.reduction == "mean" and name not in params:
+        halves = spec.loss_name == "squared_error"  # an estimator's is half of it, so its penalties are, too
+        penalties = {"alpha": ("l2", spec.l2), "l1": ("l1", spec.l1)}
+        read: dict[str, Any] = {name: value / 2 if halves else value for name, (_, value) in penalties.items()}
+        read |= {"solver": net.optimizer, "initializer": spec.initializer, "dropout": spec.dropout if hidden else 0.0}
+        for name, (of_network, value) in penalties.items():
+            if value and spec.reduction == "mean" and name not in params:
+                times = "half the rows" if halves else "the rows"
                 raise ValueError(
-                    f"{name} must be given for a network with reduction='mean': its {of_network}={read[name]} is not "
-                    f"divided by a batch's sum of weights, as {name} is; that times the rows of a batch is the same"
+                    f"{name} must be given for a network with reduction='mean': its {of_network}={value} is not "
+                    f"divided by a batch's sum of weights, as {name} is; that times {times} of a batch is the same"
                 )
         estimator: Any = cls(**fixed, **(read | params))
         estimator.network_ = net.copy()
@@ -120,8 +124,22 @@ class Conversions:
         fitted |= {name: getattr(self, name) for name in ("n_layers_", "n_outputs_", "out_activation_")}
         for name in ("coefs_", "intercepts_"):
             fitted[name], fitted[f"_best_{name[:-1]}"] = list(getattr(self, name)), list(getattr(self, name))
+        if self.early_stopping and fitted["validation_scores_"] is None:
+            fitted["validation_scores_"], fitted["best_validation_score_"] = [], -np.inf
+        if loss == "log_loss" and fitted["out_activation_"] == "softmax" and net.layer_sizes[-1] == 2:
+            _make_one_sigmoid(fitted)
         vars(model).update(copy.deepcopy(fitted))
         return model
+
+
+def _make_one_sigmoid(fitted: dict[str, Any]) -> None:
+    """Of a softmax of two, which scikit-learn has not, make the same model: one logit is the difference of two."""
+    for name in ("coefs_", "intercepts_"):
+        last = fitted[name][-1]
+        one = last[..., 1:] - last[..., :1]
+        fitted[name][-1] = fitted[f"_best_{name[:-1]}"][-1] = one
+    fitted |= {"n_outputs_": 1, "out_activation_": "logistic"}
+    fitted["_label_binarizer"] = LabelBinarizer().fit(fitted["classes_"])
 
 
 def _sklearn_names(net: Network) -> tuple[str, ...]:

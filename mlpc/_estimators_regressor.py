@@ -72,7 +72,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     warm_start : bool, default=False
         Whether `fit` goes on from the weights there are.
     momentum : float, default=0.9
-        Of "sgd" and "rmsprop", in [0, 1].
+        Of "sgd", in [0, 1].
     nesterovs_momentum : bool, default=True
         Whether the momentum of "sgd" is Nesterov's.
     early_stopping : bool, default=False
@@ -93,8 +93,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     dropout : float or sequence of float, default=0.0
         Rate at which hidden units are dropped while training, one or one per hidden layer, in [0, 1); 0 with "lbfgs".
     output_activation : str or None, default=None
-        None: the loss's own. Any of those of `activation` but with "poisson": "logistic" for targets in (0, 1), "tanh"
-        in (-1, 1), "softplus" above 0.
+        None: the loss's own. Any of those of `activation` but with "poisson", which takes its own alone, "exp":
+        "logistic" for targets in (0, 1), "tanh" in (-1, 1), "softplus" above 0.
     scoring : str, callable or None, default=None
         What early stopping judges by: a name of scikit-learn's scorers, a scorer, "loss" (the validation loss, lower is
         better), or None: R², for several quantiles of one target the loss.

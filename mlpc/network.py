@@ -383,7 +383,12 @@ def _as_seed(seed: object) -> int:
         raise TypeError(f"seed must be None, an integer or a numpy.random.Generator, got {seed!r}") from None
 
 
-for _base in Network.__mro__[1:]:  # methods of its bases are its own, where a message names them
-    for _name, _method in vars(_base).items():
-        if isinstance(_method, FunctionType) and _base.__module__.startswith("mlpc."):
-            _method.__qualname__ = f"Network.{_name}"
+def _name_methods() -> None:
+    """Methods of its bases are Network's: so messages name them, and so they are pickled."""
+    for base in Network.__mro__[1:]:
+        for name, method in vars(base).items():
+            if isinstance(method, FunctionType) and base.__module__.startswith("mlpc."):
+                method.__module__, method.__qualname__ = __name__, f"Network.{name}"
+
+
+_name_methods()

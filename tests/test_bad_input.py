@@ -643,6 +643,8 @@ def test_messages_name_what_the_caller_wrote():
         trained().fit(X, Y, lr=0.1)
     with pytest.raises(TypeError, match=r"^Network\.gradient\(\)"):
         trained().gradient(X, Y, lr=0.1)
+    for method in (mlpc.Network.fit, mlpc.Network.gradient, mlpc.Network.to_latex, mlpc.Network.copy):
+        assert pickle.loads(pickle.dumps(method)) is method
 
 
 def test_one_output_of_a_softmax_has_one_class():

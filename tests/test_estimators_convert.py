@@ -95,8 +95,14 @@ def test_networks_that_no_estimator_has():
         (MLPRegressor, network(1, "huber", l1=0.1), {}, r"l1 must be given .* its l1=0.1 is not"),
         (MLPRegressor, network(1, "huber"), {"activation": "tanh"}, "activation is read off the network, 'relu'"),
         (MLPRegressor, network(1, "huber"), {"loss": "huber"}, "loss is read off the network"),
-        (MLPClassifier, CLASSIFIERS["softmax"], {"classes": ["a", "b"]}, r"classes must be 3, .* got \['a', 'b'\]"),
+        (
+            MLPClassifier,
+            CLASSIFIERS["softmax"],
+            {"classes": ["a", "b"]},
+            r"classes must be 3 values, one a label, got \['a', 'b'\]",
+        ),
         (MLPClassifier, CLASSIFIERS["binary"], {"classes": ["b", "a"]}, r"in order, \['a', 'b'\], got \['b', 'a'\]"),
+        (MLPClassifier, CLASSIFIERS["binary"], {"classes": [1, 1]}, r"distinct and in order, \[1\], got \[1, 1\]"),
         (MLPClassifier, CLASSIFIERS["sigmoids"], {"classes": [0, 1, 2]}, "classes must be None for several sigmoids"),
     ]
     for kind, net, arguments, message in cases:
@@ -104,7 +110,25 @@ def test_networks_that_no_estimator_has():
             kind.from_network(net, **arguments)
     with pytest.raises(TypeError, match=r"net must be an mlpc\.Network"):
         MLPClassifier.from_network("net.safetensors")
+    with pytest.raises(TypeError, match=r"classes must be names or numbers, got \[None, 1\]"):
+        MLPClassifier.from_network(CLASSIFIERS["binary"], classes=[None, 1])
     assert MLPRegressor.from_network(network(1, "huber", l2=0.1), alpha=3.0).alpha == 3.0
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "penalized_mean"])
+@pytest.mark.parametrize("loss", ["squared_error", "half_squared_error"])
+def test_penalties_weigh_as_much_as_the_networks(loss, reduction):
+    net, y = network(1, loss, l1=0.3, l2=0.2, reduction=reduction, optimizer="sgd"), X[:, 0]
+    given = {}
+    if reduction == "mean":
+        with pytest.raises(ValueError, match="alpha must be given") as caught:
+            MLPRegressor.from_network(net)
+        assert ("half the rows" in str(caught.value)) == (loss == "squared_error")
+        rows = len(X) / (2 if loss == "squared_error" else 1)
+        given = {"alpha": 0.2 * rows, "l1": 0.3 * rows}
+    model = MLPRegressor.from_network(net, batch_size=len(X), shuffle=False, **given).partial_fit(X, y)
+    steps = [(after - net.parameters) for after in (model.network_.parameters, net.copy().partial_fit(X, y).parameters)]
+    np.testing.assert_allclose(*(step / np.linalg.norm(step) for step in steps), rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
@@ -130,6 +154,8 @@ def test_a_softmax_of_two_as_scikit_learns():
     theirs = model.to_sklearn()
     np.testing.assert_allclose(theirs.predict_proba(X), model.predict_proba(X), rtol=1e-5)
     assert theirs.predict(X).tolist() == model.predict(X).tolist()
+    y = np.array(["a", "b"])[LABELS["softmax of two"]]
+    assert theirs.set_params(max_iter=50, warm_start=True, learning_rate_init=0.1).fit(X, y).score(X, y) > 0.9
 
 
 def test_a_regressor_as_scikit_learns():
@@ -138,6 +164,8 @@ def test_a_regressor_as_scikit_learns():
     np.testing.assert_allclose(theirs.predict(X), model.predict(X), rtol=1e-9)
     assert (theirs.solver, theirs.activation, theirs.hidden_layer_sizes) == ("lbfgs", "tanh", (4,))
     theirs.set_params(solver="adam").partial_fit(X, X[:, :2])
+    settings = {"solver": "adam", "early_stopping": True, "warm_start": True, "max_iter": 3}
+    assert len(model.set_params(**settings).to_sklearn().fit(X, X[:, :2]).validation_scores_) == 3
     if "loss" in theirs.get_params():
         model = MLPRegressor("poisson", (4,), random_state=0).fit(X, Y)
         np.testing.assert_allclose(model.to_sklearn().predict(X), model.predict(X), rtol=1e-9)

@@ -178,7 +178,7 @@ def test_what_a_solver_object_leaves_unread():
     ("solver", "optimizer"),
     [
         ("adamw", mlpc.AdamW(0.02, 0.8, 0.99, 1e-6)),
-        ("rmsprop", mlpc.RMSprop(0.02, epsilon=1e-6, momentum=0.5)),
+        ("rmsprop", mlpc.RMSprop(0.02, epsilon=1e-6)),
     ],
 )
 def test_optimizers_by_name(solver, optimizer):

@@ -197,3 +197,21 @@ def measure_lbfgs():
 
 def test_an_epoch_of_lbfgs_keeps_no_second_history():
     assert int(run_python("import test_wrapper_leaks; test_wrapper_leaks.measure_lbfgs()")) < 12
+
+
+def measure_models():
+    """Print the bytes that a fitted estimator keeps, for each byte of its parameters."""
+    from mlpc.estimators import MLPClassifier
+
+    X, y = np.random.default_rng(0).normal(size=(300, 784)), np.arange(300) % 10
+    fitted = [MLPClassifier((100,), max_iter=1).fit(X, y)]
+    before = resident()
+    fitted += [MLPClassifier((100,), max_iter=1).fit(X, y) for _ in range(10)]
+    print((resident() - before) / sum(model.network_.parameters.nbytes for model in fitted[1:]))
+
+
+def test_a_fitted_estimator_keeps_what_it_has_learned():
+    """Parameters and the optimizer's two averages; what the next fit would need is given back."""
+    assert (
+        float(run_python("import test_wrapper_leaks; test_wrapper_leaks.measure_models()", PYTHONWARNINGS="ignore")) < 4
+    )

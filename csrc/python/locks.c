@@ -65,6 +65,8 @@ static bool begin_write(rw_lock *l, bool own, const char *method) {
     return true;
 }
 
+static void end_write(rw_lock *l) { l->writing = false; }
+
 bool in_own_callback(const network_object *self) { return self->in_callback && is_writer(&self->core); }
 
 bool lock_read(network_object *self, const char *method) {
@@ -77,10 +79,10 @@ bool lock_write(network_object *self, const char *method) {
     return begin_write(&self->core, in_own_callback(self), method);
 }
 
-void unlock_write(network_object *self) { self->core.writing = false; }
+void unlock_write(network_object *self) { end_write(&self->core); }
 
 /* ---- What holds the whole of a network for a `with` statement of Python's: its methods are entered and left between
- * two looks at signals, so that Ctrl-C leaves none held. */
+ * two looks at signals, so that Ctrl-C leaves none held. Networks do not refer to one: it is in no cycle. */
 typedef struct {
     PyObject_HEAD network_object *network;
     PyObject *method; /* that asks: a str */
@@ -103,7 +105,8 @@ PyObject *network_as_reader(network_object *self, PyObject *method) { return new
 
 static PyObject *hold_enter(hold_object *self, PyObject *Py_UNUSED(ignored)) {
     rw_lock *whole = &self->network->whole;
-    bool held = (self->reads ? begin_read : begin_write)(whole, is_writer(whole), PyUnicode_AsUTF8(self->method));
+    const char *method = PyUnicode_AsUTF8(self->method);
+    bool own = is_writer(whole), held = self->reads ? begin_read(whole, own, method) : begin_write(whole, own, method);
     return held ? Py_NewRef(Py_None) : NULL;
 }
 
@@ -111,7 +114,7 @@ static PyObject *hold_exit(hold_object *self, PyObject *Py_UNUSED(exception)) {
     if (self->reads) {
         end_read(&self->network->whole);
     } else {
-        self->network->whole.writing = false;
+        end_write(&self->network->whole);
     }
     Py_RETURN_NONE;
 }
