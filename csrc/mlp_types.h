@@ -93,7 +93,6 @@ typedef struct {
 } mlp_shelf;
 
 typedef struct {
-    mlp_shelf *shelf;           /* NULL: scratch is taken from the system anew */
     mlp_pool *pool;             /* NULL: this thread alone */
     size_t n_threads;           /* at most so many, this one included; the results do not depend on it */
     int (*poll)(void *context); /* called every millisecond or so of work; nonzero: stop. NULL: never */
@@ -103,6 +102,7 @@ typedef struct {
     char reason[112];   /* out: what it should have been ("a whole number from 0 to 9") */
     double work;        /* the core's own: arithmetic since the last poll; start with 0 */
     double shared;      /* and that threads were to share; start with 0 */
+    mlp_shelf *shelf;   /* NULL: scratch is taken from the system anew */
 } mlp_call;
 
 /* ---- Results of reading. */
