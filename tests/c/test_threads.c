@@ -101,12 +101,16 @@ static problem make_problem(const run *r) {
     return p;
 }
 
+static mlp_shelf shelf; /* of all of them: calls find what others, of other types, have left */
+
 /* Trains, predicts and differentiates; the bytes of all that comes out, and how many. */
 static char *results_of(const run *r, mlp_pool *pool, size_t n_threads, size_t *n) {
     problem p = make_problem(r);
     mlp_network *net = make_network(r);
-    mlp_call call = {
-        .pool = pool, .n_threads = n_threads, .shared = 1e9}; /* as if after much else: workers are woken */
+    mlp_call call = {.pool = pool,
+                     .n_threads = n_threads,
+                     .shelf = &shelf,
+                     .shared = 1e9}; /* as if after much else: workers are woken */
     mlp_fit_result result;
     mlp_fit_settings settings = {.epochs = 3, .batch_size = r->batch, .validation = &p.data};
     CHECK(mlp_fit(net, &p.data, &settings, &result, &call) == MLP_OK, "fit %zu", n_threads);
@@ -393,6 +397,7 @@ int main(void) {
 #endif
     test_sleepers();
     test_crowded();
+    mlp_clear_shelf(&shelf);
     mlp_pool_destroy(pool);
     mlp_pool_destroy(NULL);
     return check_summary();
