@@ -32,6 +32,7 @@ from mlpc._estimators_convert import Conversions
 from mlpc._estimators_epochs import Epochs, as_sklearn
 from mlpc._estimators_failure import as_before_on_failure
 from mlpc._estimators_lbfgs import descend
+from mlpc._estimators_params import SettingsAsParameters
 from mlpc._spec import HIDDEN_ACTIVATIONS, check_spec
 from mlpc.initializers import NAMES as INITIALIZERS
 from mlpc.network import Network
@@ -51,7 +52,7 @@ _OF_NAMED_SOLVERS = (
 _ACTIVATIONS = {name: own for own, name in SKLEARN_NAMES.items()}
 
 
-class BaseMLP(Conversions, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
+class BaseMLP(Conversions, SettingsAsParameters, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
     """Base of the two estimators."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

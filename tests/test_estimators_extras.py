@@ -174,6 +174,44 @@ def test_what_a_solver_object_leaves_unread():
             clone(model).set_params(momentum=0.5).partial_fit(X, Y, classes=[0, 1, 2])
 
 
+def test_settings_of_objects_are_parameters():
+    solver = mlpc.AdamW(0.01, schedule=mlpc.CosineDecay(50))
+    model = MLPClassifier((4,), solver=solver, max_iter=2, random_state=0)
+    deep = model.get_params()
+    assert (deep["solver__learning_rate"], deep["solver__schedule__epochs"]) == (0.01, 50)
+    assert not any("__" in name for name in model.get_params(deep=False))
+    model.set_params(solver__learning_rate=0.1, solver__schedule__epochs=20, solver__schedule__warmup=2, alpha=0.5)
+    assert model.solver == mlpc.AdamW(0.1, schedule=mlpc.CosineDecay(20, warmup=2))
+    assert (solver.learning_rate, model.alpha) == (0.01, 0.5)
+    assert clone(model).solver == model.solver
+    # Of an object that comes with them, and those of one object together: 60 is more than a step_max of 50.
+    model.set_params(solver__step_min=60.0, solver__step_max=70.0, solver=mlpc.Rprop())
+    assert model.solver == mlpc.Rprop(step_min=60.0, step_max=70.0)
+    assert MLPRegressor(mlpc.Huber(2.0)).set_params(loss__delta=1.0).loss == mlpc.Huber(1.0)
+    for name, message in [
+        ("solver__momentum", "solver__momentum is no parameter: Rprop has .*step_max"),
+        ("solver__schedule__epochs", "solver__schedule is no parameter: Rprop has"),
+        ("activation__slope", "activation must be an object to set activation__slope of, got 'relu'"),
+        ("dropout_rate__x", "Invalid parameter 'dropout_rate'"),
+        ("solver__step_min", "step_min must be a finite number >= 0, got -1"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            model.set_params(**{name: -1})
+    assert model.solver == mlpc.Rprop(step_min=60.0, step_max=70.0)
+    with pytest.raises(
+        ValueError, match=r"solver__schedule must be an object to set solver__schedule__epochs of, got None"
+    ):
+        model.set_params(solver=mlpc.Adam(), solver__schedule__epochs=3)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_search_over_settings_of_an_object():
+    model = make_pipeline(StandardScaler(), MLPClassifier((8,), solver=mlpc.AdamW(1e-6), max_iter=20, random_state=0))
+    search = GridSearchCV(model, {"mlpclassifier__solver__learning_rate": [1e-5, 0.03]}, cv=2).fit(X, Y)
+    assert search.best_params_ == {"mlpclassifier__solver__learning_rate": 0.03}
+    assert search.best_estimator_[-1].network_.optimizer.learning_rate == 0.03
+
+
 @pytest.mark.parametrize(
     ("solver", "optimizer"),
     [
