@@ -14,8 +14,9 @@
  *     team     the threads that share the products of one pass
  *     pool     the workers of the process that all calls use (pool.c)
  *
- * A caller ends a call through its poll, which mlp_pause asks once enough work is done. In a region that threads share the
- * first of them asks (mlp_look_up) and tells the others by its watch; a crew's others have told_to_stop for their poll. */
+ * A caller ends a call through its poll, which mlp_pause asks once enough work is done. In a region that threads share
+ * the first of them asks (mlp_look_up) and tells the others by its watch; a crew's others have told_to_stop for their
+ * poll. */
 #ifndef MLP_CORE_H
 #define MLP_CORE_H
 

@@ -71,8 +71,7 @@ static void cut_derivatives(mlp_pass *pass, mlp_cutter *c, const demands *d) {
         } else {
             size_t largest = l > 0 || d->input_gradient ? block_size(pass, l, d->n_rows) : 0;
             for (size_t above = l + 2; above <= last && !d->by_parts; above += 2) {
-                size_t size = block_size(pass, above, d->n_rows);
-                largest = mlp_max(size, largest);
+                largest = mlp_max(largest, block_size(pass, above, d->n_rows));
             }
             pass->dz[l] = mlp_cut(c, largest * net->item);
         }
@@ -238,9 +237,10 @@ static void clear_dots(const mlp_pass *pass, size_t n_rows) {
     }
 }
 
-/* Scratch for every pass. Vectors are computed whole, also where a row of a tile ends within one, and what lies there may
- * be left from anything: subnormal numbers made small networks take half as long again. So a small call clears its room
- * where there are such rows; a block that is kept is new, or has what products of an earlier call left. False: no memory. */
+/* Scratch for every pass. Vectors are computed whole, also where a row of a tile ends within one, and what lies there
+ * may be left from anything: subnormal numbers made small networks take half as long again. So a small call clears its
+ * room where there are such rows; a block that is kept is new, or has what products of an earlier call left. False: no
+ * memory. */
 static bool equip(mlp_crew *crew, const demands *d, mlp_room *room) {
     mlp_cutter knife = rest_of(room);
     cut_passes(crew, &knife, d);

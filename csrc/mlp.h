@@ -90,8 +90,8 @@ double mlp_multiplier(const mlp_schedule *schedule, double epochs, double step);
 mlp_status mlp_fit(mlp_network *network, const mlp_data *data, const mlp_fit_settings *settings, mlp_fit_result *result,
                    mlp_call *call);
 
-void mlp_release(mlp_network *network); /* memory that training has left for the next time */
-void mlp_clear_shelf(mlp_shelf *shelf); /* at the end */
+void mlp_release(mlp_network *network); /* frees what training has left for the next time */
+void mlp_clear_shelf(mlp_shelf *shelf); /* frees its block, when the last call has ended */
 
 /* ---- What a network carries beside its parameters: all that saving and copying must keep. */
 mlp_progress *mlp_progress_of(mlp_network *network);

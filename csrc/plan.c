@@ -145,8 +145,7 @@ size_t mlp_even_block(const mlp_network *net, const mlp_plan *plan, size_t n_row
     size_t most = plan->block;
     if (net->n_parameters * net->item <= FETCHED_BYTES && !plan->lanes && !mlp_is_of_dots(net, plan, 1)) {
         size_t near = FETCHED_BYTES / net->item / mlp_inputs(net);
-        near = mlp_max(near, LEAST_BLOCK_ROWS);
-        most = mlp_min(most, near);
+        most = mlp_min(most, mlp_max(near, LEAST_BLOCK_ROWS));
     }
     size_t n = mlp_threads_for(call, mlp_work(net, n_rows, false)), worth = n_rows / LEAST_BLOCK_ROWS;
     n = mlp_max(mlp_min(n, worth), 1);

@@ -6,7 +6,7 @@ The core calls in only where one of these is asked for; for a progress bar alone
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -117,6 +117,13 @@ class EpochEnd:
             missing = f"which no callback added to logs in epoch {epoch}"
             raise ValueError(f"{argument} monitors {name!r}, {missing}: found {found}")
         return added[name]
+
+
+def tell_end(net: Network, callbacks: Sequence[Callback]) -> None:
+    """Call `fit_ended` of those callbacks that have it."""
+    for callback in callbacks:
+        if hasattr(callback, "fit_ended"):
+            callback.fit_ended(net)
 
 
 def check_untouched(logs: dict[str, Any], given: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.optimize import _check_optimize_result
 
-from mlpc._epochs import EpochEnd
+from mlpc._epochs import EpochEnd, tell_end
 from mlpc._progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def descend(
             callback=end_iteration,
         )
         network.parameters = result.x
-        if bar and bar.shown:
-            bar.show(network.epoch, *(column[-1] for column in network._history()))
+        if bar:
+            bar.show_last(network)
     estimator.loss_ = np.float64(result.fun)
     network._best_epoch = None  # of an earlier fit
     if stopped:
@@ -75,6 +75,4 @@ def descend(
     else:
         estimator.n_iter_ = _check_optimize_result("lbfgs", result, max_iter)
         network._stop_reason = "converged" if result.status == 0 else "epochs"
-    for callback in callbacks:
-        if hasattr(callback, "fit_ended"):
-            callback.fit_ended(network)
+    tell_end(network, callbacks)

@@ -5,7 +5,10 @@ import warnings
 from importlib import import_module
 from importlib.util import find_spec
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlpc.network import Network
 
 _PATIENCE = 0.3  # seconds before the bar appears: making one costs more than many a whole training run
 _INTERVAL = 0.1  # seconds between two updates, at least
@@ -50,6 +53,11 @@ class ProgressBar:
         validation = f", validation loss {validation_loss:.4g}" if validation_loss == validation_loss else ""
         self._bar.set_postfix_str(f"loss {loss:.4g}{validation}, rate {learning_rate:.3g}", refresh=False)
         self._bar.update(epoch - self._first - self._bar.n)
+
+    def show_last(self, net: "Network") -> None:
+        """Show the epoch that ended training, if there is anything to see yet."""
+        if self.shown:
+            self.show(net.epoch, *(column[-1] for column in net._history()))
 
     def __enter__(self) -> "ProgressBar":
         return self

@@ -137,7 +137,7 @@ class Shipping(Training):
 
     def _fold(self, fold: Callable[[tuple[NDArray[Any], ...], tuple[NDArray[Any], ...]], None]) -> Self:
         """Let `fold` change a copy of weights and biases, then take it over unless a parameter overflowed."""
-        with self._as_writer("fold"):
+        with self._as_writer("fold_input, fold_output"):
             state = self._get_state()
             with np.errstate(over="ignore", invalid="ignore"):  # answered below
                 fold(*self._unpack(state["parameters"]))

@@ -12,7 +12,7 @@ import numpy as np
 from mlpc import _check
 from mlpc._arrays import as_array, is_csr, is_frame, with_rows_together
 from mlpc._class_weight import as_class_weight
-from mlpc._epochs import CALLBACK_VALUE, LOSS, EpochEnd, as_callbacks, monitor_code
+from mlpc._epochs import CALLBACK_VALUE, LOSS, EpochEnd, as_callbacks, monitor_code, tell_end
 from mlpc._progress import ProgressBar
 from mlpc.evaluation import Evaluation
 from mlpc.schedules import ReduceOnPlateau, core_schedule
@@ -207,13 +207,11 @@ class Training(Evaluation):
                 if reason == "diverged" and random_state and batch_size < np.shape(X)[0]:
                     self._draw_orders_again(random_state, np.shape(X)[0], self.epoch - epoch)
                 self._stop_reason = reason
-                if bar and bar.shown:
-                    bar.show(self.epoch, *(column[-1] for column in self._history()))
+                if bar:
+                    bar.show_last(cast("Network", self))
                 # The history has no row for what partial_fit and end_epoch() counted.
                 self._best_epoch = best_epoch - (self.epoch - len(self._history()[0])) if best_epoch else None
-        for hook in hooks:
-            if hasattr(hook, "fit_ended"):
-                hook.fit_ended(self)
+        tell_end(cast("Network", self), hooks)
         if reason == "diverged":
             at = "best epoch" if stopping and stopping.restore_best and best_epoch else "last finite epoch"
             self._diverged(diverged_epoch, diverged_step, on_divergence, at)

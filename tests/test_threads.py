@@ -621,6 +621,5 @@ def interrupt_calls():
     print(refused or "nothing", "often" if came > 1000 else came)
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer that is so exact")
 def test_an_interrupt_leaves_no_lock_behind():
     assert run_python("import test_threads; test_threads.interrupt_calls()") == "nothing often\n"
