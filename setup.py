@@ -50,6 +50,8 @@ BY_VECTORS = [f"-m{name}-strategy=vector_loop:512:noalign,libcall:-1:noalign" fo
 # A small call goes through many small functions of the core and the wrapper: of their files together, the compiler
 # makes fewer. Up to 10 % of it. (Kernels have instruction sets that must not spread.)
 ACROSS_FILES = ["-flto=auto"]
+# Code and constants on pages of their own take 8 kB more of the file.
+TOGETHER = ["-Wl,-z,noseparate-code"]
 
 
 def flags(source):
@@ -82,6 +84,7 @@ class BuildExtension(build_ext):
         by_vectors = BY_VECTORS if X86 and self.takes(BY_VECTORS) else []
         across_files = ACROSS_FILES if self.takes(ACROSS_FILES) else []
         ext.extra_link_args.extend(across_files)
+        ext.extra_link_args.extend(TOGETHER if self.takes(TOGETHER) else [])
 
         def compiled(source):
             across = [] if source.endswith(tuple(KERNELS)) else across_files

@@ -5,9 +5,9 @@
  * (propagate.c) and mlp_backward_block (backward.c), layer by layer, layers of a few units by lanes.c, and run_briefly a
  * small one of these in fewer calls; mlp_multiply (matmul.c) cuts a layer's product into panels and groups of rows for
  * kernels->product (kernels/gemm.h), of sparse rows the first layer into groups for kernels/sparse.h; mlp_step
- * (optimizers.c) changes the parameters, but for weights that mlp_layer_gradient sends through their step at once. Steps
- * on one sample of layers of a few units are online.c's. plan.c decides what is cut, and for how many threads; crew.c
- * has the memory.
+ * (optimizers.c) changes the parameters, but for weights that mlp_layer_gradient sends through their step at once. Of
+ * layers of a few units, a batch of a few samples is brief.c's, and steps on one sample are online.c's. plan.c decides
+ * what is cut, and for how many threads; crew.c has the memory.
  *
  *     pass     the scratch that drives one block
  *     crew     the passes of a call: one, or one for each thread where these share rows
@@ -209,6 +209,7 @@ typedef struct {
     bool few;     /* else: so few samples that weights had better stay with the core that has updated them */
     bool by_rows; /* else: losses of many outputs are taken where they are, row-major; else in lanes layout */
     bool classes; /* else: so is the softmax of many classes, and its loss where there are labels */
+    bool brief;   /* in lanes: so few samples that they are one virtual vector, and a step of theirs one call */
     size_t block; /* samples driven through all layers together */
 } mlp_plan;
 bool mlp_is_narrow(const mlp_network *net); /* its layers have so few units that samples may go into the lanes */
@@ -491,6 +492,15 @@ void mlp_forward_in_lanes(const mlp_pass *pass, size_t l, void *z, size_t activa
 /* da = dA[l-1] of dz, and if `through`, dZ[l-1]; then there is no dropout between. */
 void mlp_back_in_lanes(const mlp_pass *pass, size_t l, const void *dz, void *da, bool through);
 void mlp_gradient_in_lanes(const mlp_pass *pass, size_t l, const void *dz, bool accumulate);
+
+/* ---- brief.c */
+
+typedef struct mlp_brief_steps mlp_brief_steps;
+/* For steps on batches of so many rows, as plan.brief allows, without weights and dropout. NULL: no memory. */
+mlp_brief_steps *mlp_brief_create(const mlp_network *net, size_t batch, mlp_call *call);
+void mlp_brief_destroy(mlp_brief_steps *steps);
+/* The loss and gradient of a batch. Those of an epoch come in their order. */
+mlp_status mlp_run_brief(mlp_brief_steps *steps, const mlp_batch *batch, void *gradient, mlp_sums *sums);
 
 /* ---- few.c */
 

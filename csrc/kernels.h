@@ -154,6 +154,29 @@ typedef struct {
     void *dz;    /* real [ROW] */
 } mlp_online;
 
+/* The same for steps of as many samples as a virtual vector has lanes, at most: rows of these are virtual vectors. */
+typedef struct {
+    size_t n_in, n_out, activation;
+    const void *w, *b; /* where the parameters are; b NULL: none */
+    void *a, *d, *dz;  /* n_out rows each: outputs, or z; g'; dZ */
+} mlp_brief_layer;
+
+/* The gradient of a parameter is the sum of a dz over the samples. */
+typedef struct {
+    const void *a, *dz;
+} mlp_factors;
+
+typedef struct {
+    size_t n_layers, n_parameters;
+    mlp_brief_layer *layers; /* [L] */
+    mlp_factors *factors;    /* [N], and on to a whole virtual vector of parameters */
+    size_t loss;
+    bool of_output; /* the loss; else it is of z */
+    const double *loss_parameters;
+    size_t n;        /* samples that are there */
+    void *x, *scale; /* n[0] rows; one, which is 0 past the last sample */
+} mlp_brief;
+
 typedef struct {
     const char *name;
     size_t item;       /* sizeof(real) */
@@ -254,6 +277,11 @@ typedef struct {
      * were made: fewer than n where a loss is not finite. */
     size_t (*online)(const mlp_online *net, double *loss, const void *x, size_t ldx, const void *y, size_t ldy,
                      size_t n);
+
+    /* The loss of samples x (n[0] rows), y (K rows), and its gradient (N,). */
+    double (*brief)(const mlp_brief *net, void *gradient, const void *x, const void *y);
+    /* A few elements, ld apart, to such a row; and the last one once more to its end. */
+    void (*brief_column)(void *row, const void *column, size_t ld, size_t n);
 
     /* ---- Flat vectors of any length; sums in double. */
     void (*update_sgd)(void *p, const void *g, void *v, size_t n, const mlp_update *u); /* v NULL: no momentum */

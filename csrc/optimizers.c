@@ -164,7 +164,11 @@ mlp_update mlp_make_update(const mlp_network *net, double rate) {
 }
 
 static void share_ranges(size_t n, double work, mlp_task task, void *context, mlp_call *call) {
-    mlp_share(call, mlp_threads_for(call, work), work, (n + RANGE - 1) / RANGE, task, context);
+    if (n <= RANGE) {
+        task(context, 0, 0);
+    } else {
+        mlp_share(call, mlp_threads_for(call, work), work, (n + RANGE - 1) / RANGE, task, context);
+    }
 }
 
 /* Averages of gradients that have become zero, those of a dead unit, fade to the smallest numbers and stay there, and

@@ -138,6 +138,7 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows, bool trains) {
     size_t rows = mlp_whole_vectors(net, n_rows);
     plan.block = mlp_min(rows, plan.block);
     plan.few = !plan.lanes && n_rows <= FEW_SAMPLES;
+    plan.brief = plan.lanes && trains && n_rows * net->item <= MLP_VECTOR_BYTES;
     return plan;
 }
 

@@ -43,18 +43,19 @@ static inline void reverse_bytes(unsigned char *to, const unsigned char *from, s
 }
 
 /* ---- Runs of elements: n of them `stride` bytes apart, to out[i * step]. One loop per type and dtype;
- * float16, which C does not have, becomes float first. */
-#define RUN(type, size, real, suffix)                                                                            \
-    static void run_##type##suffix(real *out, size_t step, const unsigned char *p, ptrdiff_t stride, size_t n) { \
-        if (stride == (size) && step == 1) {                                                                     \
-            for (size_t i = 0; i < n; i++) {                                                                     \
-                out[i] = (real)read_##type(p + i * (size));                                                      \
-            }                                                                                                    \
-        } else {                                                                                                 \
-            for (size_t i = 0; i < n; i++, p += stride) {                                                        \
-                out[i * step] = (real)read_##type(p);                                                            \
-            }                                                                                                    \
-        }                                                                                                        \
+ * float16, which C does not have, becomes float first. Each once in the code, for the table and for float16. */
+#define RUN(type, size, real, suffix)                                                                        \
+    static __attribute__((noinline)) void run_##type##suffix(real *out, size_t step, const unsigned char *p, \
+                                                             ptrdiff_t stride, size_t n) {                   \
+        if (stride == (size) && step == 1) {                                                                 \
+            for (size_t i = 0; i < n; i++) {                                                                 \
+                out[i] = (real)read_##type(p + i * (size));                                                  \
+            }                                                                                                \
+        } else {                                                                                             \
+            for (size_t i = 0; i < n; i++, p += stride) {                                                    \
+                out[i * step] = (real)read_##type(p);                                                        \
+            }                                                                                                \
+        }                                                                                                    \
     }
 #define RUNS(type, size)         \
     RUN(type, size, float, _f32) \

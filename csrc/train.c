@@ -13,14 +13,15 @@ typedef struct {
     void *settled[6];
     size_t batch; /* rows of a step */
     mlp_crew *crew, *validation_crew;
-    void *gradient;     /* real [N] */
-    int64_t *order;     /* [n] where epochs are shuffled */
-    bool online;        /* the steps are online.c's */
-    bool fused;         /* a weight goes through its update as soon as its gradient is known */
-    bool ordered;       /* `order` holds one of an epoch of this call */
-    bool stays;         /* every step sees the same block of rows */
-    bool paced;         /* there are two ways to make a step, and net->pace says which is taken */
-    mlp_search *search; /* lbfgs */
+    void *gradient;         /* real [N] */
+    int64_t *order;         /* [n] where epochs are shuffled */
+    bool online;            /* the steps are online.c's */
+    bool fused;             /* a weight goes through its update as soon as its gradient is known */
+    bool ordered;           /* `order` holds one of an epoch of this call */
+    bool stays;             /* every step sees the same block of rows */
+    bool paced;             /* there are two ways to make a step, and net->pace says which is taken */
+    mlp_brief_steps *brief; /* or brief.c's: else NULL */
+    mlp_search *search;     /* lbfgs */
     mlp_snapshot epoch_start, best;
     double best_value;
     uint64_t waited; /* epochs since the best one */
@@ -49,15 +50,23 @@ static void set_penalty(mlp_update *update, const mlp_network *net, const mlp_su
 static mlp_status look_at_batch(training *t, size_t first, size_t n, mlp_sums *sums, double *penalty) {
     mlp_network *net = t->net;
     mlp_batch batch = {.data = &t->data, .order = t->order, .first = first, .n = n, .stays = t->stays};
-    mlp_outputs_wanted wanted = {.gradient = t->gradient, .clipped = t->settings->as_sklearn && t->search == NULL};
-    mlp_status status = mlp_run_batch(t->crew, &batch, &wanted, sums);
+    mlp_status status;
+    if (t->brief != NULL) {
+        status = mlp_run_brief(t->brief, &batch, t->gradient, sums);
+    } else {
+        mlp_outputs_wanted wanted = {.gradient = t->gradient, .clipped = t->settings->as_sklearn && t->search == NULL};
+        status = mlp_run_batch(t->crew, &batch, &wanted, sums);
+    }
     if (status != MLP_OK) {
         return status;
     }
-    *penalty = mlp_penalty(net, sums, net->parameters);
     net->evaluations++;
-    bool penalised = net->l1 > 0 || net->l2 > 0;
-    return penalised && mlp_pause(t->call, PASS_WORK * (double)net->n_parameters) ? MLP_INTERRUPTED : MLP_OK;
+    *penalty = 0;
+    if (net->l1 == 0 && net->l2 == 0) {
+        return MLP_OK;
+    }
+    *penalty = mlp_penalty(net, sums, net->parameters);
+    return mlp_pause(t->call, PASS_WORK * (double)net->n_parameters) ? MLP_INTERRUPTED : MLP_OK;
 }
 
 /* The same, and the weights' step: all or nothing, so the caller is not asked meanwhile. */
@@ -430,8 +439,9 @@ static bool settle(training *t, mlp_data *data, bool by_columns, bool always, vo
 static bool settle_rows(training *t) {
     const mlp_data *data = &t->data;
     const mlp_plan *plan = &t->crew->members[0].pass->plan;
+    bool by_columns = plan->lanes && t->order == NULL && !t->online && t->brief == NULL;
     bool same = plan->lanes && t->order == NULL && t->batch == data->x.n_rows && mlp_is_one_block(t->crew, t->batch);
-    if (!settle(t, &t->data, plan->lanes && t->order == NULL && !t->online, same, t->settled)) {
+    if (!settle(t, &t->data, by_columns, same, t->settled)) {
         return false;
     }
     bool weighted = data->weight.data != NULL;
@@ -459,6 +469,21 @@ static bool fuses(const training *t) {
     return fused && plain && !plan->lanes && mlp_is_one_block(t->crew, t->batch) && is_short(t);
 }
 
+/* Fewer steps are not worth their preparation. */
+enum { BRIEF_STEPS = 4 };
+
+static bool is_brief(const training *t) {
+    const mlp_network *net = t->net;
+    uint64_t epochs = t->settings->partial ? 1 : t->settings->epochs, a_few = mlp_min(epochs, BRIEF_STEPS);
+    bool worth = a_few * ((t->data.x.n_rows + t->batch - 1) / t->batch) >= BRIEF_STEPS;
+    bool brief = t->crew->members[0].pass->plan.brief && !t->online && !mlp_is_weighted(&t->data) &&
+                 !t->settings->as_sklearn && mlp_work(net, t->batch, true) <= MLP_POLL_WORK;
+    for (size_t l = 1; l < net->n_layers; l++) {
+        brief = brief && net->layers[l].dropout == 0;
+    }
+    return brief && worth;
+}
+
 static bool is_paced(const training *t) {
     return t->search == NULL && (t->crew->n > 1 || t->crew->members[0].pass->team.n_threads > 1) && is_short(t);
 }
@@ -475,7 +500,16 @@ static bool prepare(training *t) {
     t->crew = mlp_crew_create(net, t->batch, TRAINS, t->call, NULL);
     t->gradient = mlp_take_spare(&net->spare.gradient, net->n_parameters, net->item);
     if ((shuffled && t->order == NULL) || t->crew == NULL || t->gradient == NULL ||
-        !mlp_snapshot_reserve(&t->epoch_start, net, true, &net->spare) || !settle_rows(t)) {
+        !mlp_snapshot_reserve(&t->epoch_start, net, true, &net->spare)) {
+        return false;
+    }
+    if (is_brief(t)) {
+        t->brief = mlp_brief_create(net, t->batch, t->call);
+        if (t->brief == NULL) {
+            return false;
+        }
+    }
+    if (!settle_rows(t)) {
         return false;
     }
     if (net->rule->update == NULL) {
@@ -506,6 +540,7 @@ static bool prepare(training *t) {
 
 static void clean_up(training *t) {
     mlp_search_destroy(t->search);
+    mlp_brief_destroy(t->brief);
     mlp_crew_destroy(t->validation_crew);
     mlp_crew_destroy(t->crew); /* the last to go leaves its scratch for the next call */
     mlp_leave_spare(&t->net->spare.gradient, t->gradient);

@@ -1,4 +1,4 @@
-"""Steps through narrow layers have ways of their own, of one sample and of a block of them: the general one's bits.
+"""Steps through narrow layers have ways of their own, of one sample, a few or a block of them: the general one's bits.
 
 Weights of one make the same steps the general way.
 """
@@ -74,7 +74,7 @@ def test_the_same_bits_as_in_general(dtype, loss, n_out, output, hidden, activat
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("loss", "n_out", "output"), LOSSES)
-@pytest.mark.parametrize("batch_size", [2, 3, 16, 33, None])
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 8, 11, 16, 33, None])
 def test_the_same_bits_of_a_block(dtype, loss, n_out, output, batch_size):
     rng = np.random.default_rng(0)
     optimizers = [mlpc.Adam(0.01), mlpc.SGD(0.01, momentum=0.9, nesterov=True), mlpc.AdamW(0.01, clip_norm=0.1)]
@@ -150,11 +150,12 @@ def test_partial_fit_goes_on_where_fit_stopped():
     assert one.step == many.step == 70
 
 
-def test_sparse_rows():
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_sparse_rows(batch_size):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((600, 30)) * (rng.random((600, 30)) < 0.1)
     y = rng.integers(0, 3, 600)
     nets = [mlpc.Network([30, 5, 3], loss="categorical_cross_entropy", optimizer="sgd", seed=0) for _ in range(2)]
     for net, rows in zip(nets, (X, scipy.sparse.csr_array(X)), strict=True):
-        net.fit(rows, y, epochs=2, batch_size=1)
+        net.fit(rows, y, epochs=2, batch_size=batch_size)
     assert_same(*nets)

@@ -5,6 +5,7 @@
  * it is used, so that the loops over it unroll and its accumulators are registers. */
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define SELDOM __attribute__((cold)) /* small rather than fast */
 #ifdef __clang__
 #define NOT_INLINE __attribute__((noinline))
 #else

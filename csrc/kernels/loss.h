@@ -229,7 +229,7 @@ static inline double output_slope_poisson(double a, double y) { return 1.0 - (y 
     static void block_##name(double *losses, void *dz, const void *a, const mlp_targets *t) {    \
         loss_of_difference(losses, dz, a, t, loss_##name, slope_##name);                         \
     }                                                                                            \
-    static void output_gradient_##name(void *da, const void *a, const mlp_targets *t) {          \
+    SELDOM static void output_gradient_##name(void *da, const void *a, const mlp_targets *t) {   \
         double unused[MLP_BLOCK_ROWS] = {0};                                                     \
         block_##name(unused, da, a, t);                                                          \
     }                                                                                            \
@@ -246,9 +246,9 @@ static inline double output_slope_poisson(double a, double y) { return 1.0 - (y 
         loss_categorical(losses, dz, z, t);                                                   \
     }                                                                                         \
     OUTPUT_GRADIENT(name)
-#define OUTPUT_GRADIENT(name)                                                           \
-    static void output_gradient_##name(void *da, const void *a, const mlp_targets *t) { \
-        gradient_of_logit(da, a, t, output_slope_##name);                               \
+#define OUTPUT_GRADIENT(name)                                                                  \
+    SELDOM static void output_gradient_##name(void *da, const void *a, const mlp_targets *t) { \
+        gradient_of_logit(da, a, t, output_slope_##name);                                      \
     }
 #define LOSS(name, activation, kind, parameter, lowest, highest) kind(name)
 MLP_LOSSES(LOSS)

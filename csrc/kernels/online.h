@@ -253,6 +253,6 @@ static size_t online(const mlp_online *net, double *loss, const void *samples, s
     if (LOWER_LANES > 0 && net->widest <= LOWER_LANES) {
         return online_steps(net, loss, samples, ldx, targets, ldy, n, HALF_VECTOR);
     }
-    return net->widest <= LANES ? online_steps(net, loss, samples, ldx, targets, ldy, n, ONE_VECTOR)
-                                : online_steps(net, loss, samples, ldx, targets, ldy, n, WHOLE_ROW);
+    return LANES >= ROW || net->widest <= LANES ? online_steps(net, loss, samples, ldx, targets, ldy, n, ONE_VECTOR)
+                                                : online_steps(net, loss, samples, ldx, targets, ldy, n, WHOLE_ROW);
 }

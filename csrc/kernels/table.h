@@ -40,6 +40,8 @@ _Static_assert(PANEL * sizeof(real) <= MLP_PANEL_BYTES, "panels are narrower");
 
 #include "online.h"
 
+#include "brief.h"
+
 #include "update.h"
 
 #include "fused.h"
@@ -111,6 +113,8 @@ const mlp_kernels TABLE = {
     .sparse_dots = sparse_dots,
     .sparse_gradient = sparse_gradient,
     .online = online,
+    .brief = brief,
+    .brief_column = brief_column,
     .update_sgd = update_sgd,
     .update_adam = update_adam,
     .update_rmsprop = update_rmsprop,

@@ -1,0 +1,190 @@
+/* brief.c: steps on as many samples as a virtual vector has lanes, at most, through layers of a few units: to go from
+ * kernel to kernel would take longer than to compute them, so one kernel has it all. Same steps, same bits. */
+#include "core.h"
+
+#include <stdlib.h>
+
+/* The rows of a few steps are read together, so many bytes of them at most, long before they are used: numbers that are
+ * stored one by one and loaded as a vector at once would be waited for. */
+enum { SLICE_BYTES = 16 * 1024, MOST_STEPS = 8 };
+
+/* Fewer of these either way are moved one by one. */
+enum { FEW_NUMBERS = 8 };
+
+struct mlp_brief_steps {
+    const mlp_network *net;
+    mlp_call *call;
+    mlp_brief brief;
+    size_t batch;            /* rows of a step */
+    size_t room, begin, end; /* for so many rows; of the data those that are there */
+    bool holds;              /* a batch that stays */
+    void *rows, *targets;    /* real (room, n[0]), (room, K), where they are not read in place */
+    double *labels;          /* [room] */
+    void *cells;             /* of a sparse row */
+    char *x, *y;             /* a block for each step: n[0] rows of a virtual vector, K rows */
+};
+
+/* Of each parameter, in their order; past the last one, where vectors of them end, any. */
+static void find_factors(const mlp_brief *net, size_t n, const void *ones) {
+    mlp_factors *f = net->factors;
+    for (size_t l = 0; l < net->n_layers; l++) {
+        const mlp_brief_layer *layer = &net->layers[l];
+        const char *below = l == 0 ? net->x : net->layers[l - 1].a, *dz = layer->dz;
+        for (size_t i = 0; i < layer->n_in + (layer->b != NULL); i++) {
+            const void *a = i < layer->n_in ? below + i * MLP_VECTOR_BYTES : ones;
+            for (size_t j = 0; j < layer->n_out; j++) {
+                *f++ = (mlp_factors){.a = a, .dz = dz + j * MLP_VECTOR_BYTES};
+            }
+        }
+    }
+    while (f < net->factors + n) {
+        *f++ = (mlp_factors){.a = ones, .dz = ones};
+    }
+}
+
+/* So many virtual vectors. */
+static void *cut_vectors(mlp_cutter *c, size_t n) { return mlp_cut(c, n * MLP_VECTOR_BYTES); }
+
+static void cut_layers(const mlp_network *net, mlp_brief_layer *layers, mlp_cutter *c) {
+    for (size_t l = 1; l <= net->n_layers; l++) {
+        const mlp_layer *layer = &net->layers[l];
+        mlp_brief_layer made = {.n_in = layer->n_in,
+                                .n_out = layer->n_out,
+                                .activation = layer->activation,
+                                .w = mlp_at(net, net->parameters, layer->weights),
+                                .b = net->bias ? mlp_at(net, net->parameters, layer->biases) : NULL,
+                                .a = cut_vectors(c, layer->n_out),
+                                .d = cut_vectors(c, layer->n_out),
+                                .dz = cut_vectors(c, layer->n_out)};
+        if (c->at != NULL) {
+            layers[l - 1] = made;
+        }
+    }
+}
+
+/* Everything in one block. */
+static mlp_brief_steps *cut_all(const mlp_network *net, size_t batch, mlp_cutter *c) {
+    size_t inputs = mlp_inputs(net), outputs = mlp_outputs(net), n = mlp_whole_vectors(net, net->n_parameters);
+    size_t n_steps = mlp_min(SLICE_BYTES / ((inputs + outputs) * MLP_VECTOR_BYTES), MOST_STEPS), room = n_steps * batch;
+    mlp_brief_steps *s = mlp_cut(c, sizeof *s);
+    mlp_brief_layer *layers = mlp_cut(c, net->n_layers * sizeof *layers);
+    mlp_brief_steps made = {.net = net,
+                            .brief = {.n_layers = net->n_layers,
+                                      .n_parameters = net->n_parameters,
+                                      .layers = layers,
+                                      .factors = mlp_cut(c, n * sizeof(mlp_factors)),
+                                      .loss = net->loss,
+                                      .of_output = net->loss_kind == OF_DIFFERENCE,
+                                      .loss_parameters = net->loss_parameters,
+                                      .x = cut_vectors(c, inputs),
+                                      .scale = cut_vectors(c, 1)},
+                            .batch = batch,
+                            .room = room,
+                            .rows = mlp_cut(c, room * inputs * net->item),
+                            .targets = mlp_cut(c, room * outputs * net->item),
+                            .labels = mlp_cut(c, room * sizeof(double)),
+                            .cells = mlp_cut(c, inputs * sizeof(double)),
+                            .x = cut_vectors(c, n_steps * inputs),
+                            .y = cut_vectors(c, n_steps * outputs)};
+    void *ones = cut_vectors(c, 1);
+    cut_layers(net, layers, c);
+    if (c->at != NULL) {
+        *s = made;
+        net->kernels->fill(ones, 1.0, MLP_VECTOR_BYTES / net->item);
+        find_factors(&s->brief, n, ones);
+    }
+    return s;
+}
+
+mlp_brief_steps *mlp_brief_create(const mlp_network *net, size_t batch, mlp_call *call) {
+    mlp_cutter measure = {0};
+    cut_all(net, batch, &measure);
+    void *block = mlp_reserve(measure.used, 1);
+    if (block == NULL) {
+        return NULL;
+    }
+    mlp_brief_steps *s = cut_all(net, batch, &(mlp_cutter){.at = block, .bytes = measure.used});
+    s->call = call;
+    return s;
+}
+
+void mlp_brief_destroy(mlp_brief_steps *s) { free(s); }
+
+/* n samples as blocks of a step each; samples that are not there are the last one, so that they overflow no earlier. */
+static void lay_out(const mlp_brief_steps *s, char *blocks, const void *samples, size_t ld, size_t columns, size_t n) {
+    const mlp_network *net = s->net;
+    const mlp_kernels *kernels = net->kernels;
+    size_t lanes = MLP_VECTOR_BYTES / net->item;
+    for (size_t at = 0; at < n; at += s->batch, blocks += columns * MLP_VECTOR_BYTES) {
+        size_t some = mlp_min(n - at, s->batch);
+        const void *first = mlp_at(net, samples, at * ld);
+        bool few = some < FEW_NUMBERS && columns < FEW_NUMBERS;
+        for (size_t j = 0; few && j < columns; j++) {
+            kernels->brief_column(blocks + j * MLP_VECTOR_BYTES, mlp_at(net, first, j), ld, some);
+        }
+        if (!few) {
+            kernels->transpose(blocks, lanes, first, ld, some, columns);
+        }
+        if (!few && some < lanes) {
+            kernels->repeat_last(blocks, columns, some, lanes);
+        }
+    }
+}
+
+/* The rows of the step at hand, and of those that come next. */
+static mlp_status read_rows(mlp_brief_steps *s, const mlp_batch *batch) {
+    const mlp_network *net = s->net;
+    const mlp_data *data = batch->data;
+    size_t inputs = mlp_inputs(net), outputs = mlp_outputs(net), first = batch->first, ldx, ldy = outputs;
+    size_t n = mlp_min(s->room, data->x.n_rows - first);
+    mlp_source source = {.rows = &data->x,
+                         .dtype = net->dtype,
+                         .order = batch->order,
+                         .cells = s->cells,
+                         .call = s->call,
+                         .kernels = net->kernels};
+    const void *x = mlp_read_tile(&source, first, n, s->rows, inputs, &ldx), *y = s->targets;
+    if (x == NULL) {
+        return MLP_BAD_X;
+    }
+    if (data->labels) {
+        net->kernels->fill(s->targets, 0.0, n * outputs);
+        mlp_status status =
+            mlp_read_labels(net, &data->y, batch->order, first, n, s->labels, s->targets, outputs, 1, s->call);
+        if (status != MLP_OK) {
+            return status;
+        }
+    } else {
+        source.rows = &data->y;
+        y = mlp_read_tile(&source, first, n, s->targets, outputs, &ldy);
+    }
+    lay_out(s, s->x, x, ldx, inputs, n);
+    lay_out(s, s->y, y, ldy, outputs, n);
+    s->begin = first;
+    s->end = first + n;
+    return MLP_OK;
+}
+
+mlp_status mlp_run_brief(mlp_brief_steps *s, const mlp_batch *batch, void *gradient, mlp_sums *sums) {
+    const mlp_network *net = s->net;
+    size_t inputs = mlp_inputs(net), outputs = mlp_outputs(net), n = batch->n;
+    bool there = batch->first == 0 ? s->holds : batch->first < s->end; /* else an epoch begins, or a slice ends */
+    if (!there) {
+        mlp_status status = read_rows(s, batch);
+        if (status != MLP_OK) {
+            return status;
+        }
+    }
+    s->holds = batch->stays;
+    if (n != s->brief.n) { /* the samples that are not there have no derivative */
+        s->brief.n = n;
+        net->kernels->fill(s->brief.scale, 0.0, MLP_VECTOR_BYTES / net->item);
+        net->kernels->fill(s->brief.scale, net->sum ? 1.0 : mlp_per_weight((double)n), n);
+    }
+    size_t step = (batch->first - s->begin) / s->batch;
+    sums->weight = (double)n;
+    sums->loss = net->kernels->brief(&s->brief, gradient, s->x + step * inputs * MLP_VECTOR_BYTES,
+                                     s->y + step * outputs * MLP_VECTOR_BYTES);
+    double work = MLP_STEP_WORK + MLP_SAMPLE_WORK * (double)(n * (inputs + outputs)) + mlp_work(net, n, true);
+    return mlp_pause(s->call, work) ? MLP_INTERRUPTED : MLP_OK;
+}
