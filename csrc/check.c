@@ -115,8 +115,7 @@ static mlp_status check_y_row(const mlp_network *net, const mlp_data *data, cons
             } else if (!isfinite(loss->highest)) {
                 snprintf(reason, sizeof reason, "finite and not negative");
             } else {
-                snprintf(reason, sizeof reason, "from 0 to 1%s",
-                         y[k] == -1.0 ? " (for -1 and +1 give (y + 1) / 2)" : "");
+                snprintf(reason, sizeof reason, "from 0 to 1%s", y[k] == -1.0 ? " (for -1 and +1 give (y+1)/2)" : "");
             }
             return reject(call, MLP_BAD_Y, row, k, reason);
         }

@@ -240,6 +240,21 @@ static const char *check(const mlp_optimizer *o, const mlp_rule *rule) {
     return NULL;
 }
 
+/* The state of L-BFGS for histories of another size: the newest pairs stay, in their order. */
+static void move_pairs(mlp_network *net, char *to, size_t size) {
+    mlp_progress *p = &net->progress;
+    size_t bytes = net->n_parameters * net->item, before = net->optimizer.history_size;
+    size_t pairs = mlp_min((size_t)p->pairs, size);
+    const char *from = net->state;
+    memcpy(to, from, 2 * bytes);
+    for (size_t i = 0; i < pairs; i++) {
+        size_t place = ((size_t)p->newest_pair + before - (pairs - 1 - i)) % before;
+        memcpy(to + (2 + 2 * i) * bytes, from + (2 + 2 * place) * bytes, 2 * bytes);
+    }
+    p->pairs = pairs;
+    p->newest_pair = pairs > 0 ? pairs - 1 : 0;
+}
+
 /* A block for the new rule's state, with the old one's vectors where they are the same. */
 static const char *renew_state(mlp_network *net, const mlp_rule *rule, const mlp_optimizer *optimizer, bool keep) {
     size_t vectors = rule->vectors(optimizer), n = vectors * net->n_parameters;
@@ -252,7 +267,9 @@ static const char *renew_state(mlp_network *net, const mlp_rule *rule, const mlp
         if (state == NULL) {
             return MLP_NO_MEMORY_FOR_STATE;
         }
-        if (keep && net->n_state > 0) {
+        if (keep && rule->update == NULL) {
+            move_pairs(net, state, optimizer->history_size);
+        } else if (keep && net->n_state > 0) {
             memcpy(state, net->state, mlp_min(n, net->n_state) * net->item);
         }
     }
@@ -278,9 +295,8 @@ const char *mlp_set_optimizer(mlp_network *network, const mlp_optimizer *optimiz
         return reason;
     }
     const mlp_optimizer *before = &network->optimizer;
-    bool same_pairs = rule->update != NULL || before->history_size == optimizer->history_size;
     bool same_velocity = rule->update != sgd_update || before->classic == optimizer->classic;
-    bool keep = rule == network->rule && same_pairs && same_velocity;
+    bool keep = rule == network->rule && same_velocity;
     if (!keep || rule->vectors(optimizer) * network->n_parameters != network->n_state) {
         reason = renew_state(network, rule, optimizer, keep);
         if (reason != NULL) {

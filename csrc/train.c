@@ -23,8 +23,8 @@ typedef struct {
     mlp_brief_steps *brief; /* or brief.c's: else NULL */
     mlp_search *search;     /* lbfgs */
     mlp_snapshot epoch_start, best;
-    double best_value;
-    uint64_t waited; /* epochs since the best one */
+    double best_value; /* at first worse than any */
+    uint64_t waited;   /* epochs since the best one */
 } training;
 
 /* What an epoch comes to. */
@@ -294,7 +294,7 @@ static mlp_status keep_watch(training *t, double value, bool *out) {
     const mlp_stopping *stopping = &t->settings->stopping;
     bool better =
         stopping->maximize ? value > t->best_value + stopping->min_delta : value < t->best_value - stopping->min_delta;
-    if (t->result->best_epoch == 0 ? isfinite(value) : better) {
+    if (better) {
         t->best_value = value;
         t->result->best_epoch = t->net->progress.epoch;
         t->waited = 0;
@@ -564,6 +564,7 @@ mlp_status mlp_fit(mlp_network *network, const mlp_data *data, const mlp_fit_set
         return status;
     }
     training t = {.net = network, .settings = settings, .result = result, .call = call, .data = *data};
+    t.best_value = settings->stopping.maximize ? -HUGE_VAL : HUGE_VAL;
     if (settings->validation != NULL) {
         t.validation = *settings->validation;
     }

@@ -68,7 +68,7 @@ def _counts(y: NDArray[Any], n_classes: int) -> NDArray[np.int64]:
         if wrong.any():
             row = int(np.argmax(wrong))
             signs = n_classes == 2 and piece[row] == -1
-            hint = " (for -1 and +1 give (y + 1) / 2)" if signs else ""
+            hint = " (for -1 and +1 give (y+1)/2)" if signs else ""
             expected = f"whole numbers from 0 to {n_classes - 1}{hint}"
             raise ValueError(f"y must be {expected} where class_weight is given, got {piece[row]} in row {first + row}")
         counts += np.bincount(piece.astype(np.int64), minlength=n_classes)

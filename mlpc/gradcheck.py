@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,7 @@ _EPS = float(np.finfo(np.float64).eps)
 _TOLERANCE = 1e-6
 _HALVINGS = 12  # of a step that is too long, at most
 _ROUNDINGS = 64  # of the objective's last place: what its values may be off by, within the default tolerance
+_LEAST = 1e-300  # that an error is relative to
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,10 @@ def check_gradient(
     -----
     The relative error of gradient a and difference ``d = (f(w + h) - f(w - h)) / 2h`` is
     ``|a - d| / max(|a|, |d|, r)`` with ``r = 1e6 · 64 eps |f| / 2h``: what rounding of f alone explains is an error
-    within the default tolerance. Where it is larger than that and no step is given, as where f is sharply curved, d is
-    what ever smaller steps tend to: Ridders' extrapolation [1]_, which does not look at a.
+    within the default tolerance. (In place of f of the Poisson loss, whose terms cancel, stands their sum.) Where it is
+    larger than that and no step is given, as where f is sharply curved, d is what ever smaller steps tend to: Ridders'
+    extrapolation [1]_, which does not look at a. At last r is no less than ``|f(w ± h) - f(w)| / h``: at a minimum a
+    and d are both next to nothing beside that.
 
     References
     ----------
@@ -157,8 +160,12 @@ def check_gradient(
     sides = _Sides(probe, rows, targets)
     parameters, start = probe.parameters, probe.parameters.copy()
 
-    def difference(i: int, h: float) -> tuple[float, float]:
-        """Return the difference by parameter i, NaN across a kink, and the least size that its error is relative to."""
+    # The loss of y = 0 is the sum of the outputs, which half of a Poisson loss's terms come to.
+    terms = 0.0
+    if probe._spec.loss_name == "poisson":
+        terms = 2 * probe.objective(rows, np.zeros_like(targets), sample_weight=sample_weight)
+
+    def difference(i: int, h: float) -> _Difference:
         values, smooth = [], True
         for shifted in (start[i] + h, start[i] - h):
             parameters[i] = shifted
@@ -166,16 +173,18 @@ def check_gradient(
             smooth = smooth and sides.unchanged()
         parameters[i] = start[i]
         width = (start[i] + h) - (start[i] - h)  # as rounded
-        rounding = _ROUNDINGS * _EPS * max(map(abs, values)) / width
-        return (values[0] - values[1]) / width if smooth else np.nan, max(rounding / _TOLERANCE, 1e-300)
+        rounding = _ROUNDINGS * _EPS * max(terms, *map(abs, values)) / width
+        change = max(abs(f - value) for f in values) / h
+        return _Difference((values[0] - values[1]) / width if smooth else np.nan, rounding / _TOLERANCE, change)
 
     differences, errors = np.zeros((2, start.size))
     for i, a in enumerate(gradient):
         h = np.cbrt(_EPS) * max(1.0, abs(start[i])) if step is None else step
         found = difference(i, h)
-        if step is None and _error(a, *found) > _TOLERANCE:
+        if step is None and _error(a, found.value, found.rounding) > _TOLERANCE:
             found = _extrapolated(partial(difference, i), found, h)
-        differences[i], errors[i] = found[0], _error(a, *found)
+        differences[i] = found.value
+        errors[i] = _error(a, found.value, max(found.rounding, found.change))
     checked = ~np.isnan(differences)
     if not checked.any():
         return GradientCheck(False, np.nan, None, 0, start.size, step, tolerance, np.nan, np.nan)
@@ -194,29 +203,34 @@ def check_gradient(
     )
 
 
+class _Difference(NamedTuple):
+    """A central difference of the objective f, with what its error is relative to at least."""
+
+    value: float  # NaN across a kink
+    rounding: float  # for that of f to be within the tolerance
+    change: float  # |f(w ± h) - f(w)| / h
+
+
 def _error(gradient: float, difference: float, least: float) -> float:
     """Return the relative error; `least`: what it is relative to where both are smaller."""
-    return abs(gradient - difference) / max(abs(gradient), abs(difference), least)
+    return abs(gradient - difference) / max(abs(gradient), abs(difference), least, _LEAST)
 
 
-def _extrapolated(
-    difference: Callable[[float], tuple[float, float]], first: tuple[float, float], h: float
-) -> tuple[float, float]:
+def _extrapolated(difference: Callable[[float], _Difference], first: _Difference, h: float) -> _Difference:
     """Return what central differences of halved steps tend to, as far as rounding shows it.
 
-    `difference` and `first`, which is that of h, are the difference and the least size its error is relative to; so is
-    what is returned.
+    `first` is the difference of h.
     """
-    row, best, settled = [first[0]], first, np.inf
+    row, best, settled = [first.value], first, np.inf
     for _ in range(_HALVINGS):
         h /= 2
-        above, (d, least) = row, difference(h)
-        row = [d]
+        above, now = row, difference(h)
+        row = [now.value]
         for power, left in enumerate(above, 1):  # Neville's scheme in h^2
             row.append(row[-1] + (row[-1] - left) / (4.0**power - 1))
             change = max(abs(row[-1] - row[-2]), abs(row[-1] - left))
             if change <= settled:
-                best, settled = (row[-1], least), change
+                best, settled = now._replace(value=row[-1]), change
         if abs(row[-1] - above[-1]) >= 2 * settled:
             break
     return best

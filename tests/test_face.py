@@ -642,15 +642,38 @@ def test_differences_are_extrapolated():
     """Of a function that a step of 6e-6 is too long for, to what no single step reaches."""
 
     def difference(h):
-        return (np.exp(1e5 * h) - np.exp(-1e5 * h)) / (2 * h), h
+        return gradcheck._Difference((np.exp(1e5 * h) - np.exp(-1e5 * h)) / (2 * h), h, 2 * h)
 
     first = difference(6e-6)
-    assert abs(first[0] / 1e5 - 1) > 0.05
-    best, least = gradcheck._extrapolated(difference, first, 6e-6)
-    assert best == pytest.approx(1e5, rel=1e-12)
-    assert 6e-6 / 2**12 < least < 6e-6
-    nowhere = gradcheck._extrapolated(lambda h: (np.nan, h), (np.nan, 1.0), 1.0)
-    assert np.isnan(nowhere[0])
+    assert abs(first.value / 1e5 - 1) > 0.05
+    best = gradcheck._extrapolated(difference, first, 6e-6)
+    assert best.value == pytest.approx(1e5, rel=1e-12)
+    assert 6e-6 / 2**12 < best.rounding < 6e-6
+    assert best.change == 2 * best.rounding
+    nowhere = gradcheck._extrapolated(lambda h: first._replace(value=np.nan), first._replace(value=np.nan), 1.0)
+    assert np.isnan(nowhere.value)
+
+
+@pytest.mark.parametrize(
+    "loss", ["squared_error", "half_squared_error", "huber", "log_cosh", "poisson", "binary_cross_entropy"]
+)
+def test_gradients_of_an_exact_fit_pass(loss):
+    """Gradient and differences are next to nothing there, and so is the objective but for its rounding."""
+    X = [[0.1, 0.2], [0.3, -0.4]]
+    for seed in range(5):
+        net = mlpc.Network([2, 3, 1], loss=loss, hidden_activation="tanh", seed=seed)
+        assert mlpc.check_gradient(net, X, net.predict_proba(X))
+    X = np.random.default_rng(0).normal(size=(6, 2))
+    assert mlpc.check_gradient(mlpc.Network([2, 1], loss=loss, initializer="zeros"), X, np.full(6, loss == "poisson"))
+
+
+def test_a_wrong_gradient_is_found_beside_a_minimum(monkeypatch):
+    net = mlpc.Network([2, 3, 1], loss="squared_error", hidden_activation="tanh", seed=0)
+    X = [[0.1, 0.2], [0.3, -0.4]]
+    y = net.predict_proba(X)
+    right = mlpc.Network.gradient
+    monkeypatch.setattr(mlpc.Network, "gradient", lambda *args, **words: right(*args, **words) + 1e-9, raising=False)
+    assert not mlpc.check_gradient(net, X, y)
 
 
 def test_the_error_does_not_depend_on_the_tolerance():

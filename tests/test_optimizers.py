@@ -384,15 +384,19 @@ def test_callbacks_write_parameters_under_lbfgs():
     assert net.history.loss.tobytes() == by_hand.history.loss.tobytes()
 
 
-def test_another_history_size_starts_anew():
+@pytest.mark.parametrize("sizes", [(5, 20), (20, 3), (4, 1, 8), (2, 3, 2)])
+def test_another_history_size_keeps_the_newest_pairs(sizes):
     X, y = circles()
-    net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", optimizer=mlpc.LBFGS(10), seed=0).fit(X, y, epochs=6)
-    fresh = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", optimizer=mlpc.LBFGS(3), seed=0)
-    fresh.parameters = net.parameters
-    net.optimizer = mlpc.LBFGS(3)
-    assert net.fit(X, y, epochs=4).parameters.tobytes() == fresh.fit(X, y, epochs=4).parameters.tobytes()
-    net.optimizer = mlpc.LBFGS(3, 1e-9)  # the tolerance alone: the pairs stay
-    assert net.fit(X, y, epochs=2).parameters.tobytes() == fresh.fit(X, y, epochs=2).parameters.tobytes()
+    net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", hidden_activation="tanh", optimizer="lbfgs", seed=0)
+    twin, p, rule = Twin([2, 4, 1], "tanh", "binary_cross_entropy"), net.parameters.copy(), reference.LBFGS()
+    losses = []
+    for size in sizes:
+        net.optimizer = mlpc.LBFGS(size)
+        net.fit(X, y, epochs=5)
+        rule.history_size = size
+        losses.extend(reference.fit(twin, p, rule, X, y, epochs=5))
+    assert_close(net.parameters, p, 1e-7)
+    assert_close(net.history["loss"], losses, 1e-7)
 
 
 def test_the_best_epoch_of_lbfgs_has_its_pairs():

@@ -446,3 +446,24 @@ def test_a_callback_comes_before_other_reasons_to_stop():
     last = make().fit(X, y, epochs=200).epoch
     net = make().fit(X, y, epochs=200, callbacks=lambda net, epoch, logs: epoch == last)
     assert (net.epoch, net.history.stop_reason) == (last, "callback")
+
+
+@pytest.mark.parametrize(
+    ("mode", "scores", "best"),
+    [
+        ("max", [np.inf, 5, 1], 1),
+        ("max", [1, np.inf, 2], 2),
+        ("min", [np.inf, 5, 9], 2),
+        ("min", [np.nan, -np.inf, 1], 2),
+    ],
+)
+def test_scores_that_are_not_finite(mode, scores, best):
+    """Infinity may be the best there is; NaN is not better than anything."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 2))
+    net = mlpc.Network([2, 1], loss="squared_error", seed=0)
+    stopping = mlpc.EarlyStopping("score", mode, patience=9)
+    net.fit(
+        X, X[:, 0], epochs=3, callbacks=lambda net, e, logs: logs.update(score=scores[e - 1]), early_stopping=stopping
+    )
+    assert net.history.best_epoch == best

@@ -158,7 +158,7 @@ PyObject *network_transform(network_object *self, PyObject *const *args, Py_ssiz
         layer = is_bool ? 0 : PyNumber_AsSsize_t(value, NULL);
         bool failed = layer == -1 && PyErr_Occurred() != NULL;
         if (is_bool || (failed && PyErr_ExceptionMatches(PyExc_TypeError))) {
-            PyErr_Format(PyExc_TypeError, "layer must be a whole number, got %R", value);
+            PyErr_Format(PyExc_ValueError, "layer must be a whole number, got %R", value);
             return NULL;
         }
         if (failed) return NULL;
