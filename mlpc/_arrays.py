@@ -145,23 +145,41 @@ def _hint(name: str, *, text: bool) -> str:
     return ": numpy.unique(y, return_inverse=True) numbers labels" if text and name == "y" else ""
 
 
+def _are_numbers(column: Any) -> bool:
+    """Whether a pandas column of Python objects holds numbers, booleans and missing values alone."""
+    if any(isinstance(value, str | bytes) for value in column):  # which NumPy would read numbers from
+        return False
+    try:
+        column.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def _frame(frame: Any, name: str) -> NDArray[Any]:
     columns = hasattr(frame, "columns")
     # pandas' own arrays, as those of `series.array`, have no name.
     names, dtypes = (frame.columns, frame.dtypes) if columns else ([getattr(frame, "name", None)], [frame.dtype])
-    for column, dtype in zip(names, dtypes, strict=True):
+    for place, (column, dtype) in enumerate(zip(names, dtypes, strict=True)):
         # pandas' dtypes have NumPy's kinds, those of categories too, polars' have names.
         values = getattr(getattr(dtype, "categories", None), "dtype", dtype)
         kind = getattr(values, "kind", None)
-        if kind not in _NUMBERS if kind else not str(values).startswith(("Int", "UInt", "Float", "Boolean")):
+        numbers = kind in _NUMBERS if kind else str(values).startswith(("Int", "UInt", "Float", "Boolean"))
+        if kind == "O" and values is dtype:
+            numbers = _are_numbers(frame.iloc[:, place] if columns else frame)
+        if not numbers:
             named = columns or getattr(frame, "name", None) is not None
             came = f"column {column!r} of dtype {dtype}" if named else f"dtype {dtype} from a {type(frame).__name__}"
             raise TypeError(
                 f"{name} must hold real numbers, got {came}{_hint(name, text=kind in (None, 'O', 'T', 'U'))}"
             )
     first, *others = dtypes
-    if isinstance(first, np.dtype) and first.itemsize <= _LARGEST and all(dtype == first for dtype in others):
+    plain = isinstance(first, np.dtype) and first.kind in _NUMBERS and first.itemsize <= _LARGEST
+    if plain and all(dtype == first for dtype in others):
         return np.asarray(frame.to_numpy())  # pandas: a view, where the columns lie together
+    if columns and any(isinstance(dtype, np.dtype) and dtype.kind == "O" for dtype in dtypes):
+        series = (frame.iloc[:, place] for place in range(len(names)))  # together, pandas takes no NA among objects
+        return np.column_stack([column.to_numpy(dtype=np.float64, na_value=np.nan) for column in series])
     try:
         return np.asarray(frame.to_numpy(dtype=np.float64, na_value=np.nan))
     except TypeError:

@@ -92,9 +92,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         Strength of an L1 penalty, l1 sum|W|, divided like alpha's.
     dropout : float or sequence of float, default=0.0
         Rate at which hidden units are dropped while training, one or one per hidden layer, in [0, 1); 0 with "lbfgs".
-    output_activation : str or None, default=None
-        None: the loss's own. Any of those of `activation` but with "poisson", which takes its own alone, "exp":
-        "logistic" for targets in (0, 1), "tanh" in (-1, 1), "softplus" above 0.
     scoring : str, callable or None, default=None
         What early stopping judges by: a name of scikit-learn's scorers, a scorer, "loss" (the validation loss, lower is
         better), or None: R², for several quantiles of one target the loss.
@@ -109,6 +106,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     n_threads : int or None, default=None
         At most so many threads, in training and in prediction; None: as many as `mlpc.Network` takes. The result does
         not depend on it.
+    output_activation : str or None, default=None
+        None: the loss's own. Any of those of `activation` but with "poisson", which takes its own alone, "exp":
+        "logistic" for targets in (0, 1), "tanh" in (-1, 1), "softplus" above 0.
 
     Attributes
     ----------
@@ -199,12 +199,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         max_fun: int = 15000,
         l1: float = 0.0,
         dropout: float | Sequence[float] = 0.0,
-        output_activation: str | None = None,
         scoring: str | Callable[..., float] | None = None,
         initializer: str | Initializer | None = None,
         callbacks: Callback | Sequence[Callback] | None = (),
         progress: bool = False,
         n_threads: int | None = None,
+        output_activation: str | None = None,
     ) -> None:
         self._store(locals())
 

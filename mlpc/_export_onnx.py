@@ -5,6 +5,7 @@ https://onnx.ai/onnx/operators/ defines them.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,35 @@ _IR_VERSION = 8  # that of opset 17
 _LARGEST = 2**31 - 1  # bytes of a message of protocol buffers
 
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+
+# (a + 4) exp(a² / 2) Phi(-a) in (a - 4) / (a + 4) for a from 0 to 39, as in csrc/kernels/functions.h.
+_NORMAL_CENTER, _NORMAL_HIGHEST = 4.0, 39.0
+_NORMAL_TAIL = (
+    0.75528513041575152,
+    -0.60789664197189208,
+    0.38713740074221475,
+    -0.18652185795965864,
+    0.060396574890919104,
+    -0.0075401889666822002,
+    -0.0034796923670072717,
+    0.0016308184569620305,
+    0.00013334430800360773,
+    -0.00023109493054528457,
+    -1.9082289587795503e-06,
+    3.5144667038056335e-05,
+    7.1654213074894821e-07,
+    -5.9201317356363927e-06,
+    -6.2935869759109903e-07,
+    1.0215239261569853e-06,
+    2.7121032202319098e-07,
+    -1.5503056251647085e-07,
+    -8.4755827091549759e-08,
+    1.3459930269140239e-08,
+    1.9212603307919403e-08,
+    1.7513541568357844e-09,
+    -2.4120301674036142e-09,
+    -6.6871007729609403e-10,
+)
 
 
 class _Graph:
@@ -44,7 +74,7 @@ class _Graph:
     def constant(self, value: Any, name: str | None = None) -> str:
         from onnx import numpy_helper
 
-        name = name or f"constant_{value:g}"
+        name = name or f"constant_{value!r}"
         self.constants[name] = numpy_helper.from_array(np.array(value, self.dtype), name)
         return name
 
@@ -77,8 +107,21 @@ def _silu(g: _Graph, z: str) -> str:
 
 def _gelu(g: _Graph, z: str) -> str:
     """Half of z (1 + erf(z / sqrt(2)))."""
-    erf = g.add("Erf", g.add("Div", z, g.constant(np.sqrt(2.0))))
+    erf = g.add("Erf", g.add("Div", z, g.constant(math.sqrt(2.0))))
     return g.add("Mul", g.add("Mul", z, g.add("Add", erf, g.constant(1.0))), g.constant(0.5))
+
+
+def _gelu_without_erf(g: _Graph, z: str) -> str:
+    """max(z, 0) - a Phi(-a), a = |z|: ONNX Runtime has no erf in double."""
+    a = g.add("Min", g.add("Abs", z), g.constant(_NORMAL_HIGHEST))  # beyond, Phi(-a) is 0
+    below, above = (g.add(operator, a, g.constant(_NORMAL_CENTER)) for operator in ("Sub", "Add"))
+    t = g.add("Div", below, above)
+    ratio = g.constant(_NORMAL_TAIL[-1])
+    for coefficient in reversed(_NORMAL_TAIL[:-1]):
+        ratio = g.add("Add", g.add("Mul", ratio, t), g.constant(coefficient))
+    power = g.add("Exp", g.add("Mul", g.add("Mul", a, a), g.constant(-0.5)))
+    tail = g.add("Div", g.add("Mul", power, ratio), above)
+    return g.add("Sub", g.add("Relu", z), g.add("Mul", a, tail))
 
 
 _COMMON: dict[str, Callable[[_Graph, str], str]] = {
@@ -95,6 +138,7 @@ _COMMON: dict[str, Callable[[_Graph, str], str]] = {
     "mish": lambda g, z: g.add("Mul", z, g.add("Tanh", _softplus(g, z))),
     "elu": _elu,
     "selu": _selu,
+    "gelu": _gelu_without_erf,
 }
 _FLOAT = _COMMON | {
     "leaky_relu": lambda g, z: g.add("LeakyRelu", z, alpha=0.01),
@@ -115,12 +159,6 @@ def model(net: Network, fingerprint: str) -> bytes:
     spec = net._spec
     single = spec.dtype == "float32"
     activations = _FLOAT if single else _COMMON
-    for activation in spec.activations:
-        if activation not in activations:
-            raise ValueError(
-                f"export_onnx cannot write {activation} in float64, for which ONNX Runtime has no erf in double; "
-                "net.copy('float32') can be exported"
-            )
     if spec.n_parameters * net.dtype.itemsize > _LARGEST - 2**20:
         raise ValueError(f"export_onnx writes files of less than 2 GiB, and net has {spec.n_parameters} parameters")
     g = _Graph(spec.dtype)

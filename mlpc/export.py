@@ -154,8 +154,7 @@ def export_onnx(net: Network, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of its type, a parameter is not finite, or the network has gelu in float64, for which
-        ONNX Runtime has no operators; `net.copy("float32")` can be exported.
+        If an argument is not of its type, or a parameter is not finite.
     ImportError
         If onnx is not installed.
     OSError

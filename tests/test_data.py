@@ -242,6 +242,22 @@ def test_frames_of_one_dtype_are_read_in_place(dtype):
     assert results(pd.DataFrame(X), X[:, :1]) == results(X, X[:, :1])
 
 
+def test_columns_of_objects_that_are_numbers():
+    net = mlpc.Network([2, 1], loss="squared_error", seed=0)
+    first = [1.0, 2.0]
+    for objects, numbers in (([1, None], [1, np.nan]), ([True, pd.NA], [1, np.nan]), ([3, np.float32(0.5)], [3, 0.5])):
+        column = pd.Series(objects, dtype=object)
+        expected = net.forward(np.column_stack([first, numbers]))
+        np.testing.assert_array_equal(net.forward(pd.DataFrame({"a": first, "b": column})), expected)
+        np.testing.assert_array_equal(
+            net.forward(pd.DataFrame({"a": pd.Series(first, dtype=object), "b": column})), expected
+        )
+    net.fit(np.eye(2), pd.Series([1, 2], dtype=object), epochs=1)
+    for wrong in (["1", "2"], [1, "x"], [b"1", 2], [1j, 2], [[1], [2]], [pd.Timestamp(0), 1]):
+        with pytest.raises(TypeError, match="X must hold real numbers, got column 'b' of dtype object"):
+            net.forward(pd.DataFrame({"a": first, "b": pd.Series(wrong, dtype=object)}))
+
+
 def test_pandas_own_arrays():
     X, labels = numbers(45, 3, "f8"), np.arange(45) % 2
     expected = results(X, labels.astype(np.float64))
