@@ -164,6 +164,8 @@ TABLE = [
 
 # Other shapes: odd widths, other batches and activations, few samples, many classes.
 OTHERS = [
+    step("2-3-1", 2, "SGD", LOGISTIC, hidden="sigmoid", n_batches=4096),
+    step("4-8-3", 16, "Adam", SOFTMAX, n_batches=1024),
     step("30-1", 32, "SGD", LOGISTIC, n_batches=1024),
     step("64-50-10", 32, "Adam", SOFTMAX, n_batches=256),
     step("784-512-512-10", 32, "Adam", SOFTMAX, n_batches=32),
