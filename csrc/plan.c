@@ -14,6 +14,9 @@
  * lanes whatever these say. */
 enum { LANES_UNITS = 12, FIRST_LAYER = 210, INNER_LAYER = 150, ONE_OUTPUT = 50, SOME_OUTPUTS = 150, EACH_OUTPUT = 18 };
 
+/* A step of a few samples is one call for so many parameters at most: more take long enough from kernel to kernel. */
+enum { BRIEF_PARAMETERS = 4096 };
+
 /* One chain of sums over this many samples at most: accurate in float. Batches of more are cut into chunks of one size.
  * So are smaller ones, into a few that threads can have to themselves, where such a chunk is worth a thread's while and
  * its gradient so small that adding it to the others costs next to nothing (1 to 3 % on one thread). Of an odd number one
@@ -138,7 +141,8 @@ mlp_plan mlp_make_plan(const mlp_network *net, size_t n_rows, bool trains) {
     size_t rows = mlp_whole_vectors(net, n_rows);
     plan.block = mlp_min(rows, plan.block);
     plan.few = !plan.lanes && n_rows <= FEW_SAMPLES;
-    plan.brief = plan.lanes && trains && n_rows * net->item <= MLP_VECTOR_BYTES;
+    plan.brief =
+        plan.lanes && trains && n_rows * net->item <= MLP_VECTOR_BYTES && net->n_parameters <= BRIEF_PARAMETERS;
     return plan;
 }
 

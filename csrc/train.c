@@ -476,8 +476,8 @@ static bool is_brief(const training *t) {
     const mlp_network *net = t->net;
     uint64_t epochs = t->settings->partial ? 1 : t->settings->epochs, a_few = mlp_min(epochs, BRIEF_STEPS);
     bool worth = a_few * ((t->data.x.n_rows + t->batch - 1) / t->batch) >= BRIEF_STEPS;
-    bool brief = t->crew->members[0].pass->plan.brief && !t->online && !mlp_is_weighted(&t->data) &&
-                 !t->settings->as_sklearn && mlp_work(net, t->batch, true) <= MLP_POLL_WORK;
+    bool brief =
+        t->crew->members[0].pass->plan.brief && !t->online && !mlp_is_weighted(&t->data) && !t->settings->as_sklearn;
     for (size_t l = 1; l < net->n_layers; l++) {
         brief = brief && net->layers[l].dropout == 0;
     }

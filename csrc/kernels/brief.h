@@ -73,7 +73,7 @@ static inline void brief_gradient(const mlp_brief *net, real *gradient) {
 static double brief(const mlp_brief *net, void *gradient, const void *x, const void *y) {
     const mlp_brief_layer *last = &net->layers[net->n_layers - 1];
     double losses[WIDE];
-    for (size_t i = 0; i < net->layers[0].n_in * WIDE; i += LANES) {
+    for (size_t i = 0; i < net->layers[0].n_in * WIDE; i += LANES) { /* to where the factors are */
         v_store((real *)net->x + i, v_load((const real *)x + i));
     }
     brief_forward(net);
