@@ -269,6 +269,9 @@ class Training(Evaluation):
         """
         with self._as_writer("partial_fit"):
             batch_size = self._rows_a_step(X, batch_size)
+            schedule = self._optimizer.schedule
+            plateau = schedule if isinstance(schedule, ReduceOnPlateau) else None
+            plateau_code = monitor_code(plateau, validated=True, callbacks=True)  # as in the fit that it has seen
             reason, _, epoch, step = self._fit(
                 X,
                 y,
@@ -278,7 +281,7 @@ class Training(Evaluation):
                 sample_weight=sample_weight,
                 class_weight=None,
                 validation_data=None,
-                schedule=core_schedule(self._optimizer.schedule, 0),
+                schedule=core_schedule(schedule, plateau_code),
                 stopping=None,
                 epoch_end=None,
                 each_epoch=False,

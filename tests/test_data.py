@@ -65,6 +65,13 @@ def record_field(array):
     return records["values"]
 
 
+def before_a_flag(array):
+    """The same, but the first row is aligned."""
+    records = np.zeros(len(array), dtype=[("values", array.dtype, array.shape[1:]), ("flag", "u1")])
+    records["values"] = array
+    return records["values"]
+
+
 LAYOUTS = {
     "contiguous": np.ascontiguousarray,
     "fortran": np.asfortranarray,
@@ -76,6 +83,8 @@ LAYOUTS = {
     "swapped": swapped,
     "swapped_strided": lambda array: strided(swapped(array)),
     "record_field": record_field,
+    "before_a_flag": before_a_flag,
+    "fortran_before_a_flag": lambda array: before_a_flag(array.T).T,
     "list": np.ndarray.tolist,
 }
 
@@ -294,6 +303,7 @@ def test_subclasses_and_array_like_objects():
     assert results(Wrapped(), y, n_in=3) == results(X, y)
     assert results(np.ma.masked_array(X), y) == results(X, y)
     assert results(X.astype(np.longdouble), y.astype(np.longdouble)) == results(X, y)
+    assert results(pd.DataFrame(X.astype(np.longdouble)), y) == results(X, y)
     assert results([tuple(row) for row in X.tolist()], y.tolist()) == results(X, y)
 
 

@@ -44,6 +44,7 @@ CASES = {
     "multi-label": ("MLPClassifier", TABLE, TABLE[:, :3] > 0, {"early_stopping": True}),
     "stratified": ("MLPClassifier", TABLE, CURVE > 1, {"early_stopping": True, "validation_fraction": 0.3}),
     "not scaled": ("MLPClassifier", *load_breast_cancer(return_X_y=True), {"random_state": 1}),  # saturated sigmoids
+    "few units": ("MLPClassifier", 1000 * TABLE[:, :2], CURVE > 0, {"hidden_layer_sizes": 3}),  # these, too
     "many classes": ("MLPClassifier", TABLE, np.arange(430) % 43, {}),
     "few samples": ("MLPClassifier", *IRIS, {"batch_size": 3, "alpha": 0.01}),
     "sparse": ("MLPRegressor", scipy.sparse.csr_matrix(TABLE * (TABLE > 0.5)), CURVE, {"early_stopping": True}),
@@ -63,6 +64,11 @@ SGD_CASES = {
         {"learning_rate": "invscaling", "learning_rate_init": 0.1, "power_t": 0.3},
     ),
     "adaptive": ("MLPClassifier", *DIGITS, {"learning_rate": "adaptive", "tol": 1.0, "n_iter_no_change": 2}),
+    "adaptive to the end": (
+        "MLPClassifier",
+        *IRIS,
+        {"learning_rate": "adaptive", "learning_rate_init": 1e-6, "tol": 1.0, "n_iter_no_change": 2},
+    ),
 }
 ADAM_CASES = {"moments": ("MLPRegressor", TABLE, CURVE, {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3})}
 if parse_version(sklearn.__version__) >= parse_version("1.9"):  # earlier ones cannot score labels of text

@@ -529,6 +529,21 @@ def test_class_weights_do_not_judge():
     assert np.isin(seen[-1], weights).all()
 
 
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_steps_on_few_samples_report_scikit_learns_losses(batch_size):
+    """Those of probabilities that are kept off 0 and 1: none is larger than 52 log(2)."""
+    X = 1e6 * np.random.default_rng(0).normal(size=(40, 3))
+    model = MLPClassifier((4,), solver=mlpc.SGD(1e-9), alpha=0, batch_size=batch_size, max_iter=1, random_state=0)
+    assert 1 < model.fit(X, np.arange(40) % 2).loss_ < 52 * np.log(2)
+
+
+def test_one_class_is_predicted_whatever_its_probability():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    for seed in range(3):
+        model = MLPClassifier((4,), max_iter=1, random_state=seed).fit(X, ["only"] * 40)
+        assert set(model.predict(10 * X)) == {"only"}
+
+
 def test_class_weight_of_a_part_of_the_classes():
     model = MLPClassifier((4,), class_weight={1: 5.0}, random_state=0).partial_fit(X, Y, classes=[0, 1, 2])
     reference = clone(model).set_params(class_weight=None).partial_fit(X, Y, np.where(Y == 1, 5.0, 1.0), [0, 1, 2])

@@ -380,6 +380,38 @@ def test_a_callback_value_does_not_count_for_a_plateau_of_the_loss():
     assert net.history.learning_rate.tolist() == [0.5, 0.5, 0.5]
 
 
+def test_a_callback_value_counts_once():
+    """Not again for the next epoch, where the first callback raised before one was added."""
+    schedule = mlpc.ReduceOnPlateau("score", factor=0.5, patience=0)
+    net = mlpc.Network([2, 1], loss="binary_cross_entropy", optimizer=mlpc.SGD(0.5, schedule=schedule), seed=0)
+
+    def score(net, epoch, logs):
+        logs["score"] = 1.0
+
+    def fail(net, epoch, logs):
+        if epoch == 3:
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        net.fit(*CIRCLES, epochs=4, callbacks=[fail, score])
+    net.fit(*CIRCLES, epochs=1, callbacks=score)
+    assert net.history.learning_rate.tolist() == [0.5, 0.5, 0.25, 0.25]
+
+
+@pytest.mark.parametrize("monitor", ["loss", "score"])
+def test_partial_fit_keeps_what_a_plateau_waits_for(monitor):
+    rates = []
+    for between in (False, True):
+        schedule = mlpc.ReduceOnPlateau(monitor, factor=0.5, patience=0, min_delta=1e9)
+        net = mlpc.Network([2, 1], loss="binary_cross_entropy", optimizer=mlpc.SGD(0.5, schedule=schedule), seed=0)
+        net.fit(*CIRCLES, epochs=2, callbacks=lambda net, epoch, logs: logs.update(score=1.0))
+        if between:
+            net.partial_fit(*CIRCLES)
+        net.fit(*CIRCLES, epochs=1, callbacks=lambda net, epoch, logs: logs.update(score=1.0))
+        rates.append(net.history.learning_rate.tolist())
+    assert rates == [[0.5, 0.5, 0.25]] * 2
+
+
 def test_two_fits_at_once():
     started, go_on = threading.Event(), threading.Event()
 
@@ -424,8 +456,9 @@ def test_a_schedule_that_returns_no_number(value):
     assert fingerprint(net) == before
 
 
-def test_a_schedule_that_returns_a_huge_number():
-    net = mlpc.Network([2, 1], loss="binary_cross_entropy", optimizer=mlpc.SGD(0.5, schedule=lambda epoch: 10**400))
+@pytest.mark.parametrize("value", [10**400, np.inf, np.nan, -1], ids=["huge", "inf", "nan", "-1"])
+def test_a_schedule_that_returns_no_rate(value):
+    net = mlpc.Network([2, 1], loss="binary_cross_entropy", optimizer=mlpc.SGD(0.5, schedule=lambda epoch: value))
     with pytest.raises(ValueError, match=r"^schedule\(0\) must be a finite number"):
         net.fit(*CIRCLES)
 
@@ -486,7 +519,8 @@ def test_history_is_a_value():
 def test_best_epoch_without_early_stopping():
     net = circles_net().fit(*CIRCLES, epochs=5)
     assert net.history.best_epoch == 1 + np.argmin(net.history.loss)
-    net.fit(*CIRCLES, epochs=5, validation_data=CIRCLES)
+    net.fit(*CIRCLES, epochs=5, validation_data=(CIRCLES[0], 1 - CIRCLES[1]))
+    assert net.history.best_epoch != 1 + np.argmin(net.history.loss)
     assert net.history.best_epoch == 1 + np.nanargmin(net.history.validation_loss)
     assert str(net.history.best_epoch) in repr(net.history)
 
@@ -716,6 +750,8 @@ def test_kinks_of_hubers_slope_are_skipped(loss, scale):
     net = mlpc.Network([1, 2], loss=loss, initializer="zeros")
     result = mlpc.check_gradient(net, [[1.0], [2.0]], [[scale, 0.1], [-scale, 0.1]])  # d = -delta, then delta
     assert (bool(result), result.n_checked, result.n_skipped) == (True, 2, 2)
+    for kink in (scale, -scale):
+        assert mlpc.check_gradient(net, [[1.0]], [[kink, 0.1]]).n_skipped == 2
     assert mlpc.check_gradient(net, [[1.0]], [[0.9 * scale, 1.1 * scale]]).n_skipped == 0
 
 

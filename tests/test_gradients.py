@@ -292,11 +292,13 @@ def test_rows_of_weight_0_may_overflow(hidden, output, sizes, dtype):
     settings = {"hidden_activation": hidden, "output_activation": output, "dtype": dtype}
     net = mlpc.Network(sizes, loss="squared_error", seed=0, **settings)
     X, y = rng.normal(size=(21, sizes[0])).astype(dtype), rng.normal(size=(21, sizes[-1]))
-    for row in (7, 20):
-        weight = np.arange(21) != row
+    for row in (0, 7, 20):
+        weight = (np.arange(21) != row) * 1.0
         X[row] = np.finfo(dtype).max
         expected = net.gradient(np.delete(X, row, 0), np.delete(y, row, 0))
-        assert_close(net.gradient(X, y, sample_weight=weight * 1.0), expected, 1e-5 if dtype == "float32" else 1e-13)
+        for data in (X, np.asfortranarray(X)):
+            gradient = net.gradient(data, y, sample_weight=weight)
+            assert_close(gradient, expected, 3e-5 if dtype == "float32" else 1e-13)
         X[row] = 0
 
 

@@ -340,6 +340,11 @@ def test_copy_checks_its_dtype():
         net.copy("float32")
     net.parameters[3] = np.nan  # is NaN in float32 as well
     assert np.isnan(net.copy("float32").parameters[3])
+    state = net._get_state()
+    state["optimizer_state"][0] = 1e300
+    net._set_state(state)
+    with pytest.raises(ValueError, match=r"^dtype must hold the optimizer state, of which 1e\+300 is too large"):
+        net.copy("float32")
 
 
 def test_who_reads_the_old_file_goes_on_reading_it(tmp_path):

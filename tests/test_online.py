@@ -72,6 +72,16 @@ def test_the_same_bits_as_in_general(dtype, loss, n_out, output, hidden, activat
         assert_same(own, general)
 
 
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_units_are_dropped_in_steps_on_few_samples(batch_size):
+    X, y = data("huber", 4, 1, np.random.default_rng(0))
+    settings = {"loss": "huber", "dropout": 0.5, "optimizer": mlpc.SGD(0.1), "seed": 1}
+    own, general = (mlpc.Network([4, 6, 1], **settings) for _ in range(2))
+    own.fit(X, y, epochs=2, batch_size=batch_size)
+    general.fit(X, y, epochs=2, batch_size=batch_size, sample_weight=np.ones(70))
+    assert_same(own, general)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("loss", "n_out", "output"), LOSSES)
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 8, 11, 16, 33, None])

@@ -175,7 +175,7 @@ def test_adam_that_forgets_at_once(dtype):
 
 def test_plateau_counts_epochs():
     """Reduced after patience + 1 epochs no better than the best; a value that callbacks give may be watched."""
-    values = [5.0, 4.0, 4.0, 4.0, 4.0, 3.0, 3.5, 3.5, 3.5, 3.5, 3.5, 3.5]
+    values = [1.0, 0.0, 0.0, 0.0, 0.0, -1.0, 3.5, 3.5, 3.5, 3.5, 3.5, 3.5]
     schedule = mlpc.ReduceOnPlateau("score", factor=0.5, patience=1, minimum=0.2)
     net = mlpc.Network([3, 2, 1], loss="huber", optimizer=mlpc.SGD(1e-3, schedule=schedule), seed=0)
     X, y = make_data(np.random.default_rng(0), 20, 3, 1, "squared_error")
@@ -252,6 +252,22 @@ def test_lbfgs_converges_and_says_so():
     assert net.epoch <= epoch + 1
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_lbfgs_looks_at_all_of_the_gradient(dtype):
+    """It has one element that is not 0, the last."""
+    for n in range(1, 40):
+        net = mlpc.Network([n, 1], loss="squared_error", initializer="zeros", optimizer="lbfgs", dtype=dtype)
+        net.fit(np.zeros((2, n)), [1.0, 1.0])
+        assert net.parameters[-1] == pytest.approx(1.0)
+
+
+def test_lbfgs_reaches_out_tenfold():
+    """From the step 1, though two points of a parabola show where it ends: until the slope is 0.9 of the first one."""
+    net = mlpc.Network([1, 1], loss="squared_error", bias=False, initializer="zeros", optimizer="lbfgs")
+    net.fit([[0.01]], [1.0], epochs=1)
+    assert net.parameters == pytest.approx([0.02 * 1000])
+
+
 def test_lbfgs_never_climbs():
     X, y = make_data(np.random.default_rng(5), 80, 4, 3, "categorical_cross_entropy")
     net = mlpc.Network([4, 12, 3], loss="categorical_cross_entropy", optimizer="lbfgs", seed=0).fit(X, y, epochs=60)
@@ -315,6 +331,15 @@ def test_a_velocity_of_another_meaning_is_dropped(classic):
     for one in (net, fresh):
         one.fit(X, y, epochs=2, shuffle=False)
     assert net.parameters.tobytes() == fresh.parameters.tobytes()
+
+
+def test_a_momentum_that_comes_later_leaves_the_averages():
+    """The state has another vector then; so small a momentum moves nothing."""
+    X, y = make_data(np.random.default_rng(7), 40, 4, 2, "squared_error")
+    nets = [mlpc.Network(SIZES, loss="squared_error", optimizer="rmsprop", seed=3).fit(X, y, epochs=3) for _ in "ab"]
+    nets[1].optimizer = mlpc.RMSprop(momentum=1e-300)
+    first, second = (net.fit(X, y, epochs=2).parameters.tobytes() for net in nets)
+    assert first == second
 
 
 def test_rprop_steps_may_shrink_to_0():
@@ -423,6 +448,8 @@ def test_lbfgs_converges_where_rounding_hides_the_rest():
         net = mlpc.Network([3, 4, 1], loss="huber", optimizer=mlpc.LBFGS(10, 0.0), **settings)
         assert net.fit(X, y, epochs=1000).history.stop_reason == "converged"
         assert net.epoch < 1000
+        end, net.optimizer = net.parameters.tobytes(), mlpc.LBFGS(9, 0.0)  # without pairs
+        assert net.fit(X, y, epochs=1000).parameters.tobytes() == end
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

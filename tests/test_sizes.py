@@ -61,10 +61,14 @@ def apart(got, expected):
     return np.linalg.norm(got - expected) / (np.linalg.norm(expected) + 1e-3 * math.sqrt(expected.size))
 
 
+# The way back from its second layer is a sum of more terms than a panel of weights has rows.
+DEEP = ([3, 200, 1100, 2], 16, ["tanh", "tanh"], "squared_error")
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_twin(dtype):
     tolerance = 1e-4 if dtype == "float32" else 1e-11
-    for case in cases(600, seed=1):
+    for case in (*cases(600, seed=1), DEEP):
         net, X, y = build(case, dtype)
         sizes, _, hidden, loss = case
         twin = Twin(sizes, hidden, loss)
@@ -125,6 +129,18 @@ def test_threads_leave_the_bits_alone(dtype):
             assert trained(case, dtype, optimizer, n_threads, dropout) == alone, (case, optimizer, n_threads)
 
 
+@pytest.mark.parametrize("left", [1, 3, 4, 7])
+def test_a_short_batch_after_batches_in_parts(left):
+    """Threads have parts of the others; it is no part of anything."""
+    X, y = make_data(np.random.default_rng(8), 128 + left, 40, 3, "squared_error")
+    results = set()
+    for n_threads in (1, 2, 3):
+        net = mlpc.Network([40, 100, 60, 3], loss="squared_error", seed=0)
+        net.fit(X, y, epochs=2, batch_size=64, n_threads=n_threads)
+        results.add(net.parameters.tobytes())
+    assert len(results) == 1
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("rule", [mlpc.Adam, mlpc.AdamW])
 def test_an_update_within_the_products_leaves_the_bits_alone(rule, dtype):
@@ -133,6 +149,21 @@ def test_an_update_within_the_products_leaves_the_bits_alone(rule, dtype):
         n_threads, more = 1 + i % 3, {"l2": 0.01, "reduction": "penalized_mean"} if i % 2 else {}
         apart_from_them = trained(case, dtype, rule(clip_norm=1e30), n_threads, 0.0, **more)
         assert trained(case, dtype, rule(), n_threads, 0.0, **more) == apart_from_them, case
+
+
+@pytest.mark.parametrize("settings", [{"l1": 0.01}, {"l2": 0.1, "reduction": "penalized_mean"}], ids=repr)
+@pytest.mark.parametrize("batch_size", [8, 32])
+def test_penalties_that_an_update_within_the_products_has_not(batch_size, settings):
+    """One by l1, and one that is divided by a sum of weights: such steps follow the products."""
+    rng, results = np.random.default_rng(9), set()
+    X, y = make_data(rng, 64, 70, 1, "squared_error")
+    for clip_norm in (None, 1e30):
+        net = mlpc.Network(
+            [70, 129, 1], loss="squared_error", optimizer=mlpc.Adam(clip_norm=clip_norm), seed=0, **settings
+        )
+        net.fit(X, y, epochs=2, batch_size=batch_size, sample_weight=1 + np.arange(64))
+        results.add(net.parameters.tobytes() + net.history.loss.tobytes())
+    assert len(results) == 1
 
 
 STEPS_BY_ROWS = [

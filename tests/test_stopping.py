@@ -75,6 +75,18 @@ def test_better_by_min_delta_is_not_better():
         assert (net.history.best_epoch, net.epoch) == (1, 3)
 
 
+def test_a_score_that_is_no_number_is_not_the_best():
+    X, y = circles()
+
+    def score(net, epoch, logs):
+        logs["score"] = 3.0 if epoch == 2 else np.nan
+
+    for mode in ("min", "max"):
+        net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0)
+        net.fit(X, y, callbacks=score, early_stopping=mlpc.EarlyStopping("score", mode, patience=3))
+        assert (net.epoch, net.history.best_epoch) == (5, 2)
+
+
 def test_early_stopping_counts_afresh():
     X, y = circles()
     stop = mlpc.EarlyStopping(monitor="score", patience=2, restore_best=False)
@@ -223,10 +235,12 @@ def test_exceptions_leave_the_completed_epoch():
         if epoch == 3:
             raise KeyError("of the callback's own")
 
+    net.fit(X, y, epochs=1, batch_size=8, early_stopping=mlpc.EarlyStopping("loss"))
     with pytest.raises(KeyError, match="of the callback's own"):
-        net.fit(X, y, epochs=1, batch_size=8).fit(X, y, epochs=4, callbacks=fail, batch_size=8)
+        net.fit(X, y, epochs=4, callbacks=fail, batch_size=8)
     assert net.epoch == 3
     assert net.history.stop_reason is None
+    assert net.history.best_epoch == 1 + np.argmin(net.history.loss) > 1  # no longer that of the fit before
     other = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", dropout=0.1, seed=0).fit(X, y, epochs=3, batch_size=8)
     assert net.parameters.tobytes() == other.parameters.tobytes()
     assert columns(net)["loss"].tobytes() == columns(other)["loss"].tobytes()
@@ -253,6 +267,13 @@ def test_callbacks_do_not_change_what_training_found(name):
     with pytest.raises(ValueError, match=rf"callbacks must not change logs\['{name}'\] to "):
         net.fit(X, y, epochs=3, validation_data=(X, y), callbacks=change)
     assert net.epoch == 2
+
+
+def test_a_validation_loss_that_is_no_number_is_not_taken_for_a_change():
+    net = mlpc.Network([1, 2, 1], loss="squared_error", hidden_activation="identity", bias=False, seed=0)
+    net.parameters = [10.0, 10.0, 1.0, -1.0]
+    net.fit([[0.0]], [0.0], epochs=2, validation_data=([[1e308]], [0.0]), callbacks=lambda *_: None)
+    assert np.isnan(net.history.validation_loss).all()
 
 
 def test_a_callback_stops():
@@ -308,6 +329,13 @@ def test_divergence_takes_back_the_order_drawn():
         each.fit(X, y, epochs=1, batch_size=10)
     assert net.parameters.tobytes() == finite.parameters.tobytes()
 
+    net = diverging()
+    state = net._bit_generator.state
+    with pytest.warns(mlpc.DivergenceWarning):  # no order was: all rows are one batch
+        net.fit(X.tolist(), y, epochs=100, batch_size=64)
+    assert net.epoch > 0
+    assert net._bit_generator.state == state
+
 
 @pytest.mark.parametrize("rule", [mlpc.Adam, mlpc.AdamW])
 @pytest.mark.parametrize("clip_norm", [None, 1e30])
@@ -352,6 +380,14 @@ def test_a_norm_that_overflows_is_divergence_and_no_step_of_zero():
     assert net.epoch == 0
 
 
+def test_a_penalty_that_overflows_is_divergence():
+    net = mlpc.Network([1, 1], loss="squared_error", l2=1.0, optimizer=mlpc.SGD(1e-3), seed=0)
+    net.parameters = [1e160, 0.0]
+    with pytest.warns(mlpc.DivergenceWarning):
+        net.fit([[0.0]], [0.0])
+    assert net.epoch == 0
+
+
 def test_divergence_of_a_single_pass():
     X, y = circles(40)
     net = diverging().fit(X, y, epochs=3, batch_size=10)
@@ -389,9 +425,10 @@ def test_divergence_of_a_first_epoch(optimizer):
     before = net.parameters.copy()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        net.fit(X, y, epochs=3, batch_size=None)
+        net.fit(X, y, epochs=3, batch_size=None, early_stopping=mlpc.EarlyStopping("loss"))
     assert [warning.category for warning in caught] == [mlpc.DivergenceWarning]
     assert "epoch 1" in str(caught[0].message)
+    assert "The network is at the last finite epoch; try" in str(caught[0].message)  # there is no best one
     assert net.parameters.tobytes() == before.tobytes()
     assert net.history.stop_reason == "diverged"
 

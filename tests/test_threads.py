@@ -217,6 +217,45 @@ def test_a_fork_in_a_callback():
     python(FORK_IN_A_CALLBACK, OPENBLAS_NUM_THREADS="1")
 
 
+INTERRUPTED_VALIDATION = """
+import signal
+import numpy as np
+import mlpc
+def interrupt(signal_number, frame):
+    raise TimeoutError
+signal.signal(signal.SIGALRM, interrupt)
+X, y = np.ones((1, 200)), np.ones(1)
+net = mlpc.Network([200, 100, 1], loss="squared_error", seed=0)
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+try:
+    net.fit(X, y, epochs=1, validation_data=(np.broadcast_to(X, (2000000, 200)), np.broadcast_to(y, 2000000)))
+except TimeoutError:
+    print(net.epoch)
+"""
+
+
+def test_a_long_validation_of_a_short_epoch_is_interrupted():
+    assert python(INTERRUPTED_VALIDATION) == "0"
+
+
+ONE_AFTER_THE_OTHER = """
+import os
+import numpy as np
+import mlpc
+X = np.ones((4096, 64))
+small, large = (mlpc.Network([64, n, 1], loss="squared_error", seed=0) for n in (1, 256))
+for _ in range(3):
+    small.fit(X[:16], X[:16, 0], epochs=2000, n_threads=2)  # a while's work, and nothing to share
+large.fit(X, X[:, 0], epochs=2, n_threads=2)
+print(len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 2)
+"""
+
+
+def test_a_call_that_has_ended_shares_the_processors_no_more():
+    """Else those after it would get a part of them alone."""
+    assert python(ONE_AFTER_THE_OTHER, MLPC_NUM_THREADS="2", OPENBLAS_NUM_THREADS="1") == "2"
+
+
 FORK_IN_A_HANDLER = """
 import os, signal, warnings
 import numpy as np

@@ -12,7 +12,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "core.h"
@@ -384,14 +386,73 @@ static void test_crowded(void) {
     mlp_pool_destroy(pool);
 }
 
+typedef struct {
+    atomic_bool begun;
+    pid_t child;
+} forking;
+
+/* The calling thread forks while a worker is at a task. */
+static void fork_once(void *context, size_t task, size_t thread) {
+    forking *f = context;
+    if (thread > 0) {
+        atomic_store(&f->begun, true);
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    } else if (task == 0) {
+        for (size_t waits = 0; waits < 1000 && !atomic_load(&f->begun); waits++) {
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        }
+        f->child = fork();
+        alarm(f->child == 0 ? 10 : 0); /* or it would wait for ever */
+    }
+}
+
+/* The child's region ends, though nobody is there to complete that task. */
+static void test_forking(mlp_pool *pool) {
+    forking f = {.child = -1};
+    int status = -1;
+    mlp_parallel(pool, 2, true, 4, fork_once, &f);
+    if (f.child == 0) {
+        _exit(0);
+    }
+    CHECK(waitpid(f.child, &status, 0) == f.child && status == 0, "status %d", status);
+}
+
+/* For a part of the depth that its thread gave up nobody waits. */
+static void test_awaiting(void) {
+    atomic_size_t groups = 0;
+    atomic_bool stop = true;
+    alarm(10); /* or this would be for ever */
+    mlp_await(&groups, 1, &stop);
+    alarm(0);
+}
+
+/* Who meets something bad tells the others to stop: its complaint comes before what became of them. */
+static void test_complaining(mlp_pool *pool) {
+    static const run r = {300, 2, {70, 129, 2}, 0, "sgd", "squared_error", MLP_F32, 0.0};
+    mlp_network *net = make_network(&r);
+    mlp_call call = {.pool = pool, .n_threads = 2};
+    mlp_crew *crew = mlp_crew_create(net, r.rows, PREDICTS, &call, NULL);
+    CHECK(crew != NULL && crew->n == 2, "crew");
+    crew->members[1].call.row = 7;
+    mlp_crew_report(crew, 1, crew->members[1].pass, MLP_BAD_X);
+    CHECK(mlp_crew_stops(crew), "goes on");
+    mlp_crew_report(crew, 0, crew->members[0].pass, MLP_INTERRUPTED);
+    CHECK(mlp_crew_status(crew, 2) == MLP_BAD_X && call.row == 7, "row %zu", call.row);
+    mlp_crew_destroy(crew);
+    mlp_destroy(net);
+}
+
 int main(void) {
     mlp_pool *pool = mlp_pool_create(4);
     CHECK(pool != NULL, "pool");
     test_same_bits(pool);
     test_at_once(pool);
     test_interrupting(pool);
+    test_awaiting();
+    test_complaining(pool);
     test_trying(pool);
     test_sharing(pool);
+    test_forking(pool);
 #ifdef __linux__
     test_places(pool);
 #endif
