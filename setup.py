@@ -50,7 +50,8 @@ BY_VECTORS = [f"-m{name}-strategy=vector_loop:512:noalign,libcall:-1:noalign" fo
 # A small call goes through many small functions of the core and the wrapper: of their files together, the compiler
 # makes fewer. Up to 10 % of it. (Kernels have instruction sets that must not spread.)
 ACROSS_FILES = ["-flto=auto"]
-# Code and constants on pages of their own take 8 kB more of the file.
+# Where constants have pages of their own, which need not be executable, the file has 8 kB more, with which it would
+# pass the megabyte that `make size` allows.
 TOGETHER = ["-Wl,-z,noseparate-code"]
 
 
@@ -65,13 +66,13 @@ def flags(source):
 class BuildExtension(build_ext):
     """Compiles the files beside each other, each with its flags; links as setuptools does."""
 
-    def takes(self, options):
-        """Whether compiler and linker together take these options; false where there are none."""
+    def takes(self, options, *, compiling=True):
+        """Whether the linker, and the compiler if `compiling`, take these options; false where there are none."""
         with tempfile.TemporaryDirectory() as folder:
             source, built, library = (str(Path(folder, name)) for name in ("probe.c", "probe.o", "probe.so"))
             Path(source).write_text("int probe(void);\nint probe(void) { return 0; }\n")
             steps = [
-                [*self.compiler.compiler_so, *options, "-Werror", "-c", source, "-o", built],
+                [*self.compiler.compiler_so, *(options if compiling else []), "-Werror", "-c", source, "-o", built],
                 [*self.compiler.linker_so, *options, built, "-o", library],
             ]
             try:
@@ -84,7 +85,7 @@ class BuildExtension(build_ext):
         by_vectors = BY_VECTORS if X86 and self.takes(BY_VECTORS) else []
         across_files = ACROSS_FILES if self.takes(ACROSS_FILES) else []
         ext.extra_link_args.extend(across_files)
-        ext.extra_link_args.extend(TOGETHER if self.takes(TOGETHER) else [])
+        ext.extra_link_args.extend(TOGETHER if self.takes(TOGETHER, compiling=False) else [])
 
         def compiled(source):
             across = [] if source.endswith(tuple(KERNELS)) else across_files

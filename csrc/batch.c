@@ -21,6 +21,30 @@ mlp_status mlp_read_labels(const mlp_network *net, const mlp_rows *y, const int6
     return MLP_OK;
 }
 
+mlp_status mlp_read_samples(const mlp_network *net, const mlp_data *data, const int64_t *order, size_t first, size_t n,
+                            const mlp_sample_room *room, mlp_samples *samples, mlp_call *call) {
+    size_t outputs = mlp_outputs(net);
+    mlp_source source = {.rows = &data->x,
+                         .dtype = net->dtype,
+                         .order = order,
+                         .cells = room->cells,
+                         .call = call,
+                         .kernels = net->kernels};
+    samples->x = mlp_read_tile(&source, first, n, room->x, mlp_inputs(net), &samples->ldx);
+    if (samples->x == NULL) {
+        return MLP_BAD_X;
+    }
+    if (data->labels) {
+        net->kernels->fill(room->y, 0.0, n * outputs);
+        samples->y = room->y;
+        samples->ldy = outputs;
+        return mlp_read_labels(net, &data->y, order, first, n, room->labels, room->y, outputs, 1, call);
+    }
+    source.rows = &data->y;
+    samples->y = mlp_read_tile(&source, first, n, room->y, outputs, &samples->ldy);
+    return MLP_OK;
+}
+
 /* y (K, stride) in lanes layout, labels as rows of zeros and ones; or y_rows. */
 static mlp_status read_targets(mlp_pass *pass, const mlp_batch *batch, size_t first) {
     const mlp_network *net = pass->net;
@@ -455,18 +479,18 @@ static mlp_status run_in_parts(mlp_crew *crew, const mlp_batch *batch, const mlp
 
 /* One block in lanes, of which nothing but the loss and the gradient is wanted, is soon computed: in as few calls as it
  * takes. */
-static bool is_brief(const mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted) {
+static bool is_quick(const mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted) {
     const mlp_network *net = pass->net;
-    bool brief = pass->plan.lanes && wanted->gradient != NULL && wanted->input_gradient == NULL &&
+    bool quick = pass->plan.lanes && wanted->gradient != NULL && wanted->input_gradient == NULL &&
                  wanted->records == NULL && wanted->sample_losses == NULL && !wanted->clipped &&
                  !mlp_is_weighted(batch->data) && mlp_work(net, batch->n, true) <= MLP_POLL_WORK;
     for (size_t l = 1; l < net->n_layers; l++) {
-        brief = brief && pass->mask[l] == NULL;
+        quick = quick && pass->mask[l] == NULL;
     }
-    return brief;
+    return quick;
 }
 
-static mlp_status run_briefly(mlp_pass *pass, const mlp_batch *batch, void *gradient, double factor, mlp_sums *sums) {
+static mlp_status run_quickly(mlp_pass *pass, const mlp_batch *batch, void *gradient, double factor, mlp_sums *sums) {
     const mlp_network *net = pass->net;
     size_t last = net->n_layers;
     pass->n = batch->n;
@@ -508,8 +532,8 @@ mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outpu
     if (crew->by_parts && mlp_parts_for(net, &pass->plan, batch->n, crew->call) > 1) {
         return run_in_parts(crew, batch, wanted, factor, sums);
     }
-    if (mlp_is_one_block(crew, batch->n) && is_brief(pass, batch, wanted)) {
-        return run_briefly(pass, batch, wanted->gradient, factor, sums);
+    if (mlp_is_one_block(crew, batch->n) && is_quick(pass, batch, wanted)) {
+        return run_quickly(pass, batch, wanted->gradient, factor, sums);
     }
     wave w = {.crew = crew, .batch = batch, .wanted = wanted, .chunk = mlp_chunk_of(crew, batch->n), .factor = factor};
     if (batch->n <= w.chunk) { /* no region for threads to share, though its products may be */

@@ -18,10 +18,8 @@ struct mlp_brief_steps {
     size_t batch;            /* rows of a step */
     size_t room, begin, end; /* for so many rows; of the data those that are there */
     bool holds;              /* a batch that stays */
-    void *rows, *targets;    /* real (room, n[0]), (room, K), where they are not read in place */
-    double *labels;          /* [room] */
-    void *cells;             /* of a sparse row */
-    char *x, *y;             /* a block for each step: n[0] rows of a virtual vector, K rows */
+    mlp_sample_room read;
+    char *x, *y; /* a block for each step: n[0] rows of a virtual vector, K rows */
 };
 
 /* Of each parameter, in their order; past the last one, where vectors of them end, any. */
@@ -80,10 +78,10 @@ static mlp_brief_steps *cut_all(const mlp_network *net, size_t batch, mlp_cutter
                                       .scale = cut_vectors(c, 1)},
                             .batch = batch,
                             .room = room,
-                            .rows = mlp_cut(c, room * inputs * net->item),
-                            .targets = mlp_cut(c, room * outputs * net->item),
-                            .labels = mlp_cut(c, room * sizeof(double)),
-                            .cells = mlp_cut(c, inputs * sizeof(double)),
+                            .read = {.x = mlp_cut(c, room * inputs * net->item),
+                                     .y = mlp_cut(c, room * outputs * net->item),
+                                     .labels = mlp_cut(c, room * sizeof(double)),
+                                     .cells = mlp_cut(c, inputs * sizeof(double))},
                             .x = cut_vectors(c, n_steps * inputs),
                             .y = cut_vectors(c, n_steps * outputs)};
     void *ones = cut_vectors(c, 1);
@@ -103,6 +101,9 @@ mlp_brief_steps *mlp_brief_create(const mlp_network *net, size_t batch, mlp_call
     if (block == NULL) {
         return NULL;
     }
+#ifdef MLP_POISON /* as in crew.c */
+    memset(block, 0xff, measure.used);
+#endif
     mlp_brief_steps *s = cut_all(net, batch, &(mlp_cutter){.at = block, .bytes = measure.used});
     s->call = call;
     return s;
@@ -111,7 +112,8 @@ mlp_brief_steps *mlp_brief_create(const mlp_network *net, size_t batch, mlp_call
 void mlp_brief_destroy(mlp_brief_steps *s) { free(s); }
 
 /* n samples as blocks of a step each; samples that are not there are the last one, so that they overflow no earlier. */
-static void lay_out(const mlp_brief_steps *s, char *blocks, const void *samples, size_t ld, size_t columns, size_t n) {
+static void put_in_lanes(const mlp_brief_steps *s, char *blocks, const void *samples, size_t ld, size_t columns,
+                         size_t n) {
     const mlp_network *net = s->net;
     const mlp_kernels *kernels = net->kernels;
     size_t lanes = MLP_VECTOR_BYTES / net->item;
@@ -133,42 +135,25 @@ static void lay_out(const mlp_brief_steps *s, char *blocks, const void *samples,
 
 /* The rows of the step at hand, and of those that come next. */
 static mlp_status read_rows(mlp_brief_steps *s, const mlp_batch *batch) {
-    const mlp_network *net = s->net;
-    const mlp_data *data = batch->data;
-    size_t inputs = mlp_inputs(net), outputs = mlp_outputs(net), first = batch->first, ldx, ldy = outputs;
-    size_t n = mlp_min(s->room, data->x.n_rows - first);
-    mlp_source source = {.rows = &data->x,
-                         .dtype = net->dtype,
-                         .order = batch->order,
-                         .cells = s->cells,
-                         .call = s->call,
-                         .kernels = net->kernels};
-    const void *x = mlp_read_tile(&source, first, n, s->rows, inputs, &ldx), *y = s->targets;
-    if (x == NULL) {
-        return MLP_BAD_X;
+    size_t n = mlp_min(s->room, batch->data->x.n_rows - batch->first);
+    mlp_samples samples;
+    mlp_status status =
+        mlp_read_samples(s->net, batch->data, batch->order, batch->first, n, &s->read, &samples, s->call);
+    if (status == MLP_OK) {
+        put_in_lanes(s, s->x, samples.x, samples.ldx, mlp_inputs(s->net), n);
+        put_in_lanes(s, s->y, samples.y, samples.ldy, mlp_outputs(s->net), n);
+        s->begin = batch->first;
+        s->end = batch->first + n;
     }
-    if (data->labels) {
-        net->kernels->fill(s->targets, 0.0, n * outputs);
-        mlp_status status =
-            mlp_read_labels(net, &data->y, batch->order, first, n, s->labels, s->targets, outputs, 1, s->call);
-        if (status != MLP_OK) {
-            return status;
-        }
-    } else {
-        source.rows = &data->y;
-        y = mlp_read_tile(&source, first, n, s->targets, outputs, &ldy);
-    }
-    lay_out(s, s->x, x, ldx, inputs, n);
-    lay_out(s, s->y, y, ldy, outputs, n);
-    s->begin = first;
-    s->end = first + n;
-    return MLP_OK;
+    return status;
 }
 
 mlp_status mlp_run_brief(mlp_brief_steps *s, const mlp_batch *batch, void *gradient, mlp_sums *sums) {
     const mlp_network *net = s->net;
     size_t inputs = mlp_inputs(net), outputs = mlp_outputs(net), n = batch->n;
-    bool there = batch->first == 0 ? s->holds : batch->first < s->end; /* else an epoch begins, or a slice ends */
+    /* Batches come in their order: at the first one an epoch begins, whose order may be another. */
+    bool there = batch->first == 0 ? s->holds : batch->first < s->end;
+    *sums = (mlp_sums){.weight = (double)n};
     if (!there) {
         mlp_status status = read_rows(s, batch);
         if (status != MLP_OK) {
@@ -182,7 +167,6 @@ mlp_status mlp_run_brief(mlp_brief_steps *s, const mlp_batch *batch, void *gradi
         net->kernels->fill(s->brief.scale, net->sum ? 1.0 : mlp_per_weight((double)n), n);
     }
     size_t step = (batch->first - s->begin) / s->batch;
-    sums->weight = (double)n;
     sums->loss = net->kernels->brief(&s->brief, gradient, s->x + step * inputs * MLP_VECTOR_BYTES,
                                      s->y + step * outputs * MLP_VECTOR_BYTES);
     double work = MLP_STEP_WORK + MLP_SAMPLE_WORK * (double)(n * (inputs + outputs)) + mlp_work(net, n, true);

@@ -2,7 +2,7 @@
  *
  * From fit to the kernels: mlp_fit (train.c) makes epochs of steps; mlp_run_batch (batch.c) has the loss and gradient
  * of one, by chunks of its rows or by parts of blocks; run_block drives one block through mlp_forward_block
- * (propagate.c) and mlp_backward_block (backward.c), layer by layer, layers of a few units by lanes.c, and run_briefly a
+ * (propagate.c) and mlp_backward_block (backward.c), layer by layer, layers of a few units by lanes.c, and run_quickly a
  * small one of these in fewer calls; mlp_multiply (matmul.c) cuts a layer's product into panels and groups of rows for
  * kernels->product (kernels/gemm.h), of sparse rows the first layer into groups for kernels/sparse.h; mlp_step
  * (optimizers.c) changes the parameters, but for weights that mlp_layer_gradient sends through their step at once. Of
@@ -516,6 +516,22 @@ bool mlp_back_by_rows(const mlp_pass *pass, mlp_team *team, size_t l, const void
  * labels: room for them. out NULL: they alone. */
 mlp_status mlp_read_labels(const mlp_network *net, const mlp_rows *y, const int64_t *order, size_t first, size_t n,
                            double *labels, void *out, size_t sample, size_t step, mlp_call *call);
+
+/* Samples as rows of real: in place where they lie like that, else in the room for them; labels as rows of zeros and
+ * ones. */
+typedef struct {
+    void *x, *y;    /* real (n, n[0]), (n, K) */
+    double *labels; /* [n] */
+    void *cells;    /* of a sparse row */
+} mlp_sample_room;
+
+typedef struct {
+    const void *x, *y;
+    size_t ldx, ldy;
+} mlp_samples;
+
+mlp_status mlp_read_samples(const mlp_network *net, const mlp_data *data, const int64_t *order, size_t first, size_t n,
+                            const mlp_sample_room *room, mlp_samples *samples, mlp_call *call);
 
 /* Losses and derivatives of a batch, by chunks and blocks; penalties are the caller's. */
 mlp_status mlp_run_batch(mlp_crew *crew, const mlp_batch *batch, const mlp_outputs_wanted *wanted, mlp_sums *sums);

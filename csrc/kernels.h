@@ -161,7 +161,7 @@ typedef struct {
     void *a, *d, *dz;  /* n_out rows each: outputs, or z; g'; dZ */
 } mlp_brief_layer;
 
-/* The gradient of a parameter is the sum of a dz over the samples. */
+/* The gradient of a parameter is the sum over the samples of a times dz. */
 typedef struct {
     const void *a, *dz;
 } mlp_factors;

@@ -22,9 +22,7 @@ bool mlp_is_online(const mlp_network *net, const mlp_data *data, const mlp_fit_s
 typedef struct {
     const mlp_network *net;
     mlp_online online;
-    void *x, *y;    /* real (SLICE, n[0]), (SLICE, K) */
-    double *labels; /* [SLICE] */
-    void *cells;    /* for sparse rows */
+    mlp_sample_room room; /* for SLICE of them */
 } scratch;
 
 static void cut_scratch(scratch *s, mlp_cutter *c) {
@@ -48,10 +46,10 @@ static void cut_scratch(scratch *s, mlp_cutter *c) {
     online->dz = mlp_cut(c, row);
     online->scale = mlp_cut(c, MLP_VECTOR_BYTES);
     online->lanes = mlp_cut(c, 4 * outputs * MLP_VECTOR_BYTES);
-    s->x = mlp_cut(c, SLICE * mlp_inputs(net) * item);
-    s->y = mlp_cut(c, SLICE * outputs * item);
-    s->labels = mlp_cut(c, SLICE * sizeof(double));
-    s->cells = mlp_cut(c, mlp_inputs(net) * sizeof(double));
+    s->room = (mlp_sample_room){.x = mlp_cut(c, SLICE * mlp_inputs(net) * item),
+                                .y = mlp_cut(c, SLICE * outputs * item),
+                                .labels = mlp_cut(c, SLICE * sizeof(double)),
+                                .cells = mlp_cut(c, mlp_inputs(net) * sizeof(double))};
 }
 
 static void move_row(const mlp_network *net, void *row, size_t at, size_t n, bool back) {
@@ -79,22 +77,6 @@ static void move_parameters(const scratch *s, bool back) {
     }
 }
 
-/* Labels become rows of zeros and ones. */
-static mlp_status read_targets(scratch *s, const mlp_data *data, const int64_t *order, size_t first, size_t n,
-                               const void **y, size_t *ld, mlp_call *call) {
-    const mlp_network *net = s->net;
-    size_t outputs = mlp_outputs(net);
-    if (!data->labels) {
-        mlp_source source = {.rows = &data->y, .dtype = net->dtype, .order = order, .kernels = net->kernels};
-        *y = mlp_read_tile(&source, first, n, s->y, outputs, ld);
-        return MLP_OK;
-    }
-    net->kernels->fill(s->y, 0.0, n * outputs);
-    *y = s->y;
-    *ld = outputs;
-    return mlp_read_labels(net, &data->y, order, first, n, s->labels, s->y, outputs, 1, call);
-}
-
 /* The epoch's steps, and their losses added up. Fewer steps than rows with MLP_OK: the next one's loss is not
  * finite. */
 mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t *order, double rate, size_t *steps,
@@ -118,18 +100,15 @@ mlp_status mlp_run_online(mlp_network *net, const mlp_data *data, const int64_t 
     net->kernels->fill(s.online.scale, 1.0, MLP_VECTOR_BYTES / net->item);
     const mlp_kernels *kernels = mlp_kernels_for(net->kernels, s.online.widest);
     size_t n_rows = data->x.n_rows;
-    mlp_source source = {
-        .rows = &data->x, .dtype = net->dtype, .order = order, .cells = s.cells, .call = call, .kernels = net->kernels};
     double work = MLP_SAMPLE_WORK + mlp_work(net, 1, true);
     bool shallow = work * (double)SLICE < MLP_POLL_WORK; /* the caller of a deep network should not wait either */
     size_t slice = shallow ? SLICE : 1;
     mlp_status status = MLP_OK;
     for (size_t n = 0, made = 0; status == MLP_OK && made == n && *steps < n_rows; *steps += made) {
         n = mlp_min(n_rows - *steps, slice);
-        size_t ldx, ldy;
-        const void *y, *x = mlp_read_tile(&source, *steps, n, s.x, mlp_inputs(net), &ldx);
-        status = x == NULL ? MLP_BAD_X : read_targets(&s, data, order, *steps, n, &y, &ldy, call);
-        made = status == MLP_OK ? kernels->online(&s.online, loss, x, ldx, y, ldy, n) : 0;
+        mlp_samples read;
+        status = mlp_read_samples(net, data, order, *steps, n, &s.room, &read, call);
+        made = status == MLP_OK ? kernels->online(&s.online, loss, read.x, read.ldx, read.y, read.ldy, n) : 0;
         if (status == MLP_OK && mlp_pause(call, work * (double)made)) {
             status = MLP_INTERRUPTED;
         }

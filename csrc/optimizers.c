@@ -177,7 +177,7 @@ enum { FADING_STEPS = 64 };
 
 static bool clears(const mlp_network *net) {
     bool divides = net->rule->update != sgd_update; /* by 0 where there is no epsilon */
-    return net->rule->averages && (!divides || net->optimizer.epsilon > 0) &&
+    return net->n_state > 0 && net->rule->averages && (!divides || net->optimizer.epsilon > 0) &&
            (net->progress.optimizer_step + 1) % FADING_STEPS == 0;
 }
 

@@ -64,8 +64,11 @@ static bool copy(void *to, const void *from, size_t bytes, mlp_call *call) {
 bool mlp_snapshot_take(mlp_snapshot *s, const mlp_network *net, mlp_call *call) {
     kept_state kept = kept_of(net, &net->progress, s->for_an_epoch);
     s->taken = copy(s->parameters, net->parameters, net->n_parameters * net->item, call) &&
-               copy(s->state, net->state, kept.first * net->item, call) &&
-               copy(mlp_at(net, s->state, kept.first), mlp_at(net, net->state, kept.from), kept.then * net->item, call);
+               copy(s->state, net->state, kept.first * net->item, call);
+    if (s->taken && kept.then > 0) {
+        s->taken =
+            copy(mlp_at(net, s->state, kept.first), mlp_at(net, net->state, kept.from), kept.then * net->item, call);
+    }
     s->progress = net->progress;
     return s->taken;
 }

@@ -6,6 +6,7 @@ ones.
 
 from __future__ import annotations
 
+import numbers
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
@@ -147,11 +148,12 @@ def _hint(name: str, *, text: bool) -> str:
 
 def _are_numbers(column: Any) -> bool:
     """Whether a pandas column of Python objects holds numbers, booleans and missing values alone."""
-    if any(isinstance(value, str | bytes) for value in column):  # which NumPy would read numbers from
+    values = column[~column.isna()]  # NumPy would read numbers from text and times, too
+    if not all(isinstance(v, numbers.Number | np.bool_) and not isinstance(v, np.timedelta64) for v in values):
         return False
     try:
         column.to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
     return True
 
@@ -164,10 +166,10 @@ def _frame(frame: Any, name: str) -> NDArray[Any]:
         # pandas' dtypes have NumPy's kinds, those of categories too, polars' have names.
         values = getattr(getattr(dtype, "categories", None), "dtype", dtype)
         kind = getattr(values, "kind", None)
-        numbers = kind in _NUMBERS if kind else str(values).startswith(("Int", "UInt", "Float", "Boolean"))
+        good = kind in _NUMBERS if kind else str(values).startswith(("Int", "UInt", "Float", "Boolean"))
         if kind == "O" and values is dtype:
-            numbers = _are_numbers(frame.iloc[:, place] if columns else frame)
-        if not numbers:
+            good = _are_numbers(frame.iloc[:, place] if columns else frame)
+        if not good:
             named = columns or getattr(frame, "name", None) is not None
             came = f"column {column!r} of dtype {dtype}" if named else f"dtype {dtype} from a {type(frame).__name__}"
             raise TypeError(

@@ -131,8 +131,8 @@ def check_gradient(
     ``|a - d| / max(|a|, |d|, r)`` with ``r = 1e6 · 64 eps |f| / 2h``: what rounding of f alone explains is an error
     within the default tolerance. (In place of f of the Poisson loss, whose terms cancel, stands their sum.) Where it is
     larger than that and no step is given, as where f is sharply curved, d is what ever smaller steps tend to: Ridders'
-    extrapolation [1]_, which does not look at a. At last r is no less than ``|f(w ± h) - f(w)| / h``: at a minimum a
-    and d are both next to nothing beside that.
+    extrapolation [1]_, which does not look at a. At last r is no less than the larger ``|f(w ± h) - f(w)| / h``: at a
+    minimum a and d are both next to nothing beside that.
 
     References
     ----------
@@ -160,7 +160,7 @@ def check_gradient(
     sides = _Sides(probe, rows, targets)
     parameters, start = probe.parameters, probe.parameters.copy()
 
-    # The loss of y = 0 is the sum of the outputs, which half of a Poisson loss's terms come to.
+    # Of y = 0 the objective is the sum of the outputs, to which half of a Poisson loss's terms come, and the penalties.
     terms = 0.0
     if probe._spec.loss_name == "poisson":
         terms = 2 * probe.objective(rows, np.zeros_like(targets), sample_weight=sample_weight)

@@ -185,8 +185,8 @@ class Network(Shipping, Description):
         """The optimizer; one of the same class as before keeps the state, another starts anew.
 
         With the state goes what a `ReduceOnPlateau` has come to; other schedules count the epochs of the network. An
-        `SGD` with another `classic`, whose velocity means something else, starts anew, too. Of what the new one has no
-        use for nothing is kept: a velocity where its momentum is 0, the oldest pairs beyond its `history_size`.
+        `SGD` with another `classic`, whose velocity means something else, starts anew, too. What the new one has no
+        use for is dropped: a velocity where its momentum is 0, the oldest pairs beyond its `history_size`.
         """
         return self._optimizer
 

@@ -262,9 +262,12 @@ def test_columns_of_objects_that_are_numbers():
             net.forward(pd.DataFrame({"a": pd.Series(first, dtype=object), "b": column})), expected
         )
     net.fit(np.eye(2), pd.Series([1, 2], dtype=object), epochs=1)
-    for wrong in (["1", "2"], [1, "x"], [b"1", 2], [1j, 2], [[1], [2]], [pd.Timestamp(0), 1]):
+    times = pd.Timestamp(0), np.datetime64("2020-01-01"), np.timedelta64(5, "s")
+    for wrong in (["1", "2"], [1, "x"], [b"1", 2], [bytearray(b"1"), 2], [1j, 2], [[1], [2]], times[:2], [times[2], 1]):
         with pytest.raises(TypeError, match="X must hold real numbers, got column 'b' of dtype object"):
             net.forward(pd.DataFrame({"a": first, "b": pd.Series(wrong, dtype=object)}))
+    with pytest.raises(TypeError, match="y must hold real numbers"):
+        net.fit(np.eye(2), pd.Series([10**400, 1], dtype=object))
 
 
 def test_pandas_own_arrays():

@@ -10,7 +10,7 @@ static void brief_column(void *row, const void *column, size_t ld, size_t n) {
     }
     for (size_t s = 0; s + 1 < n; s++, from += ld) {
         to[s] = *from;
-        __asm__("" : : : "memory"); /* one by one: they are too few for vectors to begin with */
+        __asm__("" : : : "memory"); /* so that no loop by vectors is made of this one, of a few rounds */
     }
 }
 
