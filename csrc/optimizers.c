@@ -255,9 +255,10 @@ static void move_pairs(mlp_network *net, char *to, size_t size) {
     p->newest_pair = pairs > 0 ? pairs - 1 : 0;
 }
 
-/* A block for the new rule's state, with the old one's vectors where they are the same. */
-static const char *renew_state(mlp_network *net, const mlp_rule *rule, const mlp_optimizer *optimizer, bool keep) {
-    size_t vectors = rule->vectors(optimizer), n = vectors * net->n_parameters;
+/* A block of so many vectors for the new rule's state, with the old one's where they are the same. */
+static const char *renew_state(mlp_network *net, const mlp_rule *rule, const mlp_optimizer *optimizer, size_t vectors,
+                               bool keep) {
+    size_t n = vectors * net->n_parameters;
     if (vectors > SIZE_MAX / net->n_parameters) {
         return "the optimizer's state overflows";
     }
@@ -281,6 +282,18 @@ static const char *renew_state(mlp_network *net, const mlp_rule *rule, const mlp
     return NULL;
 }
 
+const char *mlp_resize_state(mlp_network *network, size_t n) {
+    mlp_optimizer moving = network->optimizer;
+    moving.momentum = 1;
+    const mlp_rule *rule = network->rule;
+    size_t vectors = n / network->n_parameters;
+    bool fits = n % network->n_parameters == 0 && vectors >= rule->vectors(&network->optimizer) &&
+                vectors <= rule->vectors(&moving);
+    return !fits                   ? "a state of another size"
+           : n == network->n_state ? NULL
+                                   : renew_state(network, rule, &network->optimizer, vectors, true);
+}
+
 const char *mlp_set_optimizer(mlp_network *network, const mlp_optimizer *optimizer) {
     size_t i = 0, n = sizeof rules / sizeof *rules;
     while (i < n && strcmp(rules[i].name, optimizer->rule) != 0) {
@@ -297,8 +310,10 @@ const char *mlp_set_optimizer(mlp_network *network, const mlp_optimizer *optimiz
     const mlp_optimizer *before = &network->optimizer;
     bool same_velocity = rule->update != sgd_update || before->classic == optimizer->classic;
     bool keep = rule == network->rule && same_velocity;
-    if (!keep || rule->vectors(optimizer) * network->n_parameters != network->n_state) {
-        reason = renew_state(network, rule, optimizer, keep);
+    size_t vectors = rule->vectors(optimizer), there = network->n_state / network->n_parameters;
+    bool rests = keep && rule->update != NULL && vectors < there; /* a velocity, until there is momentum again */
+    if (!keep || (vectors != there && !rests)) {
+        reason = renew_state(network, rule, optimizer, vectors, keep);
         if (reason != NULL) {
             return reason;
         }

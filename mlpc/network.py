@@ -185,8 +185,8 @@ class Network(Shipping, Description):
         """The optimizer; one of the same class as before keeps the state, another starts anew.
 
         With the state goes what a `ReduceOnPlateau` has come to; other schedules count the epochs of the network. An
-        `SGD` with another `classic`, whose velocity means something else, starts anew, too. What the new one has no
-        use for is dropped: a velocity where its momentum is 0, the oldest pairs beyond its `history_size`.
+        `SGD` with another `classic`, whose velocity means something else, starts anew, too. A velocity rests while the
+        momentum is 0; pairs beyond a smaller `history_size` are dropped, the oldest first.
         """
         return self._optimizer
 

@@ -333,6 +333,36 @@ def test_a_velocity_of_another_meaning_is_dropped(classic):
     assert net.parameters.tobytes() == fresh.parameters.tobytes()
 
 
+@pytest.mark.parametrize("rule", [mlpc.SGD, mlpc.RMSprop])
+def test_a_velocity_rests_while_the_momentum_is_0(rule, tmp_path):
+    """As PyTorch's buffers do; it is saved and copied meanwhile."""
+    X, y = make_data(np.random.default_rng(7), 40, 4, 2, "squared_error")
+    net = mlpc.Network(SIZES, loss="squared_error", optimizer=rule(0.01, momentum=0.9), seed=3).fit(X, y, epochs=3)
+    same, moving = net.copy(), net.optimizer
+    same.optimizer = rule(0.01)
+    same.optimizer = moving
+    assert same.fit(X, y, epochs=2).parameters.tobytes() == net.copy().fit(X, y, epochs=2).parameters.tobytes()
+    velocity = net._get_state()["optimizer_state"][-net.n_parameters :]
+    net.optimizer = rule(0.01)
+    net.fit(X, y, epochs=2)
+    assert np.array_equal(net._get_state()["optimizer_state"][-net.n_parameters :], velocity)
+    net.save(tmp_path / "net.mlpc")
+    others = [net.copy(), pickle.loads(pickle.dumps(net)), mlpc.load(tmp_path / "net.mlpc")]
+    for other in (net, *others):
+        other.optimizer = moving
+        other.fit(X, y, epochs=2)
+    assert {other.parameters.tobytes() for other in others} == {net.parameters.tobytes()}
+    fresh = mlpc.Network(SIZES, loss="squared_error", optimizer=rule(0.01), seed=3)
+    small = fresh._get_state()
+    fresh.optimizer = moving
+    fresh.optimizer = rule(0.01)
+    fresh._set_state(small)
+    assert fresh._get_state()["optimizer_state"].size == small["optimizer_state"].size
+    for wrong in (1, 3 * net.n_parameters):
+        with pytest.raises(ValueError, match="optimizer_state must have"):
+            fresh._set_state(small | {"optimizer_state": np.zeros(wrong)})
+
+
 def test_a_momentum_that_comes_later_leaves_the_averages():
     """The state has another vector then; so small a momentum moves nothing."""
     X, y = make_data(np.random.default_rng(7), 40, 4, 2, "squared_error")

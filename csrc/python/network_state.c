@@ -311,7 +311,6 @@ PyObject *network_set_state(network_object *self, PyObject *dict) {
         return NULL;
     }
     if (!lock_write(self, "state")) return NULL;
-    void *state = mlp_optimizer_state(self->net, &n_state);
     size_t n_parameters = mlp_n_parameters(self->net),
            item_size = self->typenum == NPY_FLOAT ? sizeof(float) : sizeof(double);
     PyObject *fields = PyDict_GetItemString(dict, "progress");
@@ -321,8 +320,7 @@ PyObject *network_set_state(network_object *self, PyObject *dict) {
         !check_pairs(self, &progress) || (parameters = get_floats(self, dict, "parameters", self->typenum)) == NULL ||
         (optimizer_state = get_floats(self, dict, "optimizer_state", self->typenum)) == NULL ||
         (history = get_floats(self, dict, "history", NPY_DOUBLE)) == NULL ||
-        !check_length(parameters, n_parameters, "parameters") ||
-        !check_length(optimizer_state, n_state, "optimizer_state")) {
+        !check_length(parameters, n_parameters, "parameters")) {
         goto done;
     }
     if (PyArray_NDIM(history) != 2 || PyArray_DIM(history, 0) != 3) {
@@ -334,6 +332,15 @@ PyObject *network_set_state(network_object *self, PyObject *dict) {
         PyErr_NoMemory();
         goto done;
     }
+    if (PyArray_NDIM(optimizer_state) == 1) {
+        const char *wrong = mlp_resize_state(self->net, (size_t)PyArray_DIM(optimizer_state, 0));
+        if (wrong != NULL && strcmp(wrong, MLP_NO_MEMORY_FOR_STATE) == 0) {
+            PyErr_NoMemory();
+            goto done;
+        }
+    }
+    void *state = mlp_optimizer_state(self->net, &n_state);
+    if (!check_length(optimizer_state, n_state, "optimizer_state")) goto done;
     mlp_reset(self->net);
     const double *rows = PyArray_DATA(history);
     for (size_t i = 0; i < n_epochs; i++) { /* there is room */
