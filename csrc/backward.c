@@ -1,5 +1,5 @@
 /* backward.c: the backward pass over a block, the last layer first. */
-#include "core.h"
+#include "training.h"
 
 /* What follows a part of dW: its update, or its way from a part of dW^T; and a part of dA: g'. */
 typedef struct {

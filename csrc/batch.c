@@ -1,5 +1,5 @@
 /* batch.c: a batch as chunks of blocks, or blocks in parts: what the rows of one are to give, and its derivatives. */
-#include "core.h"
+#include "pass.h"
 
 /* ---- Targets, weights and losses of a block. */
 

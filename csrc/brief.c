@@ -1,6 +1,6 @@
 /* brief.c: steps on as many samples as a virtual vector has lanes, at most, through layers of a few units: to go from
  * kernel to kernel would take longer than to compute them, so one kernel has it all. Same steps, same bits. */
-#include "core.h"
+#include "pass.h"
 
 #include <stdlib.h>
 

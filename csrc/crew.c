@@ -1,5 +1,5 @@
 /* crew.c: the scratch of a call, one pass for each thread that computes by itself, and how many those are. */
-#include "core.h"
+#include "pass.h"
 
 #include <stdlib.h>
 

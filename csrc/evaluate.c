@@ -1,5 +1,5 @@
 /* evaluate.c: the objective and its gradients at a point, and the records of a backward pass: nothing changes. */
-#include "core.h"
+#include "pass.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* few.c: the way back of few samples. A layer's weights are most of what there is to read: they pass by row after row
  * as they lie, without being packed first, or leaving a gradient to be read again. */
-#include "core.h"
+#include "pass.h"
 
 /* So many bytes of whole rows of weights, about, meet all samples while they are in L1. */
 enum { NEAR_BYTES = 16 * 1024 };

@@ -1,5 +1,5 @@
 /* lanes.c: layers of a few units, samples in the lanes: reading inputs that way, and a layer's three products. */
-#include "core.h"
+#include "pass.h"
 
 /* From so many inputs on rows are transposed by vectors, a group of samples at a time where they are gathered first. */
 enum { TRANSPOSED_INPUTS = 8, GROUP_ROWS = 32 };

@@ -1,6 +1,6 @@
 /* lbfgs.c: L-BFGS (Nocedal, 1980) with a strong Wolfe search, one iteration at a time, by the rules of PyTorch's LBFGS
  * with lr=1 and max_iter=1; Nocedal and Wright, "Numerical Optimization" (2006), algorithms 3.5, 3.6 and 7.4. */
-#include "core.h"
+#include "training.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* matmul.c: the loops around the matrix kernel: panels of the right operand, packed where reading them in place would
  * be slow or out of bounds. */
-#include "core.h"
+#include "matmul.h"
 
 #include <stdatomic.h>
 

@@ -1,6 +1,6 @@
 /* network.c: checking a specification, laying out and owning the blocks of a network, and what can be asked about it.
  * Nothing here computes. */
-#include "core.h"
+#include "training.h"
 
 #include <math.h>
 #include <stdlib.h>

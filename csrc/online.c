@@ -1,6 +1,6 @@
 /* online.c: an epoch of plain gradient descent through layers of a few units, one sample at a time: the general way
  * takes ten times as long to prepare such a step as to compute it. Same steps, same bits. */
-#include "core.h"
+#include "training.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* optimizers.c: the table of update rules, their checks and their state; the arithmetic is kernels/update.h's and the
  * search of L-BFGS is lbfgs.c's. */
-#include "core.h"
+#include "training.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* pace.c: whether steps are shared or made on one thread, found out by doing both. */
-#include "core.h"
+#include "training.h"
 
 /* From trial to trial twice as long while they find the same; a moment's disturbance is not to last. A trial, of some
  * steps at least, is compared with as long a time before it: at first workers may share their processors with those of

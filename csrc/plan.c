@@ -5,7 +5,7 @@
  * taken by rows. Steps by rows do not. It depends on shapes, constants and whether the call trains, never on caches,
  * instruction sets or threads: a run has the same bits on every machine with fused multiply-adds. Even blocks are for
  * predictions, which sum nothing over rows. */
-#include "core.h"
+#include "matmul.h"
 
 /* Samples may go into the lanes where layers have too few units to fill a vector. For each sample that takes as long as
  * its multiply-adds, n_in * n_out a layer, and one more for an input, which has to be transposed. By units the products

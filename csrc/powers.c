@@ -1,6 +1,6 @@
 /* powers.c: powers and a sine in sums and products alone. A C library rounds pow and cos as it likes; these give the
  * same bits with every one. What is left to it (floor, frexp, ldexp, sqrt) is exact or correctly rounded everywhere. */
-#include "core.h"
+#include "training.h"
 
 #include <math.h>
 

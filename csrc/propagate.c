@@ -1,6 +1,6 @@
 /* propagate.c: the forward pass: a block of samples driven through all layers, by units or with samples in the lanes;
  * predictions. */
-#include "core.h"
+#include "pass.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* random.c: the order of an epoch, as NumPy's permutation and shuffle draw it. Dropout's masks are a kernel. */
-#include "core.h"
+#include "training.h"
 
 /* Rows between two looks at the caller. */
 enum { SOME = 1 << 14 };

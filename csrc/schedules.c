@@ -1,5 +1,5 @@
 /* schedules.c: what multiplies the learning rate, and when. */
-#include "core.h"
+#include "training.h"
 
 #include <math.h>
 

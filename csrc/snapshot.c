@@ -1,5 +1,5 @@
 /* snapshot.c: what steps change of a network, kept so that they can be taken back. */
-#include "core.h"
+#include "training.h"
 
 #include <stdlib.h>
 

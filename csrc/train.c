@@ -1,5 +1,5 @@
 /* train.c: training runs: epochs, batches, steps, stopping. Everything between the caller's hooks happens here. */
-#include "core.h"
+#include "training.h"
 
 #include <math.h>
 #include <stdlib.h>

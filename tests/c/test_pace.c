@@ -1,6 +1,6 @@
 /* test_pace.c: the choice between shared steps and steps on one thread, from how long they are said to have taken. */
 #include "check.h"
-#include "core.h"
+#include "training.h"
 
 enum { THREADS = 2 };
 

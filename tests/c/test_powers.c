@@ -1,7 +1,7 @@
 /* test_powers.c: the powers and half cosines of powers.c against the C library, and their bits, which no machine and no
  * library may change. */
 #include "check.h"
-#include "core.h"
+#include "training.h"
 
 #include <inttypes.h>
 #include <math.h>

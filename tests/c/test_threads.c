@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "core.h"
+#include "pass.h"
 #include "network.h"
 
 /* ---- A run: everything about it follows from its number. */
