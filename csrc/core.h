@@ -3,8 +3,8 @@
  *
  * From fit to the kernels: mlp_fit (train.c) makes epochs of steps; mlp_run_batch (batch.c) has the loss and gradient
  * of one, by chunks of its rows or by parts of blocks; run_block drives one block through mlp_forward_block
- * (propagate.c) and mlp_backward_block (backward.c), layer by layer, layers of a few units by lanes.c, and run_quickly a
- * small one of these in fewer calls; mlp_multiply (matmul.c) cuts a layer's product into panels and groups of rows for
+ * (propagate.c) and mlp_backward_block (backward.c), layer by layer, layers of a few units by lanes.c, and run_quickly
+ * a small one of these in fewer calls; mlp_multiply (matmul.c) cuts a layer's product into panels and groups of rows for
  * kernels->product (kernels/gemm.h), of sparse rows the first layer into groups for kernels/sparse.h; mlp_step
  * (optimizers.c) changes the parameters, but for weights that mlp_layer_gradient sends through their step at once. Of
  * layers of a few units, a batch of a few samples is brief.c's, and steps on one sample are online.c's. plan.c decides

@@ -97,7 +97,7 @@ void mlp_clear_shelf(mlp_shelf *shelf); /* frees its block, when the last call h
 mlp_progress *mlp_progress_of(mlp_network *network);
 uint64_t mlp_evaluations(const mlp_network *network); /* of objective and gradient by training; not kept by saving */
 void *mlp_optimizer_state(mlp_network *network, size_t *n); /* real [n]; NULL with n = 0 where there is none yet */
-/* To n numbers: as the optimizer needs, or with a velocity that rests while its momentum is 0. NULL, or what is wrong. */
+/* To n numbers: what the optimizer needs, or with a velocity that rests while its momentum is 0. NULL, or why not. */
 const char *mlp_resize_state(mlp_network *network, size_t n);
 const mlp_history *mlp_history_of(const mlp_network *network);
 bool mlp_history_reserve(mlp_network *network, size_t n_epochs); /* room for so many in all; false: no memory */

@@ -1,10 +1,10 @@
 /* plan.c: from shapes to the way they are computed. Nothing else decides between regimes, blocks, chunks and parts, or
  * how many threads share them.
  *
- * What changes an order of summation is all of a plan but `few` and `brief`; the chunks; whether dW is turned, and whether dA is
- * taken by rows. Steps by rows do not. It depends on shapes, constants and whether the call trains, never on caches,
- * instruction sets or threads: a run has the same bits on every machine with fused multiply-adds. Even blocks are for
- * predictions, which sum nothing over rows. */
+ * What changes an order of summation is all of a plan but `few` and `brief`; the chunks; whether dW is turned, and
+ * whether dA is taken by rows. Steps by rows do not. It depends on shapes, constants and whether the call trains, never
+ * on caches, instruction sets or threads: a run has the same bits on every machine with fused multiply-adds. Even blocks
+ * are for predictions, which sum nothing over rows. */
 #include "matmul.h"
 
 /* Samples may go into the lanes where layers have too few units to fill a vector. For each sample that takes as long as
