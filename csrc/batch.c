@@ -245,6 +245,13 @@ static void clear_sample(const mlp_pass *pass, size_t i) {
     }
 }
 
+/* n losses times their weights, or NULL; a sample of weight 0 is none, whatever its loss. */
+static void copy_losses(double *out, const double *losses, const double *weights, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        out[i] = weights == NULL ? losses[i] : weights[i] == 0 ? 0.0 : weights[i] * losses[i];
+    }
+}
+
 /* ---- A block, or a part of one: its loss, and what is wanted of its derivatives. */
 static bool wants_derivatives(const mlp_outputs_wanted *wanted) {
     return wanted->gradient != NULL || wanted->input_gradient != NULL || wanted->records != NULL;
@@ -286,7 +293,7 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
         clip_losses(pass);
     }
     if (wanted->sample_losses != NULL) {
-        memcpy(wanted->sample_losses + at, pass->losses, n * sizeof(double));
+        copy_losses(wanted->sample_losses + at, pass->losses, weighted ? pass->weights : NULL, n);
     }
     size_t there = pass->plan.lanes ? pass->stride : n; /* past the last one come copies of it */
     for (size_t i = 0; i < there && derivative && weighted; i++) {

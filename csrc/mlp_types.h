@@ -110,7 +110,7 @@ typedef struct { /* of mlp_evaluate; what is NULL is not computed */
     double *objective;
     void *gradient;        /* real [N], laid out like the parameters */
     void *input_gradient;  /* real (B, n[0]), C-contiguous */
-    double *sample_losses; /* [B], unweighted */
+    double *sample_losses; /* [B], each times its sample's weight */
 } mlp_wanted;
 
 /* One layer of a backward pass: real arrays, C-contiguous, of the shapes given; dW = A[l-1]^T dZ, without penalties. */

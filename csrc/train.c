@@ -462,7 +462,7 @@ static bool fuses(const training *t) {
     const mlp_network *net = t->net;
     const mlp_plan *plan = &t->crew->members[0].pass->plan;
     bool plain = net->optimizer.clip_norm == 0 && net->l1 == 0 && !(net->l2 > 0 && mlp_is_weighted(&t->data));
-    bool fused = mlp_is_fusible(net);
+    bool fused = mlp_is_fusible(net) || t->crew->by_parts; /* threads that have parts wait once less for each other */
     for (size_t l = 1; l <= net->n_layers; l++) {
         fused = fused || mlp_steps_by_rows(net, &net->layers[l], t->batch);
     }

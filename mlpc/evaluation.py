@@ -226,14 +226,15 @@ class Evaluation(_core.Network):
         X, y : array-like
             As in `fit`.
         sample_weight : array-like of shape (n_samples,), optional
-            Checked like everywhere; the losses are unweighted.
+            Weights of the samples, >= 0, not all zero: each loss is multiplied by its own, so that with the reduction
+            "sum" they add up to the objective but for penalties.
         parameters : array-like of shape (n_parameters,), optional
             Where to evaluate; the network's own unless given.
 
         Returns
         -------
         ndarray of float64, shape (n_samples,)
-            Losses, summed over the outputs.
+            Losses, summed over the outputs: 0 where the weight is.
 
         Raises
         ------
@@ -248,6 +249,8 @@ class Evaluation(_core.Network):
         >>> net = mlpc.Network([1, 1], loss="squared_error", initializer="zeros")
         >>> net.sample_losses([[0.0], [1.0]], [1.0, 3.0])
         array([1., 9.])
+        >>> net.sample_losses([[0.0], [1.0]], [1.0, 3.0], sample_weight=[1.0, 0.5])
+        array([1. , 4.5])
         """
         return cast("NDArray[np.float64]", self._evaluate(X, y, sample_weight, parameters, "s")[3])
 

@@ -86,7 +86,8 @@ def test_twin(loss, output):
         assert_close(gradient, expected.gradient)
         assert_close(net.input_gradient(X, y, sample_weight=weight), expected.input_gradient)
         assert_close(net.predict_proba(X), expected.A[-1], 1e-11)
-        assert_close(net.sample_losses(X, y, sample_weight=weight), expected.sample_losses, 1e-10)
+        weighted = expected.sample_losses * (1 if weight is None else weight)
+        assert_close(net.sample_losses(X, y, sample_weight=weight), weighted, 1e-10)
         assert net.objective(X, y, sample_weight=weight) == objective
         assert net.gradient(X, y, sample_weight=weight).tobytes() == gradient.tobytes()
 
@@ -187,6 +188,21 @@ def test_losses_far_out(loss, largest):
     twin = Twin([1, 1], [], loss)
     expected = twin.evaluate(np.array([1.0, 0.0]), z[:, None], np.zeros(5))
     assert np.allclose(net.sample_losses(z[:, None], np.zeros(5)), expected.sample_losses, rtol=1e-13, atol=0)
+
+
+@pytest.mark.parametrize("n", [5, 700])
+def test_weighted_losses_add_up_to_the_objective(n):
+    """A sample of weight 0 is none, though its loss be infinite."""
+    rng = np.random.default_rng(n)
+    net = mlpc.Network([2, 40, 1], loss="squared_error", reduction="sum", seed=0)
+    X, y, weight = rng.standard_normal((n, 2)), rng.standard_normal(n), rng.random(n)
+    y[3], weight[3] = 1e200, 0
+    losses = net.sample_losses(X, y, sample_weight=weight)
+    assert losses[3] == 0
+    assert np.isinf(net.sample_losses(X, y)[3])
+    assert losses.sum() == pytest.approx(net.objective(X, y, sample_weight=weight), rel=1e-13)
+    kept = weight > 0
+    assert losses[kept].tobytes() == (weight[kept] * net.sample_losses(X, y)[kept]).tobytes()
 
 
 def test_softmax_far_out():
