@@ -182,8 +182,6 @@ bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const ml
     return done;
 }
 
-const void *mlp_slope_of(const mlp_pass *pass, size_t l) { return pass->d[l] != NULL ? pass->d[l] : pass->a[l]; }
-
 /* dZ[l] from a part of dA[l], in place. */
 static void through_activation(const backward_end *end, size_t row, size_t n_rows, size_t column, size_t n_columns) {
     const mlp_pass *pass = end->pass;

@@ -8,7 +8,7 @@
  * kernels->product (kernels/gemm.h), of sparse rows the first layer into groups for kernels/sparse.h; mlp_step
  * (optimizers.c) changes the parameters, but for weights that mlp_layer_gradient sends through their step at once. Of
  * layers of a few units, a batch of a few samples is brief.c's, and steps on one sample are online.c's. plan.c decides
- * what is cut, and for how many threads; crew.c has the memory.
+ * what is cut, and for how many threads; crew.c has the memory, block.c what a block of it holds.
  *
  *     pass     the scratch that drives one block
  *     crew     the passes of a call: one, or one for each thread where these share rows

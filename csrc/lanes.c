@@ -1,28 +1,5 @@
-/* lanes.c: layers of a few units, samples in the lanes: reading inputs that way, and a layer's three products. */
+/* lanes.c: layers of a few units, samples in the lanes: a layer's three products. */
 #include "pass.h"
-
-/* From so many inputs on rows are transposed by vectors, a group of samples at a time where they are gathered first. */
-enum { TRANSPOSED_INPUTS = 8, GROUP_ROWS = 32 };
-
-/* Samples that are not there are the last one, so that they overflow no earlier. */
-bool mlp_read_in_lanes(const mlp_pass *pass, const mlp_source *source, size_t first) {
-    const mlp_network *net = pass->net;
-    size_t inputs = mlp_inputs(net), n = pass->n, stride = pass->stride, ld;
-    void *a = pass->a[0];
-    if (inputs < TRANSPOSED_INPUTS || source->rows->type == MLP_CSR || mlp_is_by_columns(source->rows)) {
-        return mlp_read_columns(source, first, n, a, stride);
-    }
-    double gathered[GROUP_ROWS * MLP_LANES_INPUTS];
-    for (size_t i = 0; i < n; i += GROUP_ROWS) {
-        size_t m = mlp_min(n - i, GROUP_ROWS);
-        const void *rows = mlp_read_tile(source, first + i, m, gathered, inputs, &ld);
-        net->kernels->transpose(mlp_at(net, a, i), stride, rows, ld, m, inputs);
-    }
-    if (stride > n) {
-        net->kernels->repeat_last(a, inputs, n, stride);
-    }
-    return true;
-}
 
 void mlp_forward_in_lanes(const mlp_pass *pass, size_t l, void *z, size_t activation) {
     const mlp_network *net = pass->net;

@@ -118,6 +118,18 @@ bool mlp_is_one_block(const mlp_crew *crew, size_t n);
 /* What the first n outcomes come to: a complaint of one's own before those that were told to stop. */
 mlp_status mlp_crew_status(const mlp_crew *crew, size_t n);
 
+/* ---- block.c */
+
+/* Rows first..first+pass->n of x to pass->x or as sparse ones; false: MLP_BAD_X. */
+bool mlp_read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first);
+mlp_sparse mlp_sparse_input(const mlp_pass *pass, size_t first);         /* its rows from `first` on; pass->sparse */
+const void *mlp_layer_input(const mlp_pass *pass, size_t l, size_t *ld); /* A[l-1] after its dropout */
+const void *mlp_slope_of(const mlp_pass *pass, size_t l);                /* where g'(Z[l]) comes from */
+/* Layer l's part of the block, as elementwise kernels see it. */
+void mlp_shape_of(const mlp_pass *pass, size_t l, size_t *rows, size_t *n, size_t *ld);
+/* That to out (.., n[l]), C-contiguous, from row `first` on. */
+void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t l, void *out, size_t first);
+
 /* ---- propagate.c, backward.c */
 
 /* Reads rows first..first+n of x, unless the pass holds them, and drives them through the layers up to A[last]; of the
@@ -125,13 +137,6 @@ mlp_status mlp_crew_status(const mlp_crew *crew, size_t n);
  * `place` on. */
 mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first, size_t n,
                              size_t last, const mlp_record *records, size_t place);
-/* Those rows alone, to pass->x or as sparse ones; false: MLP_BAD_X. */
-bool mlp_read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first);
-void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t l, void *out, size_t first);
-const void *mlp_layer_input(const mlp_pass *pass, size_t l, size_t *ld); /* A[l-1] after its dropout */
-mlp_sparse mlp_sparse_input(const mlp_pass *pass, size_t first);         /* its rows from `first` on; pass->sparse */
-void mlp_shape_of(const mlp_pass *pass, size_t l, size_t *rows, size_t *n,
-                  size_t *ld);                             /* a block, for elementwise kernels */
 void mlp_turn_output(mlp_pass *pass);                      /* plan.classes: z in lanes layout, from a[L] */
 void mlp_activate_output(mlp_pass *pass, bool derivative); /* z becomes A[L], d_out g' where it comes from the input */
 
@@ -151,8 +156,6 @@ typedef struct {
     bool accumulate; /* the gradient is added to what is there */
     bool of_parts;   /* the rows are a part of a block: the gradient is taken when all parts are there */
 } mlp_outputs_wanted;
-/* Where g' of layer l comes from, in the layout of its block. */
-const void *mlp_slope_of(const mlp_pass *pass, size_t l);
 /* From dZ[L] to what is wanted; false: the caller wants the call to end. */
 bool mlp_backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wanted *wanted);
 /* dW[l] (+)= A[l-1]^T dZ[l], these rows of it, and db[l] (+)= the column sums of dZ with the first one. With an update
@@ -162,7 +165,6 @@ bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const ml
 
 /* ---- lanes.c: the same of layers of a few units, in lanes layout */
 
-bool mlp_read_in_lanes(const mlp_pass *pass, const mlp_source *source, size_t first); /* A[0]; false: MLP_BAD_X */
 void mlp_forward_in_lanes(const mlp_pass *pass, size_t l, void *z, size_t activation);
 /* da = dA[l-1] of dz, and if `through`, dZ[l-1]; then there is no dropout between. */
 void mlp_back_in_lanes(const mlp_pass *pass, size_t l, const void *dz, void *da, bool through);
