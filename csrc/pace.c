@@ -1,10 +1,13 @@
 /* pace.c: whether steps are shared or made on one thread, found out by doing both. */
 #include "training.h"
 
+#include <math.h>
+
 /* From trial to trial twice as long while they find the same; a moment's disturbance is not to last. A trial, of some
- * steps at least, is compared with as long a time before it: at first workers may share their processors with those of
- * another library: OpenBLAS's look for work for a tenth of a second after a product of matrices. */
-static const double first_seconds = 0.15, most_seconds = 1.0, tried_seconds = 0.01, least_steps = 3;
+ * steps at least and a tenth of the time at most, is compared with as long a time before it. At first workers may share
+ * their processors with those of another library: OpenBLAS's look for work for a tenth of a second after a product of
+ * matrices. */
+static const double first_seconds = 0.03, most_seconds = 1.0, tried_seconds = 0.003, least_steps = 3, rarely = 10;
 
 static void keep(mlp_pace *p, bool shares, double seconds) {
     *p = (mlp_pace){.n_threads = p->n_threads, .batch = p->batch, .shares = shares, .kept = seconds, .left = seconds};
@@ -37,6 +40,6 @@ void mlp_pace_step(mlp_pace *p, double seconds) {
         return;
     }
     bool faster = p->seconds[true] * p->steps[false] < p->seconds[false] * p->steps[true];
-    double longer = 2.0 * p->kept < most_seconds ? 2.0 * p->kept : most_seconds;
-    keep(p, faster ? !p->shares : p->shares, faster ? first_seconds : longer);
+    double least = fmax(first_seconds, rarely * p->seconds[true]), longer = fmin(2.0 * p->kept, most_seconds);
+    keep(p, faster ? !p->shares : p->shares, faster ? least : fmax(least, longer));
 }
