@@ -25,6 +25,8 @@ from mlpc.stopping import EarlyStopping
 from mlpc.training import DivergenceWarning
 
 if TYPE_CHECKING:
+    from mlpc import estimators as estimators
+    from mlpc import plot as plot
     from mlpc.export import export_c, export_numpy, export_onnx
     from mlpc.gradcheck import GradientCheck, check_gradient
     from mlpc.io import load
@@ -71,16 +73,18 @@ _LATER = {
 _LATER_MODULES = ("estimators", "plot")  # which have requirements of their own
 
 
-def __getattr__(name: str) -> object:
-    from importlib import import_module
+if not TYPE_CHECKING:  # which would take every name for there, an object
 
-    if name in _LATER_MODULES:
-        return import_module(f"{__name__}.{name}")
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
+        if name in _LATER_MODULES:
+            return import_module(f"{__name__}.{name}")
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -17,9 +17,12 @@ def integer(name: str, value: object, least: int, most: float = sys.maxsize) -> 
     """`value` as an int from `least` to `most`."""
     if type(value) is int and least <= value <= most:
         return value
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+    try:
+        result = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        result = None
+    if result is None or isinstance(value, bool):
         raise TypeError(f"{name} must be an integer, got {value!r}")
-    result = operator.index(value)
     if result < least:
         raise ValueError(f"{name} must be at least {least}, got {result}")
     if result > most:

@@ -173,13 +173,13 @@ class BaseMLP(Conversions, SettingsAsParameters, ClassNamePrefixFeaturesOutMixin
             raise ValueError("X_val is provided, but y_val was not provided.")
         if X is None:
             raise ValueError("y_val is provided, but X_val was not provided.")
-        with _named("X_val"):
+        with named("X_val"):
             X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
-        with _named("y_val"):
+        with named("y_val"):
             shape = y.shape if hasattr(y, "shape") else np.shape(y)
         if shape[1:] != (n_columns,) and (shape[1:] or n_columns > 1):
             raise ValueError(f"y_val must have as many columns as y, {n_columns}, got shape {shape}")
-        with _named("y_val"):
+        with named("y_val"):
             y = self._encode_validation(y)
         if y.shape[0] != X.shape[0]:
             raise ValueError(f"X_val and y_val must have as many rows, got {X.shape[0]} and {y.shape[0]}")
@@ -545,7 +545,7 @@ def _sizes(hidden_layer_sizes: Any) -> list[int]:
     """Return one size or several as a list, checked."""
     several = hasattr(hidden_layer_sizes, "__iter__")
     sizes: list[Any] = list(hidden_layer_sizes) if several else [hidden_layer_sizes]
-    if any(isinstance(size, (bool, np.bool_)) or not hasattr(size, "__index__") for size in sizes):
+    if any(isinstance(size, (bool, np.bool_)) or np.ndim(size) or not hasattr(size, "__index__") for size in sizes):
         raise TypeError(f"hidden_layer_sizes must be integers, got {sizes}")
     if any(size <= 0 for size in sizes):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
@@ -553,7 +553,7 @@ def _sizes(hidden_layer_sizes: Any) -> list[int]:
 
 
 @contextmanager
-def _named(argument: str) -> Iterator[None]:
+def named(argument: str) -> Iterator[None]:
     """Put an argument's name before the messages of scikit-learn's checks, unless it is there."""
     try:
         yield
@@ -582,7 +582,7 @@ def refuse_negative(name: str, values: Any) -> None:
 def _checked_weights(name: str, weights: Any, X: Any) -> Any:
     """Return the weights of X's rows in float64; None as it is."""
     if weights is not None:
-        with _named(name):
+        with named(name):
             weights = _check_sample_weight(weights, X, dtype=np.float64)
         refuse_negative(name, weights)
     return weights

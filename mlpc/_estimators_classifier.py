@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mlpc._estimators_base import FLOATS, BaseMLP
+from mlpc._estimators_base import FLOATS, BaseMLP, named
 from mlpc.network import Network, check_network
 
 if TYPE_CHECKING:
@@ -430,7 +430,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         if self.class_weight is not None:
             if self._label_binarizer.y_type_.startswith("multilabel"):
                 raise ValueError("class_weight must be None for multi-label targets: it weighs one class a row")
-            of_classes = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+            with named("class_weight"):
+                of_classes = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
             weights = of_classes[np.searchsorted(self.classes_, y)]
             if not ((weights >= 0) & (weights < np.inf)).all():
                 raise ValueError(f"class_weight must hold finite numbers >= 0, got {self.class_weight}")

@@ -50,9 +50,10 @@ class SettingsAsParameters:
             If there is no such parameter, or a setting is not of its type or range.
         """
         inner = {name: value for name, value in params.items() if "__" in name and hasattr(self, _first(name))}
-        super().set_params(**{name: value for name, value in params.items() if name not in inner})  # type: ignore[misc]
+        plain = {name: value for name, value in params.items() if name not in inner}
         for name, changes in _by_first(inner).items():
-            setattr(self, name, _replaced(name, getattr(self, name), changes))
+            plain[name] = _replaced(name, plain.get(name, getattr(self, name)), changes)
+        super().set_params(**plain)  # type: ignore[misc]
         return self
 
 
@@ -88,4 +89,7 @@ def _replaced(name: str, settings: object, changes: dict[str, Any]) -> Settings:
     whole = {change: value for change, value in changes.items() if "__" not in change}
     for first, inner in _by_first({change: changes[change] for change in changes if "__" in change}).items():
         whole[first] = _replaced(f"{name}__{first}", whole.get(first, getattr(settings, first)), inner)
-    return settings.replace(**whole)
+    try:
+        return settings.replace(**whole)
+    except (TypeError, ValueError) as error:  # it speaks of the setting alone
+        raise type(error)(f"{name}__{error}") from None

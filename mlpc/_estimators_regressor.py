@@ -162,9 +162,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMLP._parameter_constraints,
         "loss": [
-            StrOptions(
-                {"squared_error", "poisson", "half_squared_error", "absolute_error", "huber", "log_cosh", "quantile"}
-            ),
+            StrOptions({name for name in LOSSES if not name.endswith("cross_entropy")}),
             Loss,
         ],
         "output_activation": [StrOptions({"logistic", "exp", *HIDDEN_ACTIVATIONS}), None],

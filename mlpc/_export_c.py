@@ -262,7 +262,7 @@ int main(void) {
 """
 
 # Of f in normal_tail: the polynomials of the core (csrc/kernels/functions.h), within 2^-54.7 and 2^-25.6.
-_TAIL_64 = """
+TAIL_64 = """
     0.75528513041575152 -0.60789664197189208 0.38713740074221475 -0.18652185795965864 0.060396574890919104
     -0.0075401889666822002 -0.0034796923670072717 0.0016308184569620305 0.00013334430800360773 -0.00023109493054528457
     -1.9082289587795503e-06 3.5144667038056335e-05 7.1654213074894821e-07 -5.9201317356363927e-06
@@ -284,7 +284,7 @@ def _series(variable: str, argument: str, terms: Sequence[str]) -> tuple[str, st
 def _substitutions(dtype: str) -> dict[str, str]:
     """What differs between float and double."""
     if dtype == "float64":
-        n_exp, n_log, tail = 13, 31, _TAIL_64.split()
+        n_exp, n_log, tail = 13, 31, TAIL_64.split()
         values = {"limit": "708.0", "shift": "0x1.8p52", "tail_end": "37.5"}
         values |= {"ln2_high": "0x1.62e42fefa38p-1", "ln2_low": "0x1.ef35793c7673p-45"}
         values |= {"bits": "uint64_t", "exponent_bias": "1023", "mantissa_bits": "52"}

@@ -40,13 +40,13 @@ def checked(*, default: Any = _MISSING, check: Callable[[str, Any], object], kw_
     return _Setting(default, check, kw_only)
 
 
-def real(default: Any = _MISSING, **bounds: float) -> Any:
-    """A setting that is a finite number between bounds."""
+def real(default: float, **bounds: float) -> Any:
+    """A setting that is a finite number between bounds; it has a default, as type checkers take it."""
     return _Setting(default, lambda name, value: _check.real(name, value, **bounds), False)
 
 
-def integer(default: Any = _MISSING, *, least: int, most: int = sys.maxsize) -> Any:
-    """A setting that is a whole number from `least` to `most`."""
+def integer(default: int, *, least: int, most: int = sys.maxsize) -> Any:
+    """A setting that is a whole number from `least` to `most`; it has a default, too."""
     return _Setting(default, partial(_check.integer, least=least, most=most), False)
 
 

@@ -145,7 +145,9 @@ class Shipping(Training):
                 raise ValueError(f"mean and scale must leave the parameters finite in {self._spec.dtype}")
             state["optimizer_state"][:] = 0
             state["progress"].update(optimizer_step=0, pairs=0, newest_pair=0)
-            state["progress"].update(plateau_best=math.inf, plateau_value=-math.inf, plateau_wait=0)
+            state["progress"].update(
+                plateau_best=math.inf, plateau_multiplier=1.0, plateau_value=-math.inf, plateau_wait=0
+            )
             self._set_state(state)
         return self
 

@@ -1,6 +1,7 @@
 """Schedules: what multiplies the learning rate as training goes on. Settings only; the formulas are the core's."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar, TypeAlias
 
 import numpy as np
@@ -26,8 +27,8 @@ class EpochSchedule(Schedule):
         Parameters
         ----------
         epoch : float
-            Epochs since the network's start, >= 0; fractions count for what acts per step. A rise by `warmup` is told
-            as of one step an epoch; with more of them each comes to its share.
+            Epochs since the network's start, >= 0; fractions count for what acts per step. During `warmup` the value
+            is that of one step an epoch; with more of them the rise is spread evenly over them.
 
         Returns
         -------
@@ -78,7 +79,7 @@ class StepDecay(EpochSchedule):
     """
 
     kind: ClassVar[str] = "step_decay"
-    every: int = integer(least=1)
+    every: int = checked(check=partial(_check.integer, least=1))
     factor: float = real(0.1, gt=0)
 
 
@@ -107,7 +108,7 @@ class ExponentialDecay(EpochSchedule):
     """
 
     kind: ClassVar[str] = "exponential_decay"
-    factor: float = real(gt=0)
+    factor: float = checked(check=partial(_check.real, gt=0))
 
 
 class CosineDecay(EpochSchedule):
@@ -141,7 +142,7 @@ class CosineDecay(EpochSchedule):
     """
 
     kind: ClassVar[str] = "cosine_decay"
-    epochs: int = integer(least=1)
+    epochs: int = checked(check=partial(_check.integer, least=1))
     minimum: float = real(0.0, ge=0)
     warmup: float = real(0.0, ge=0)
 
@@ -179,12 +180,12 @@ class InverseScaling(EpochSchedule):
 
 
 class OneCycle(EpochSchedule):
-    """Rise from 1 to `peak`, then fall to nearly nothing, both along half a cosine; acts per step.
+    """Rise from 1 to `peak`, then fall to 0, both along half a cosine; acts per step.
 
     Parameters
     ----------
     epochs : int
-        Length of the course.
+        Length of the course; after it the multiplier is 0, and training changes nothing.
     peak : float, default=10.0
         The highest multiplier; > 0.
     start_fraction : float, default=0.3
@@ -197,7 +198,9 @@ class OneCycle(EpochSchedule):
 
     Notes
     -----
-    Smith and Topin (2018), "Super-convergence: very fast training of neural networks using large learning rates".
+    a + (b - a) (1 - cos(pi t)) / 2 with t the fraction of each part, from a = 1 to b = `peak`, then from a = `peak` to
+    b = 0. Smith and Topin (2018), "Super-convergence: very fast training of neural networks using large learning
+    rates".
 
     Examples
     --------
@@ -208,7 +211,7 @@ class OneCycle(EpochSchedule):
     """
 
     kind: ClassVar[str] = "one_cycle"
-    epochs: int = integer(least=1)
+    epochs: int = checked(check=partial(_check.integer, least=1))
     peak: float = real(10.0, gt=0)
     start_fraction: float = real(0.3, ge=0, le=1)
 
@@ -228,9 +231,9 @@ class ReduceOnPlateau(Schedule):
     patience : int, default=10
         Epochs without an improvement that are let pass; the next one reduces.
     min_delta : float, default=0.0
-        An improvement is a value below the best one, that of the last improvement, by more than this; >= 0.
+        A value is an improvement if it lies below that of the last improvement by more than this; >= 0.
     minimum : float, default=0.0
-        The multiplier never falls below; >= 0.
+        The multiplier never falls below; in [0, 1].
 
     Raises
     ------
@@ -249,7 +252,7 @@ class ReduceOnPlateau(Schedule):
     factor: float = real(0.1, gt=0, lt=1)
     patience: int = integer(10, least=0)
     min_delta: float = real(0.0, ge=0)
-    minimum: float = real(0.0, ge=0)
+    minimum: float = real(0.0, ge=0, le=1)
 
 
 def check_schedule(name: str, value: object) -> AnySchedule | None:

@@ -23,7 +23,7 @@ class EarlyStopping(Settings):
     patience : int, default=10
         Epochs without an improvement after which training stops.
     min_delta : float, default=0.0
-        An improvement is a value below the best one, that of the last improvement (above it: "max"), by more than
+        A value is an improvement if it lies below (mode "max": above) that of the last improvement by more than
         this; >= 0.
     restore_best : bool, default=True
         Whether the parameters and the optimizer state of the best epoch are put back in the end, however `fit` ends

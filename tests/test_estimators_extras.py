@@ -193,11 +193,15 @@ def test_settings_of_objects_are_parameters():
         ("solver__schedule__epochs", "solver__schedule is no parameter: Rprop has"),
         ("activation__slope", "activation must be an object to set activation__slope of, got 'relu'"),
         ("dropout_rate__x", "Invalid parameter 'dropout_rate'"),
-        ("solver__step_min", "step_min must be a finite number >= 0, got -1"),
+        ("solver__step_min", "solver__step_min must be a finite number >= 0, got -1"),
     ]:
         with pytest.raises(ValueError, match=message):
             model.set_params(**{name: -1})
-    assert model.solver == mlpc.Rprop(step_min=60.0, step_max=70.0)
+    with pytest.raises(TypeError, match="solver__step_min must be a number, got 'a'"):
+        model.set_params(solver__step_min="a", alpha=5)
+    with pytest.raises(ValueError, match="scoring"):
+        model.set_params(solver__step_min=1.0, scoring__x=1)
+    assert (model.solver, model.alpha) == (mlpc.Rprop(step_min=60.0, step_max=70.0), 0.5)
     with pytest.raises(
         ValueError, match=r"solver__schedule must be an object to set solver__schedule__epochs of, got None"
     ):

@@ -425,11 +425,29 @@ def test_loss_curve_without_validation(net):
     assert display.best_line_.get_xdata()[0] == stopped.history.best_epoch
 
 
+def test_loss_curve_of_sums_over_different_numbers_of_rows():
+    made = mlpc.Network([2, 3], loss="categorical_cross_entropy", reduction="sum", seed=0)
+    made.fit(X4, Y4, epochs=3, batch_size=None, validation_data=(X4[:20], Y4[:20]))
+    display = plot.LossCurveDisplay.from_network(made, n_samples=(60, 20))
+    assert np.array_equal(display.loss_line_.get_ydata(), made.history.loss / 60)
+    assert np.array_equal(display.validation_line_.get_ydata(), made.history.validation_loss / 20)
+    with pytest.raises(ValueError, match="n_samples must be one number or two"):
+        plot.LossCurveDisplay.from_network(made, n_samples=[60, 20, 1])
+
+
+def test_best_epoch_of_a_fit_without_validation_after_one_with_it(three):
+    stop = mlpc.EarlyStopping(monitor="loss", patience=1, min_delta=1.0)
+    stopped = three.copy().fit(X4, Y4, early_stopping=stop)
+    display = plot.LossCurveDisplay.from_network(stopped)
+    assert display.best_point_.get_ydata()[0] == stopped.history.loss[stopped.history.best_epoch - 1]
+
+
 # ---- The diagram.
 
 
 def test_network_diagram(net):
-    display = plot.NetworkDisplay.from_network(net, feature_names=["height", "weight"], output_names=["ill"])
+    columns = pytest.importorskip("pandas").Index(["height", "weight"])
+    display = plot.NetworkDisplay.from_network(net, feature_names=columns, output_names=np.array(["ill"]))
     assert [len(nodes.get_offsets()) for nodes in display.nodes_] == [2, 3, 1]
     widest = max(np.abs(w).max() for w in net.weights)
     for layer, (positive, negative) in enumerate(display.edges_):
@@ -695,6 +713,14 @@ BAD = {
     "class names": (
         lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 1]), X, Y, class_names=["a"]),
         "2 names",
+    ),
+    "output of one": (
+        lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 1]), X, Y, output=0),
+        "output must be None for a network of one output, got 0",
+    ),
+    "no feature names": (
+        lambda: plot.NetworkDisplay.from_network(network([2, 1]), feature_names=[]),
+        "feature_names .*2",
     ),
     "feature names": (
         lambda: plot.NetworkDisplay.from_network(network([2, 1]), feature_names=["a"]),

@@ -37,6 +37,14 @@ def test_folding_both_ends(dtype):
     assert difference.max() < (2e-4 if dtype == "float32" else 1e-12)  # float32: 50 / 20 and 1000 / 300 have no more
 
 
+def test_a_plateau_starts_afresh_after_folding():
+    plateau = mlpc.ReduceOnPlateau("loss", factor=0.1, patience=0, min_delta=1e9)
+    net = trained(optimizer=mlpc.SGD(0.1, schedule=plateau))
+    assert net.history.learning_rate[-1] < 0.02
+    net.fold_input(MEAN, SCALE).fit(X, Y, epochs=1, batch_size=None, on_divergence="warn")
+    assert net.history.learning_rate[-1] == 0.1
+
+
 def test_the_parameters_of_a_folded_network():
     net = mlpc.Network([2, 1], loss="squared_error")
     net.parameters = [3.0, 4.0, 5.0]  # W = (3, 4), b = 5

@@ -180,6 +180,17 @@ def test_live_plot_of_an_estimator_with_named_classes():
     assert np.array_equal(drawn.points_[0].get_offsets(), X[names == "inner"])
 
 
+@pytest.mark.parametrize("classes", [[1, 2], [-1, 1], [10, 20, 30]])
+def test_live_plot_of_an_estimator_with_numbers_as_classes(classes):
+    labels = np.array(classes)[np.arange(len(X)) % len(classes)]
+    live = LivePlot(X, labels[:, None] if len(classes) == 3 else labels)
+    with pytest.warns(ConvergenceWarning):
+        MLPClassifier((4,), max_iter=3, callbacks=[live], random_state=0).fit(X, labels)
+    assert np.array_equal(live.boundary_.points_[0].get_offsets(), X[labels == classes[0]])
+    named = [text.get_text() for text in live.boundary_.ax_.get_legend().get_texts()]
+    assert named == [f"class {label}" for label in classes]
+
+
 def test_live_plot_keeps_to_its_interval_and_draws_the_end():
     live = LivePlot(interval=1000.0)
     net = make().fit(X, Y, epochs=200, callbacks=live, validation_data=(X, Y))

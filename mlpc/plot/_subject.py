@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlpc import _check
-from mlpc._arrays import as_array
+from mlpc._arrays import as_array, is_frame
 from mlpc.network import Network
 
 if TYPE_CHECKING:
@@ -116,8 +116,8 @@ def class_labels(source: Any, network: Network, codes: NDArray[Any] | None, give
 
 def output_labels(source: Any, n: int, given: Sequence[str] | None) -> list[str]:
     """Return what n classes are called."""
-    if given is not None:
-        return checked_names("class_names", given, n)
+    if (names := checked_names("class_names", given, n)) is not None:
+        return names
     classes = getattr(source, "classes_", None)
     labels = range(n) if classes is None or len(classes) != n else classes
     return [f"class {label}" if isinstance(label, (int, float, np.number)) else str(label) for label in labels]
@@ -126,8 +126,8 @@ def output_labels(source: Any, n: int, given: Sequence[str] | None) -> list[str]
 def feature_labels(network: Network, X: Any, given: Sequence[str] | None) -> list[str]:
     """Return what the inputs are called: as given, as a frame's columns are, or by number."""
     n_inputs = network.layer_sizes[0]
-    if given is not None:
-        return checked_names("feature_names", given, n_inputs)
+    if (names := checked_names("feature_names", given, n_inputs)) is not None:
+        return names
     columns = getattr(X, "columns", None)
     return [f"$x{subscript(i)}$" for i in range(n_inputs)] if columns is None else [str(name) for name in columns]
 
@@ -139,10 +139,7 @@ def subscript(i: int) -> str:
 
 def activation(network: Network, layer: int) -> str:
     """Return the name of the activation of layer 1, ..., L."""
-    hidden = network.hidden_activation
-    if layer == len(network.weights):
-        return network.output_activation
-    return hidden if isinstance(hidden, str) else hidden[layer - 1]
+    return network._spec.activations[layer - 1]
 
 
 def unit_symbol(network: Network, layer: int, unit: int) -> str:
@@ -155,9 +152,11 @@ def unit_symbol(network: Network, layer: int, unit: int) -> str:
     return f"$h{subscript(unit)}$" if last == 2 else f"$h^{{({layer})}}{subscript(unit)}$"
 
 
-def checked_names(argument: str, names: Any, n: int) -> list[str]:
-    """Return n names as strings."""
-    if not _check.is_list(names):
+def checked_names(argument: str, names: Any, n: int) -> list[str] | None:
+    """Return n names as strings; None as it is."""
+    if names is None:
+        return None
+    if not (_check.is_list(names) or is_frame(names)):  # a frame's columns are an index
         raise TypeError(f"{argument} must be a sequence of {n} names, got {names!r}")
     if len(names) != n:
         raise ValueError(f"{argument} must have {n} names, got {len(names)}")

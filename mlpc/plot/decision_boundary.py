@@ -158,6 +158,8 @@ class DecisionBoundaryDisplay:
             codes = _subject.as_codes(network, net, y, len(points))
             names = _subject.class_labels(network, net, codes, class_names)
         else:
+            if n_outputs == 1:
+                raise ValueError(f"output must be None for a network of one output, got {output!r}")
             output = _check.integer("output", output, 0, n_outputs - 1)
             codes = _one_against_all(network, net, y, len(points), output)
             every = _subject.output_labels(network, n_outputs, class_names)

@@ -132,14 +132,14 @@ class NetworkDisplay:
         n_inputs, n_outputs = net.layer_sizes[0], net.layer_sizes[-1]
         return cls(
             weights=tuple(w.copy() for w in net.weights),
-            activations=[_subject.activation(net, layer) for layer in range(1, len(net.weights) + 1)],
+            activations=net._spec.activations,
             symbols=[
                 [_subject.unit_symbol(net, layer, unit) for unit in range(size)]
                 for layer, size in enumerate(net.layer_sizes)
             ],
             max_units=_check.integer("max_units", max_units, 2),
-            feature_names=feature_names and _subject.checked_names("feature_names", feature_names, n_inputs),
-            output_names=output_names and _subject.checked_names("output_names", output_names, n_outputs),
+            feature_names=_subject.checked_names("feature_names", feature_names, n_inputs),
+            output_names=_subject.checked_names("output_names", output_names, n_outputs),
         ).plot(ax)
 
     def plot(self, ax: Any = None) -> NetworkDisplay:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlpc import _check
-from mlpc.plot import _style
+from mlpc.plot import _style, _subject
 from mlpc.plot.decision_boundary import DecisionBoundaryDisplay
 from mlpc.plot.loss_curve import LossCurveDisplay
 
@@ -35,7 +35,7 @@ class LivePlot:
     X : array-like of shape (n_samples, 2), optional
         Points of the plane to draw; without them the loss alone is drawn.
     y : array-like of shape (n_samples,), optional
-        Their labels; names, as estimators take them, count in sorted order.
+        Their labels; names and other numbers than 0, 1, ..., as estimators take them, count in sorted order.
     interval : float, default=0.5
         Seconds between two pictures, at least; 0 draws every epoch.
 
@@ -163,7 +163,7 @@ class LivePlot:
         if self._has_boundary(net):
             left, right = figure.subplots(1, 2)
             points: Any = self.X
-            labels, names = _numbered(self.y)
+            labels, names = _numbered(self.y, _subject.number_of_classes(net))
             settings: dict[str, Any] = {"class_names": names, "grid_resolution": 80, "ax": right}
             self.boundary_ = DecisionBoundaryDisplay.from_network(net, points, labels, **settings)
         else:
@@ -200,13 +200,16 @@ class LivePlot:
             self._handle.update(image)
 
 
-def _numbered(y: Any) -> tuple[Any, list[str] | None]:
-    """Return labels as numbers, and their names, where they are names: callbacks get no estimator that knows them."""
+def _numbered(y: Any, n_classes: int | None) -> tuple[Any, list[str] | None]:
+    """Return labels as numbers from 0, and their names, where they are others: callbacks get no estimator with them."""
     labels = np.asarray(y)
-    if y is None or labels.dtype.kind not in "OSUT":
+    text = labels.dtype.kind in "OSUT"
+    if labels.ndim == 0 or not (text or labels.size == len(labels)):  # None, rows of probabilities
         return y, None
     names, codes = np.unique(labels, return_inverse=True)
-    return codes, [str(name) for name in names]
+    if not text and (len(names) != n_classes or np.array_equal(names, np.arange(len(names)))):
+        return y, None
+    return codes, [str(name) if text else f"class {name}" for name in names]
 
 
 def _in_notebook() -> bool:

@@ -82,7 +82,11 @@ class LossCurveDisplay:
 
     @classmethod
     def from_network(
-        cls, network: Network | History | Any, *, n_samples: int | None = None, ax: Any = None
+        cls,
+        network: Network | History | Any,
+        *,
+        n_samples: int | tuple[int, int] | None = None,
+        ax: Any = None,
     ) -> LossCurveDisplay:
         """Take the history of a network and draw.
 
@@ -90,8 +94,9 @@ class LossCurveDisplay:
         ----------
         network : mlpc.Network, fitted estimator or mlpc.History
             Trained for at least one epoch.
-        n_samples : int, optional
-            Divides the losses: with reduction "sum" the number of samples makes a mean of them.
+        n_samples : int or (int, int), optional
+            Divides the losses: with reduction "sum" the number of samples makes a mean of them. Two numbers are those
+            of the training and of the validation data; one is for both.
         ax : matplotlib.axes.Axes, optional
             Where to draw; a new figure unless given.
 
@@ -118,13 +123,13 @@ class LossCurveDisplay:
         history = network if isinstance(network, History) else _subject.as_network(network).history
         if not len(history):
             raise ValueError("the network must have a history to draw: fit it first")
-        divisor = 1 if n_samples is None else _check.integer("n_samples", n_samples, 1)
+        of_training, of_validation = _divisors(n_samples)
         validated = bool(np.isfinite(history.validation_loss).any())
         marked = validated or history.stop_reason == "early_stopping"
         return cls(
             epochs=history.epochs,
-            loss=history.loss / divisor,
-            validation_loss=history.validation_loss / divisor if validated else None,
+            loss=history.loss / of_training,
+            validation_loss=history.validation_loss / of_validation if validated else None,
             best_epoch=history.best_epoch if marked else None,
             mean=n_samples is not None,
         ).plot(ax)
@@ -168,6 +173,8 @@ class LossCurveDisplay:
             (self.validation_line_,) = axes.plot(self.epochs, self.validation_loss, **curve)
         if self.best_epoch is not None:
             best, line = judged[self.best_epoch - 1], {"color": _style.INK, "linestyle": ":", "linewidth": 1.2}
+            if np.isnan(best):  # of a fit without validation, after one with it
+                best = self.loss[self.best_epoch - 1]
             self.best_line_ = axes.axvline(self.best_epoch, label=f"best epoch: {self.best_epoch}", **line)
             (self.best_point_,) = axes.plot(
                 [self.best_epoch], [best], "D", color=_style.INK, markersize=5, clip_on=False
@@ -181,3 +188,16 @@ class LossCurveDisplay:
             axes.legend(frameon=False)
         self.ax_, self.figure_ = axes, axes.figure
         return self
+
+
+def _divisors(n_samples: Any) -> tuple[int, int]:
+    """Return what divides the losses of training and validation."""
+    if n_samples is None:
+        return 1, 1
+    if _check.is_list(n_samples):
+        if len(n_samples) != 2:
+            raise ValueError(f"n_samples must be one number or two, of training and validation, got {n_samples!r}")
+        of_training, of_validation = (_check.integer("n_samples", n, 1) for n in n_samples)
+        return of_training, of_validation
+    n = _check.integer("n_samples", n_samples, 1)
+    return n, n
