@@ -16,7 +16,7 @@ from mlpc.losses import Loss
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import DTypeLike
+    from numpy.typing import DTypeLike, NDArray
 
     from mlpc.initializers import Initializer
 
@@ -81,7 +81,7 @@ class Spec(NamedTuple):
 
 
 def check_spec(
-    layer_sizes: Sequence[int],
+    layer_sizes: Sequence[int] | NDArray[Any],
     loss: str | Loss,
     hidden_activation: str | Sequence[str],
     output_activation: str | None,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import DTypeLike
+    from numpy.typing import DTypeLike, NDArray
     from typing_extensions import Self
 
     from mlpc._spec import Spec
@@ -106,7 +106,7 @@ class Network(Shipping, Description):
 
     def __init__(
         self,
-        layer_sizes: Sequence[int],
+        layer_sizes: Sequence[int] | NDArray[Any],
         *,
         loss: str | Loss,
         hidden_activation: str | Sequence[str] = "relu",

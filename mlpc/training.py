@@ -65,7 +65,7 @@ class Training(Evaluation):
         class_weight: Mapping[int, float] | Mapping[float, float] | Literal["balanced"] | None = None,
         validation_data: tuple[ArrayLike, ...] | None = None,
         early_stopping: EarlyStopping | bool | None = None,
-        callbacks: Callback | Sequence[Callback] = (),
+        callbacks: Callback | Sequence[Callback] | None = (),
         progress: bool = False,
         on_divergence: Literal["warn", "raise"] = "warn",
         n_threads: int | None = None,
