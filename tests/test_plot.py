@@ -439,7 +439,44 @@ def test_best_epoch_of_a_fit_without_validation_after_one_with_it(three):
     stop = mlpc.EarlyStopping(monitor="loss", patience=1, min_delta=1.0)
     stopped = three.copy().fit(X4, Y4, early_stopping=stop)
     display = plot.LossCurveDisplay.from_network(stopped)
-    assert display.best_point_.get_ydata()[0] == stopped.history.loss[stopped.history.best_epoch - 1]
+    assert display.best_line_.get_xdata()[0] == stopped.history.best_epoch == 61
+    assert display.best_point_.get_ydata()[0] == stopped.history.loss[60]
+
+
+def test_a_best_epoch_by_something_else_is_no_point_of_the_curve(three):
+    stop = mlpc.EarlyStopping(monitor="score", mode="max", patience=2)
+    net = three.copy()
+    net.fit(
+        X4,
+        Y4,
+        epochs=9,
+        validation_data=(X4, Y4),
+        early_stopping=stop,
+        callbacks=lambda net, epoch, logs: logs.update(score=-epoch % 5),
+    )
+    display = plot.LossCurveDisplay.from_network(net)
+    judged = net.history.validation_loss
+    assert (display.best_point_ is None) == (
+        judged[net.history.best_epoch - 1] > judged[: net.history.best_epoch].min()
+    )
+    judged[net.history.best_epoch - 2] = -1.0
+    best = plot.LossCurveDisplay(
+        epochs=net.history.epochs, loss=net.history.loss, validation_loss=judged, best_epoch=net.history.best_epoch
+    )
+    assert best.plot().best_point_ is None
+    assert best.best_line_.get_xdata()[0] == net.history.best_epoch
+
+
+def test_a_loss_curve_may_become_logarithmic(net):
+    axes = plot.LossCurveDisplay.from_network(net).ax_
+    assert axes.get_ylim()[0] == 0.0
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    assert net.history.loss.min() / 3.0 < low < net.history.loss.min() <= net.history.loss.max() < high
+    other = plt.figure().add_subplot()
+    other.set_yscale("log")
+    plot.LossCurveDisplay.from_network(net, ax=other)
+    assert other.get_ylim()[0] > net.history.loss.min() / 3.0
 
 
 # ---- The diagram.
@@ -628,6 +665,47 @@ def test_flat_objective_is_drawn():
     net = mlpc.Network([1, 1], loss="squared_error", initializer="zeros")
     display = plot.DescentPathDisplay.from_network(net, [[0.0]], [0.0], parameters=(0, 1), n_steps=2, grid_resolution=4)
     assert np.array_equal(display.path, np.zeros((3, 2)))
+
+
+# ---- Names.
+
+
+def test_legends_have_room_for_long_names(three):
+    long = [f"a class with quite a long name, number {i}" for i in range(3)]
+    for names in (long, ["x" * 80, "a " * 60, "b"]):
+        display = plot.DecisionBoundaryDisplay.from_network(three, X4, Y4, class_names=names, grid_resolution=5)
+        png(display.figure_)
+        whole, key = display.figure_.bbox, display.ax_.get_legend().get_window_extent()
+        assert display.ax_.bbox.width > 0.4 * whole.width
+        assert whole.x0 <= key.x0 < key.x1 <= whole.x1 or "x" * 80 in names
+
+
+def test_more_classes_than_colours_differ_in_marker():
+    made = mlpc.Network([2, 4, 12], loss="categorical_cross_entropy", seed=0)
+    display = plot.DecisionBoundaryDisplay.from_network(made, X4, np.arange(60) % 12, grid_resolution=5)
+    looks = {(tuple(drawn.get_facecolor()[0]), drawn.get_paths()[0].vertices.tobytes()) for drawn in display.points_}
+    assert len(looks) == 12
+    many = mlpc.Network([2, 4, 60], loss="categorical_cross_entropy", seed=0)
+    assert plot.DecisionBoundaryDisplay.from_network(many, X4, Y4, grid_resolution=5).ax_.get_legend() is None
+
+
+def test_dollars_in_the_data_are_no_formulas(three):
+    frame = pytest.importorskip("pandas").DataFrame(X4, columns=["cost_$_2020_$", "$b"])
+    estimator = SimpleNamespace(network_=three, classes_=np.array(["$_a$", "b", "c"]))
+    display = plot.DecisionBoundaryDisplay.from_network(estimator, frame, estimator.classes_[Y4], grid_resolution=5)
+    png(display.figure_)
+    assert display.ax_.get_xlabel() == r"cost_\$_2020_\$"
+    assert legend(display)[0] == r"\$_a\$"
+
+
+@pytest.mark.parametrize("projection", ["polar", "3d"])
+def test_axes_of_another_kind_are_refused(net, projection):
+    for display in (plot.DecisionBoundaryDisplay, plot.HiddenClassifiersDisplay, plot.DescentPathDisplay):
+        with pytest.raises(ValueError, match=f"ax must be axes of two dimensions .*{projection}"):
+            display.from_network(net, X, Y, ax=plt.figure().add_subplot(projection=projection))
+    for display in (plot.LossCurveDisplay, plot.NetworkDisplay):
+        with pytest.raises(ValueError, match=f"ax must be axes of two dimensions .*{projection}"):
+            display.from_network(net, ax=plt.figure().add_subplot(projection=projection))
 
 
 # ---- What is drawn, and what from.

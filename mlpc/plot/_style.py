@@ -7,6 +7,7 @@ The two colour maps rise in lightness from end to end: printed in grey they stil
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,7 @@ LINE_STYLES = ("-", "--", "-.", ":", (0, (7, 2)), (0, (3, 1, 1, 1, 1, 1)))
 POSITIVE, NEGATIVE = "#0072B2", "#D55E00"  # of weights; negative ones are dashed, too
 SHADES = ("#6FA3D2", "#D3D5DA", "#FFE9BF")  # from class 0 to class 1, under the points
 SIGNS = ("#0B2A5B", "#5E7FA8", "#B9BABB", "#F3C67A", "#FFF6DF")  # from the most negative to the most positive value
+_MOST_NAMES = 24  # of a legend
 VALUES = "cividis"  # of matplotlib: for colour vision deficiencies (Nuñez, Anderton and Renslow, 2018)
 
 
@@ -48,12 +50,16 @@ def color_map(name: str, colors: Sequence[str]) -> Any:
 
 
 def new_axes(ax: Any, figsize: tuple[float, float] = (5.6, 4.6), **subplot: Any) -> Any:
-    """Return `ax`, or the axes of a new figure."""
+    """Return `ax`, or the axes of a new figure with this `subplot`."""
     plt = pyplot()
     if ax is None:
         return plt.figure(figsize=figsize, layout="constrained").add_subplot(**subplot)
     if not hasattr(ax, "spines"):
         raise TypeError(f"ax must be None or one matplotlib Axes, got {type(ax).__name__}")
+    in_space = subplot.get("projection") == "3d"
+    if ax.name != ("3d" if in_space else "rectilinear"):
+        needed = 'made with projection="3d"' if in_space else "of two dimensions"
+        raise ValueError(f"ax must be axes {needed} for this picture, got {ax.name!r} axes")
     return ax
 
 
@@ -63,9 +69,23 @@ def bare(axes: Any) -> None:
 
 
 def legend(axes: Any, columns: int = 2, below: float = 3.6) -> Any:
-    """Put a legend under the axes, where it hides no point: so many heights of its letters, to clear the label."""
+    """Put a legend under the axes, where it hides no point: so many heights of its letters, to clear the label.
+
+    As many columns, up to `columns`, as the axes have room for; long names are wrapped, too many are left out.
+    """
+    from matplotlib import rcParams
+    from matplotlib.font_manager import FontProperties
+
+    handles, names = axes.get_legend_handles_labels()
+    if len(names) > _MOST_NAMES:
+        return None
+    letter = 0.55 * FontProperties(size=rcParams["legend.fontsize"]).get_size_in_points() / 72.0  # inches, about
+    room = int(axes.bbox.width / axes.figure.dpi / letter)
+    mark = 9  # letters that a column has beside its names
+    columns = max(1, min(columns, room // (max(map(len, names), default=0) + mark)))
+    names = [fill(name, max(8, room - mark)) for name in names]
     place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "borderaxespad": below}
-    return axes.legend(ncols=columns, frameon=False, **place)
+    return axes.legend(handles, names, ncols=columns, frameon=False, **place)
 
 
 def scatter(axes: Any, points: NDArray[Any], codes: NDArray[Any] | None, names: Sequence[str]) -> list[Any]:
@@ -85,7 +105,8 @@ def scatter(axes: Any, points: NDArray[Any], codes: NDArray[Any] | None, names: 
         return [values]
     drawn = []
     for code, name in enumerate(names):
-        color, marker = CLASS_COLORS[code % len(CLASS_COLORS)], CLASS_MARKERS[code % len(CLASS_MARKERS)]
+        turn = code // len(CLASS_COLORS)  # past the last colour each comes with another marker
+        color, marker = CLASS_COLORS[code % len(CLASS_COLORS)], CLASS_MARKERS[(code + turn) % len(CLASS_MARKERS)]
         edge = INK if lightness(color) > 60.0 else "white"
         style.update(color=color, marker=marker, edgecolor=edge)
         drawn.append(axes.scatter(*points[codes == code].T, label=name, **style))

@@ -120,7 +120,7 @@ def output_labels(source: Any, n: int, given: Sequence[str] | None) -> list[str]
         return names
     classes = getattr(source, "classes_", None)
     labels = range(n) if classes is None or len(classes) != n else classes
-    return [f"class {label}" if isinstance(label, (int, float, np.number)) else str(label) for label in labels]
+    return [f"class {label}" if isinstance(label, (int, float, np.number)) else literal(label) for label in labels]
 
 
 def feature_labels(network: Network, X: Any, given: Sequence[str] | None) -> list[str]:
@@ -129,7 +129,12 @@ def feature_labels(network: Network, X: Any, given: Sequence[str] | None) -> lis
     if (names := checked_names("feature_names", given, n_inputs)) is not None:
         return names
     columns = getattr(X, "columns", None)
-    return [f"$x{subscript(i)}$" for i in range(n_inputs)] if columns is None else [str(name) for name in columns]
+    return [f"$x{subscript(i)}$" for i in range(n_inputs)] if columns is None else [literal(name) for name in columns]
+
+
+def literal(name: object) -> str:
+    """Return a name from the data as text in which dollars are no formulas."""
+    return str(name).replace("$", r"\$")
 
 
 def subscript(i: int) -> str:

@@ -188,7 +188,9 @@ class NetworkDisplay:
             style = {"s": 620, "facecolor": "white", "edgecolor": _style.INK, "linewidth": 1.4, "zorder": 3}
             self.nodes_.append(axes.scatter(*place.T, **style))
             for unit, spot in zip(shown, place, strict=True):
-                axes.text(*spot, self.symbols[x][unit], ha="center", va="center", zorder=4, fontsize=10)
+                axes.text(
+                    *spot, self.symbols[x][unit], ha="center", va="center", zorder=4, fontsize=10, color=_style.INK
+                )
             if len(shown) < size:
                 gap = (place[-2] + place[-1]) / 2.0
                 axes.text(*gap, "⋮", ha="center", va="center", fontsize=16, color=_style.INK, zorder=4)

@@ -234,9 +234,6 @@ class HiddenSpaceDisplay:
         """
         in_space = self.points.shape[1] == 3
         axes = _style.new_axes(ax, (5.6, 5.0), **({"projection": "3d"} if in_space else {}))
-        if (axes.name == "3d") != in_space:
-            needed = 'made with projection="3d"' if in_space else "of two dimensions"
-            raise ValueError(f"ax must be axes {needed} for this layer, got {axes.name!r} axes")
         self.surface_ = None
         self.points_ = _style.scatter(axes, self.points, self.codes, self.class_names)
         (self._plot_space if in_space else self._plot_plane)(axes)

@@ -41,7 +41,7 @@ class LossCurveDisplay:
     best_line_ : matplotlib.lines.Line2D or None
         The vertical line at the best epoch.
     best_point_ : matplotlib.lines.Line2D or None
-        The point on the curve.
+        The point on the curve, if it is the lowest so far: what was judged may be something else, such as an accuracy.
     ax_, figure_ : matplotlib.axes.Axes, matplotlib.figure.Figure
         Where it was drawn.
 
@@ -172,16 +172,19 @@ class LossCurveDisplay:
             curve = {"marker": marker, "linestyle": "--", "color": second, "label": "validation"}
             (self.validation_line_,) = axes.plot(self.epochs, self.validation_loss, **curve)
         if self.best_epoch is not None:
+            if np.isnan(judged[self.best_epoch - 1]):  # of a fit without validation, after one with it
+                judged = self.loss
             best, line = judged[self.best_epoch - 1], {"color": _style.INK, "linestyle": ":", "linewidth": 1.2}
-            if np.isnan(best):  # of a fit without validation, after one with it
-                best = self.loss[self.best_epoch - 1]
             self.best_line_ = axes.axvline(self.best_epoch, label=f"best epoch: {self.best_epoch}", **line)
-            (self.best_point_,) = axes.plot(
-                [self.best_epoch], [best], "D", color=_style.INK, markersize=5, clip_on=False
-            )
+            if best <= np.nanmin(judged[: self.best_epoch]):
+                (self.best_point_,) = axes.plot(
+                    [self.best_epoch], [best], "D", color=_style.INK, markersize=5, clip_on=False
+                )
         axes.set(xlabel="epoch", ylabel="mean loss" if self.mean else "loss")
-        if np.nanmin(self.loss) >= 0.0:
-            axes.set_ylim(bottom=0.0)
+        if np.nanmin(self.loss) >= 0.0:  # down to zero, unless the scale becomes that of a logarithm
+            axes.update_datalim([(self.epochs[0], 0.0)])
+            self.loss_line_.sticky_edges.y.append(0.0)
+            axes.autoscale_view()
         axes.margins(x=0.01)
         axes.grid(alpha=0.25)
         if self.best_line_ is not None or self.validation_line_ is not None:
