@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from mlpc.network import Network
 
@@ -15,16 +17,25 @@ SKLEARN_NAMES = {"sigmoid": "logistic"}  # of activations that have another name
 
 
 class Parameters(list):  # type: ignore[type-arg]
-    """Views of a network's weights or biases, the attribute `name`; setting an item copies into the network."""
+    """Views of the weights or biases of an estimator's network, its attribute `name`.
 
-    def __init__(self, name: str, views: Iterable[Any]) -> None:
-        super().__init__(views)
-        self._name = name
+    Setting an item gives the estimator a copy of its network with these numbers: arrays that were taken before keep
+    theirs, so that they can be put back. A copy of the list is an ordinary one.
+    """
+
+    def __init__(self, estimator: Any, name: str) -> None:
+        self._estimator, self._name = estimator, name
+        super().__init__(self._views(estimator._fitted_network(name)))
+
+    def _views(self, network: Network) -> tuple[NDArray[Any], ...]:
+        return network.weights if self._name == "coefs_" else network.biases
 
     def __setitem__(self, index: SupportsIndex | slice, value: Any) -> None:
         one = not isinstance(index, slice)
         values = [value] if one or not hasattr(value, "__iter__") else list(value)
-        views: list[Any] = [self[index]] if one else self[index]
+        of_list = list(range(len(self)))[index]
+        places: list[int] = [of_list] if one else of_list  # type: ignore[assignment,list-item]
+        views = [self[place] for place in places]
         shapes, expected = [np.shape(item) for item in values], [view.shape for view in views]
         if shapes != expected:
             what = f"{self._name}[{index}] must be an array of shape {expected[0]}, got {shapes[0]}"
@@ -34,8 +45,17 @@ class Parameters(list):  # type: ignore[type-arg]
             arrays = [np.asarray(item, view.dtype) for item, view in zip(values, views, strict=True)]
         except (TypeError, ValueError) as error:
             raise type(error)(f"{self._name} must hold real numbers: {error}") from None
-        for view, array in zip(views, arrays, strict=True):
-            view[...] = array
+        network = self._estimator.network_
+        if "_is_fitting" not in vars(self._estimator):  # else in a callback: that network trains on
+            network = network.copy()
+        current = self._views(network)
+        for place, array in zip(places, arrays, strict=True):
+            current[place][...] = array
+        self._estimator.network_ = network
+        super().__setitem__(slice(None), current)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        return list, (list(self),)
 
 
 class OfNetwork:

@@ -152,12 +152,16 @@ class BaseMLP(Conversions, SettingsAsParameters, ClassNamePrefixFeaturesOutMixin
             random_state = check_random_state(self.random_state)
             self._prepare_network(X, y, hidden, random_state, first=first)
             self._limit_threads()
-            if self._is_lbfgs():
-                self._fit_lbfgs(X, y, _product(sample_weight, class_weight), validation, first=first)
-            else:
-                weights = (sample_weight, class_weight)
-                how = {"first": first, "incremental": incremental}
-                diverged = self._fit_epochs(X, y, weights, validation, random_state, **how)
+            self._is_fitting = True
+            try:
+                if self._is_lbfgs():
+                    self._fit_lbfgs(X, y, _product(sample_weight, class_weight), validation, first=first)
+                else:
+                    weights = (sample_weight, class_weight)
+                    how = {"first": first, "incremental": incremental}
+                    diverged = self._fit_epochs(X, y, weights, validation, random_state, **how)
+            finally:
+                del self._is_fitting
             if not (self.warm_start or incremental):  # there may be many fitted ones
                 self.network_._release()
         if diverged:
@@ -213,12 +217,13 @@ class BaseMLP(Conversions, SettingsAsParameters, ClassNamePrefixFeaturesOutMixin
     def _make_optimizer(self) -> Optimizer:
         if isinstance(self.solver, Optimizer):
             return self.solver
+        rate, epsilon = float(self.learning_rate_init), float(self.epsilon)  # scikit-learn takes True for 1, too
         if self.solver == "sgd":
             nesterov = bool(self.nesterovs_momentum) and self.momentum > 0
-            return SGD(self.learning_rate_init, self.momentum, nesterov, classic=True)
+            return SGD(rate, float(self.momentum), nesterov, classic=True)
         if self.solver == "rmsprop":
-            return RMSprop(self.learning_rate_init, epsilon=self.epsilon)
-        averages = (self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon)
+            return RMSprop(rate, epsilon=epsilon)
+        averages = (rate, float(self.beta_1), float(self.beta_2), epsilon)
         return AdamW(*averages) if self.solver == "adamw" else Adam(*averages, classic=True)
 
     def _multiplier(self, epoch: int) -> float:
@@ -470,8 +475,8 @@ class BaseMLP(Conversions, SettingsAsParameters, ClassNamePrefixFeaturesOutMixin
 
     @property
     def coefs_(self) -> list[Any]:
-        """Weights of each layer, (n_in, n_out): views of the network's, which assigning copies into."""
-        return Parameters("coefs_", self._fitted_network("coefs_").weights)
+        """Weights of each layer, (n_in, n_out): the network's; assigning makes a copy of it that has others."""
+        return Parameters(self, "coefs_")
 
     @coefs_.setter
     def coefs_(self, values: Iterable[Any]) -> None:
@@ -479,8 +484,8 @@ class BaseMLP(Conversions, SettingsAsParameters, ClassNamePrefixFeaturesOutMixin
 
     @property
     def intercepts_(self) -> list[Any]:
-        """Biases of each layer, (n_out,): views of the network's, which assigning copies into."""
-        return Parameters("intercepts_", self._fitted_network("intercepts_").biases)
+        """Biases of each layer, (n_out,): the network's; assigning makes a copy of it that has others."""
+        return Parameters(self, "intercepts_")
 
     @intercepts_.setter
     def intercepts_(self, values: Iterable[Any]) -> None:

@@ -125,8 +125,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     t_ : int
         Samples seen while training by epochs.
     coefs_, intercepts_ : list of ndarray
-        Weights (n_in, n_out) and biases (n_out,) of each layer: views of the network's; what is assigned to them or
-        their items is copied in.
+        Weights (n_in, n_out) and biases (n_out,) of each layer: views of the network's. Assigning them or an item
+        copies into a copy of the network, so that arrays taken before stay as they are.
     n_iter_ : int
         Epochs (iterations) of the last fit.
     n_features_in_, n_layers_, n_outputs_ : int

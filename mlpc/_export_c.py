@@ -337,9 +337,19 @@ def _tolerance(net: Network, check: NDArray[Any]) -> float:
     """
     least, finer = (1e-11, 2.0**-29) if net.dtype == np.float64 else (2e-5, 1.0)
     with np.errstate(over="ignore", invalid="ignore"):
-        coarse, fine = (net.copy(dtype).predict_proba(check) for dtype in ("float32", "float64"))
+        coarse, fine = _rounded(net).predict_proba(check), net.copy("float64").predict_proba(check)
         change = np.nanmax(abs(coarse - fine) / (1 + abs(fine)), initial=0.0, where=np.isfinite(coarse))
     return max(least, 50 * finer * float(change))
+
+
+def _rounded(net: Network) -> Network:
+    """Return the network in float32, or where its parameters are too large for that, with changes of that size."""
+    if np.isfinite(net.parameters.astype(np.float32)).all():
+        return net.copy("float32")
+    changed = net.copy()
+    changed.parameters[::2] *= 1 + 2.0**-24
+    changed.parameters[1::2] *= 1 - 2.0**-24
+    return changed
 
 
 def _count(n: int, what: str) -> str:

@@ -27,7 +27,10 @@ def write(path: Path, data: bytes) -> None:
     from pathlib import Path
 
     target = Path(os.path.realpath(path))  # a link stays a link
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    if target.exists() and not target.is_file():  # a device or a pipe stays what it is; of a folder there is an error
+        path.write_bytes(data)
+        return
+    temporary = target.with_name(f".mlpc.{secrets.token_hex(8)}")
     try:
         with temporary.open("xb") as file:
             file.write(data)
@@ -42,8 +45,9 @@ def write(path: Path, data: bytes) -> None:
         if isinstance(error, OSError) and error.filename is not None:  # the caller does not know that one
             raise OSError(error.errno, error.strerror, str(path)) from None
         raise
-    folder = os.open(target.parent, os.O_RDONLY)  # the name is in the folder, which is synchronised by itself
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with contextlib.suppress(OSError):  # the name is in the folder, which is synchronised by itself where that can be
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

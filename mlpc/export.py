@@ -187,12 +187,15 @@ def export_onnx(net: Network, path: str | os.PathLike[str]) -> None:
 
 
 def _snapshot(net: Network) -> tuple[Network, str]:
-    """Return a copy that no other thread changes, its parameters finite, and its fingerprint."""
+    """Return a copy that no other thread changes, without the optimizer's state, and its fingerprint."""
     from mlpc.network import check_network
 
     check_network(net)
     net = net.copy()
     _check_finite(net)
+    state = net._get_state()
+    state["optimizer_state"][:] = 0  # it need not fit another dtype
+    net._set_state(state)
     return net, net.fingerprint()
 
 

@@ -51,7 +51,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
             "spec": _spec_to_json(attributes["_spec"]),
             "optimizer": _optimizer_to_json(attributes["_optimizer"]),
             "seed": attributes["_seed"],
-            "random_state": attributes["_bit_generator"].state,
+            "random_state": state["random_state"],
             "progress": core["progress"] | {name: repr(core["progress"][name]) for name in _NOT_JSON},
             "added": list(added),
             "stop_reason": attributes["_stop_reason"],
@@ -166,13 +166,13 @@ def _load(path: Path) -> Network:
     for name, dtype in dtypes.items():
         if tensors[name].dtype != dtype:
             raise ValueError(f"its tensor {name} has dtype {tensors[name].dtype}, expected {dtype}")
-    bit_generator = np.random.PCG64(0)
     try:
-        bit_generator.state = header["random_state"]
+        np.random.PCG64(0).state = header["random_state"]
     except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"its random state is not one of PCG64: {error!r}") from error
     columns = tensors["history"][len(_HISTORY) :]
-    stop_reason, best_epoch = header["stop_reason"], header["best_epoch"]
+    stop_reason, best_epoch, n_epochs = header["stop_reason"], header["best_epoch"], tensors["history"].shape[1]
+    _check.real("plateau_multiplier", header["progress"]["plateau_multiplier"], ge=0, le=1)
     if metadata["fingerprint"] != fingerprint(spec, tensors["parameters"]):
         raise ValueError("it was altered: its fingerprint does not match")
     net = Network.__new__(Network)
@@ -188,11 +188,11 @@ def _load(path: Path) -> Network:
                 "_spec": spec,
                 "_optimizer": optimizer,
                 "_seed": _check.integer("seed", header["seed"], 0, math.inf),
-                "_bit_generator": bit_generator,
                 "_added": {name: column.tolist() for name, column in zip(added, columns, strict=True)},
                 "_stop_reason": stop_reason if stop_reason is None else _check.text("stop_reason", stop_reason),
-                "_best_epoch": best_epoch if best_epoch is None else _check.integer("best_epoch", best_epoch, 1),
+                "_best_epoch": None if best_epoch is None else _check.integer("best_epoch", best_epoch, 1, n_epochs),
             },
+            "random_state": header["random_state"],
         }
     )
     return net

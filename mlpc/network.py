@@ -5,7 +5,6 @@ What is called once a row (predict_proba and its like) is inherited from the ext
 
 from __future__ import annotations
 
-import copy
 import math
 from contextlib import contextmanager
 from types import FunctionType
@@ -318,16 +317,17 @@ class Network(Shipping, Description):
     def __getstate__(self) -> dict[str, Any]:
         with self._as_reader("copy or save"):
             core = self._get_state()
-            own = ("_as_sklearn", "_rates")
+            own = ("_as_sklearn", "_rates", "_bit_generator")
             attributes = {name: value for name, value in self.__dict__.items() if name not in own}
-            attributes["_bit_generator"] = copy.deepcopy(self._bit_generator)
+            random_state = self._bit_generator.state
             attributes["_added"] = {name: list(column) for name, column in self._added.items()}
-        return {"core": core, "attributes": attributes}
+        return {"core": core, "attributes": attributes, "random_state": random_state}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         attributes = state["attributes"]
         self._construct(attributes["_spec"], attributes["_optimizer"])
-        self.__dict__.update(attributes)
+        self.__dict__.update(attributes, _bit_generator=np.random.PCG64(0))
+        self._bit_generator.state = state["random_state"]
         self._set_state(state["core"])
         self._set_bit_generator(self._bit_generator)
 

@@ -359,10 +359,15 @@ def test_parameters_are_views(name):
     views = getattr(model, name)
     kept = [view.copy() for view in views]
     views[0][...] += 1.0
+    np.testing.assert_array_equal(getattr(model, name)[0], kept[0] + 1.0)
     setattr(model, name, kept)
-    np.testing.assert_array_equal(views[0], kept[0])
-    getattr(model, name)[1] = np.ones_like(kept[1])
+    np.testing.assert_array_equal(getattr(model, name)[0], kept[0])
+    views = getattr(model, name)
+    views[1] = np.ones_like(kept[1])
     assert (views[1] == 1).all()
+    assert (getattr(model, name)[1] == 1).all()
+    views[1][...] = 2.0
+    assert (getattr(model, name)[1] == 2).all()
     getattr(model, name)[:] = kept
     own = model.network_.weights if name == "coefs_" else model.network_.biases
     assert all(np.shares_memory(view, array) for view, array in zip(getattr(model, name), own, strict=True))
@@ -371,7 +376,7 @@ def test_parameters_are_views(name):
             setattr(model, name, wrong)
     with pytest.raises(ValueError, match="shape"):
         getattr(model, name)[0] = kept[0][:1]
-    for view, array in zip(views, kept, strict=True):
+    for view, array in zip(getattr(model, name), kept, strict=True):
         np.testing.assert_array_equal(view, array)
 
 

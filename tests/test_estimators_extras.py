@@ -1,6 +1,7 @@
 """What the estimators have beyond scikit-learn's MLP, and how they behave in its company: pipelines, searches, frames,
 workers, metadata routing."""
 
+import copy
 import os
 import pickle
 import subprocess
@@ -590,6 +591,58 @@ def test_what_the_network_is_cannot_be_written(name, instead):
     again = pickle.loads(pickle.dumps(model))
     assert getattr(again, name) == there
     assert not hasattr(clone(again), name)
+
+
+def test_weights_that_were_taken_can_be_put_back():
+    model, other = (MLPClassifier((4,), max_iter=2, random_state=seed).fit(X, Y) for seed in (0, 1))
+    first, second = model.predict_proba(X), other.predict_proba(X)
+    taken = model.coefs_[0]
+    model.coefs_[0] = np.zeros_like(taken)
+    assert taken.any()
+    assert not np.allclose(model.predict_proba(X), first)
+    model.coefs_[0] = taken
+    assert model.predict_proba(X).tobytes() == first.tobytes()
+    before = model.coefs_
+    model.coefs_ = [0 * weights for weights in before]
+    model.coefs_ = before
+    assert model.predict_proba(X).tobytes() == first.tobytes()
+    model.coefs_, other.coefs_ = other.coefs_, model.coefs_
+    model.intercepts_, other.intercepts_ = other.intercepts_, model.intercepts_
+    assert model.predict_proba(X).tobytes() == second.tobytes()
+    assert other.predict_proba(X).tobytes() == first.tobytes()
+    assert "_is_fitting" not in vars(model)
+
+
+def test_a_copy_of_the_weights_is_an_ordinary_list():
+    model = MLPClassifier((4,), max_iter=1, random_state=0).fit(X, Y)
+    for copied in (copy.deepcopy(model.coefs_), copy.copy(model.coefs_), pickle.loads(pickle.dumps(model.coefs_))):
+        assert type(copied) is list
+        copied[0] = np.zeros((2, 2))
+    assert model.coefs_[0].shape == (4, 4)
+    kept = copy.deepcopy(model.coefs_)
+    kept[0][...] = 7.0
+    assert not (model.coefs_[0] == 7.0).any()
+
+
+@pytest.mark.parametrize(
+    "settings", [{"learning_rate_init": True}, {"solver": "sgd", "momentum": True}, {"epsilon": True}]
+)
+def test_true_is_one(settings):
+    model, other = (
+        MLPClassifier((4,), max_iter=2, random_state=0, **kind)
+        for kind in (settings, {k: 1.0 if v is True else v for k, v in settings.items()})
+    )
+    assert model.fit(X, Y).coefs_[0].tobytes() == other.fit(X, Y).coefs_[0].tobytes()
+
+
+def test_a_callback_may_write_weights():
+    def clear(net, epoch, logs):
+        model.coefs_[0] = np.zeros((4, 4))
+        assert not net.weights[0].any()
+
+    model = MLPClassifier((4,), max_iter=2, random_state=0, callbacks=clear)
+    assert not model.fit(X, Y).coefs_[0].any()
+    assert not model.partial_fit(X, Y).coefs_[0].any()
 
 
 def test_a_list_of_weights_is_taken_whole_or_not_at_all():

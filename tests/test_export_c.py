@@ -241,3 +241,18 @@ def test_networks_that_are_not_finite(tmp_path):
         with pytest.raises(ValueError, match=r"^net must have parameters that are finite"):
             export(net, tmp_path / "net")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_too_large_for_float32(tmp_path):
+    """The optimizer's state is not exported; parameters that do not fit are refused, but not in float64."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 3))
+    net = mlpc.Network([3, 5, 1], loss="squared_error", seed=0).fit(X, X[:, 0] * 1e21, epochs=2)
+    mlpc.export_c(net, tmp_path / "net.c", check=X[:2])
+    mlpc.export_c(net, tmp_path / "net.c", check=X[:2], dtype="float32")
+    net = mlpc.Network([3, 5, 1], loss="squared_error", seed=0).fold_input(0.0, 1e-40)
+    mlpc.export_c(net, tmp_path / "net.c", check=X[:2] * 1e-40)
+    program = compiled(COMPILERS[0], tmp_path / "test", "-DMLP_TEST", tmp_path / "net.c")
+    assert subprocess.run([program], check=False).returncode == 0
+    with pytest.raises(ValueError, match="float32"):
+        mlpc.export_c(net, tmp_path / "net.c", dtype="float32")

@@ -263,6 +263,8 @@ HOSTILE = {
     "columns twice": lambda t, h: ({**t, "history": np.zeros((5, 3))}, {**h, "added": ["a", "a"]}),
     "stop reason": lambda t, h: (t, {**h, "stop_reason": 3}),
     "best epoch": lambda t, h: (t, {**h, "best_epoch": "first"}),
+    "a best epoch after the last one": lambda t, h: (t, {**h, "best_epoch": 999}),
+    "a multiplier": lambda t, h: (t, {**h, "progress": {**h["progress"], "plateau_multiplier": -1.0}}),
     "optimizer state": lambda t, h: ({**t, "optimizer_state": np.zeros(3)}, h),
     "history as float32": lambda t, h: ({**t, "history": t["history"].astype("f4")}, h),
     "a flat history": lambda t, h: ({**t, "history": t["history"].ravel()}, h),
@@ -282,6 +284,45 @@ def test_hostile_files(path, case):
     rewrite(path, tensors, metadata, header)
     with pytest.raises(ValueError, match="cannot load"):
         mlpc.load(path)
+
+
+def test_a_pipe_stays_one(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    net = trained()
+    net.save(pipe)
+    reader.join()
+    assert pipe.is_fifo()
+    (tmp_path / "file").write_bytes(read[0])
+    assert mlpc.load(tmp_path / "file").parameters.tobytes() == net.parameters.tobytes()
+    with pytest.raises(IsADirectoryError):
+        net.save(tmp_path)
+
+
+def test_a_name_as_long_as_names_may_be(tmp_path):
+    trained().save(tmp_path / ("x" * 255))
+    assert [path.name for path in tmp_path.iterdir()] == ["x" * 255]
+
+
+def test_a_folder_that_cannot_be_synchronised(tmp_path, monkeypatch):
+    def refuse(path, flags, *, opened=os.open, **settings):
+        if path == tmp_path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, flags, **settings)
+
+    monkeypatch.setattr(os, "open", refuse)
+    trained().save(tmp_path / "net")
+    mlpc.load(tmp_path / "net")
+
+
+def test_the_state_is_plain_data():
+    """So that it can be kept by others than pickle, which know no bit generators."""
+    net = trained()
+    assert net.__getstate__()["random_state"] == net._bit_generator.state
+    assert not any(isinstance(value, np.random.BitGenerator) for value in net.__getstate__()["attributes"].values())
 
 
 @pytest.mark.parametrize("wrong", [3, None, b"net.safetensors"], ids=repr)
