@@ -190,8 +190,7 @@ static void through_activation(const backward_end *end, size_t row, size_t n_row
     mlp_shape_of(pass, l, &rows, &n, &ld);
     size_t at = row * ld + column;
     if (pass->mask[l] != NULL) {
-        net->kernels->multiply(mlp_at(net, end->da, at), mlp_at(net, end->da, at), mlp_at(net, pass->mask[l], at),
-                               n_rows, n_columns, ld);
+        net->kernels->multiply(mlp_at(net, end->da, at), mlp_at(net, pass->mask[l], at), n_rows, n_columns, ld);
     }
     net->kernels->backward[net->layers[l].activation](mlp_at(net, end->da, at), mlp_at(net, mlp_slope_of(pass, l), at),
                                                       NULL, NULL, n_rows, n_columns, ld);
@@ -285,7 +284,7 @@ static bool layer_input_gradient(mlp_pass *pass, size_t l, const void *dz, void 
     }
     /* Of a block that threads have parts of, all rows count. */
     if (mlp_goes_back_by_rows(pass->whole > 0 ? pass->whole : pass->n)) {
-        bool done = mlp_back_by_rows(pass, &pass->team, l, dz, da);
+        bool done = mlp_back_by_rows(pass, l, dz, da);
         if (done && through) {
             all_through_activation(&end);
         }
@@ -321,7 +320,7 @@ static bool layer_input_gradient(mlp_pass *pass, size_t l, const void *dz, void 
                         &pass->team);
 }
 
-bool mlp_backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wanted *wanted) {
+bool mlp_backward_block(mlp_pass *pass, const mlp_outputs_wanted *wanted) {
     const mlp_network *net = pass->net;
     bool now = wanted->gradient != NULL && !wanted->of_parts;
     size_t top = net->n_layers;
@@ -337,7 +336,7 @@ bool mlp_backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wanted *
         const mlp_layer *layer = &net->layers[l];
         void *dz = dz_of(pass, l), *da = pass->dz[l - 1];
         if (wanted->records != NULL) {
-            mlp_copy_out(pass, dz, lanes, l, wanted->records[l - 1].dz, first);
+            mlp_copy_out(pass, dz, lanes, l, wanted->records[l - 1].dz, pass->first);
         }
         /* Records want dA by itself. */
         bool through = l > 1 && wanted->records == NULL;
@@ -350,12 +349,12 @@ bool mlp_backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wanted *
         }
         if (l == 1) {
             if (wanted->input_gradient != NULL) {
-                mlp_copy_out(pass, da, below, 0, wanted->input_gradient, first);
+                mlp_copy_out(pass, da, below, 0, wanted->input_gradient, pass->first);
             }
             break;
         }
         if (wanted->records != NULL) {
-            mlp_copy_out(pass, da, below, l - 1, wanted->records[l - 2].da, first);
+            mlp_copy_out(pass, da, below, l - 1, wanted->records[l - 2].da, pass->first);
             all_through_activation(&(backward_end){.pass = pass, .layer = l - 1, .da = da});
         }
     }

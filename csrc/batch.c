@@ -137,7 +137,7 @@ static mlp_status sum_weights(mlp_pass *pass, const mlp_batch *batch, double *su
 }
 
 /* Losses of the block, and dZ[L] where derivatives are wanted, from the outputs in a[L]. */
-static void output_rows(mlp_pass *pass, bool derivative, const mlp_record *record, size_t first) {
+static void output_rows(mlp_pass *pass, bool derivative, const mlp_record *record) {
     const mlp_network *net = pass->net;
     size_t last = net->n_layers, outputs = mlp_outputs(net), ld = net->layers[last].ld;
     mlp_row_targets targets = {.n_outputs = outputs,
@@ -149,7 +149,7 @@ static void output_rows(mlp_pass *pass, bool derivative, const mlp_record *recor
                                .parameters = pass->loss_parameters};
     net->kernels->loss_rows[net->loss](pass->losses, derivative ? pass->dz[last] : NULL, pass->a[last], &targets);
     if (record != NULL) {
-        mlp_copy_out(pass, pass->dz[last], false, last, record->da, first);
+        mlp_copy_out(pass, pass->dz[last], false, last, record->da, pass->first);
     }
     if (derivative) {
         net->kernels->backward[net->layers[last].activation](pass->dz[last], mlp_slope_of(pass, last), NULL, NULL,
@@ -166,7 +166,7 @@ static void output_classes(mlp_pass *pass, bool derivative) {
 }
 
 /* The same from their z in lanes layout. */
-static void output_block(mlp_pass *pass, bool derivative, const mlp_record *record, size_t first) {
+static void output_block(mlp_pass *pass, bool derivative, const mlp_record *record) {
     const mlp_network *net = pass->net;
     const mlp_kernels *kernels = net->kernels;
     size_t outputs = mlp_outputs(net), stride = pass->stride, activation = net->layers[net->n_layers].activation;
@@ -191,8 +191,8 @@ static void output_block(mlp_pass *pass, bool derivative, const mlp_record *reco
         }
         void *da = pass->targets; /* the targets have been read */
         kernels->output_gradient[net->loss](da, pass->z, &targets);
-        mlp_copy_out(pass, pass->z, true, net->n_layers, record->a, first);
-        mlp_copy_out(pass, da, true, net->n_layers, record->da, first);
+        mlp_copy_out(pass, pass->z, true, net->n_layers, record->a, pass->first);
+        mlp_copy_out(pass, da, true, net->n_layers, record->da, pass->first);
     }
     if (!derivative) {
         return;
@@ -265,7 +265,7 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
     pass->first = at;
     pass->keeps = wanted->gradient != NULL && (wanted->update != NULL || pass->plan.few);
     size_t last = pass->net->n_layers;
-    mlp_status status = mlp_forward_block(pass, &batch->data->x, batch->order, first, n, last, wanted->records, at);
+    mlp_status status = mlp_forward_block(pass, &batch->data->x, batch->order, first, n, last, wanted->records);
     if (status != MLP_OK) {
         return status;
     }
@@ -284,7 +284,7 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
     if (pass->labelled) {
         output_classes(pass, derivative);
     } else {
-        (pass->plan.by_rows ? output_rows : output_block)(pass, derivative, record, at);
+        (pass->plan.by_rows ? output_rows : output_block)(pass, derivative, record);
     }
     if (mlp_pause_within(pass->team.call, outputs_work)) {
         return MLP_INTERRUPTED;
@@ -301,7 +301,7 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
             clear_sample(pass, i);
         }
     }
-    if (derivative && !mlp_backward_block(pass, at, wanted)) {
+    if (derivative && !mlp_backward_block(pass, wanted)) {
         return MLP_INTERRUPTED;
     }
     size_t columns = mlp_inputs(pass->net) + mlp_outputs(pass->net); /* products have counted themselves */
@@ -514,7 +514,7 @@ static mlp_status run_quickly(mlp_pass *pass, const mlp_batch *batch, void *grad
         mlp_forward_in_lanes(pass, l, pass->a[l], net->layers[l].activation);
     }
     mlp_forward_in_lanes(pass, last, pass->z, MLP_ACT_identity);
-    output_block(pass, true, NULL, 0);
+    output_block(pass, true, NULL);
     for (size_t l = last; l > 1; l--) {
         mlp_back_in_lanes(pass, l, pass->dz[l], pass->dz[l - 1], true);
         mlp_gradient_in_lanes(pass, l, pass->dz[l], false);

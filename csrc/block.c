@@ -13,7 +13,8 @@ mlp_sparse mlp_sparse_input(const mlp_pass *pass, size_t first) {
     return (mlp_sparse){(const char *)pass->a[0] + first * apart, apart, pass->longest_row};
 }
 
-/* The rows of a block as sparse ones, as close together as the longest allows; false: they are to be read like others. */
+/* The rows of a block as sparse ones, as close together as the longest allows; false: they are to be read like
+ * others. */
 static bool read_sparse_rows(mlp_pass *pass, const mlp_source *source, size_t first) {
     const mlp_network *net = pass->net;
     pass->longest_row = 0;
@@ -38,7 +39,7 @@ static bool read_sparse_rows(mlp_pass *pass, const mlp_source *source, size_t fi
     return pass->n_values <= pass->n * mlp_inputs(net) / SPARSE_PART;
 }
 
-/* Whether it is worth a try: parts of a block are not, whose gradient is taken from all of them at once. */
+/* Whether it is worth a try: not in a part of a block, as dW is computed from all parts as from one tile. */
 static bool may_be_sparse(const mlp_pass *pass, const mlp_rows *x) {
     return x->type == MLP_CSR && !pass->plan.lanes && pass->whole == 0 && x->n_columns >= SPARSE_COLUMNS;
 }

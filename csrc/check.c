@@ -3,13 +3,18 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static mlp_status reject(mlp_call *call, mlp_status status, size_t row, size_t column, const char *reason) {
+__attribute__((format(printf, 5, 6))) static mlp_status reject(mlp_call *call, mlp_status status, size_t row,
+                                                               size_t column, const char *reason, ...) {
+    va_list values;
     call->row = row;
     call->column = column;
-    snprintf(call->reason, sizeof call->reason, "%s", reason);
+    va_start(values, reason);
+    vsnprintf(call->reason, sizeof call->reason, reason, values);
+    va_end(values);
     return status;
 }
 
@@ -17,13 +22,9 @@ mlp_status mlp_check_label(double label, size_t n_classes, size_t row, mlp_call 
     if (label >= 0 && label < (double)n_classes && (double)(size_t)label == label) {
         return MLP_OK;
     }
-    char reason[sizeof call->reason];
-    if (n_classes == 1) {
-        snprintf(reason, sizeof reason, "0, the only class of one output (labels 0 and 1: binary_cross_entropy)");
-    } else {
-        snprintf(reason, sizeof reason, "a whole number from 0 to %zu", n_classes - 1);
-    }
-    return reject(call, MLP_BAD_Y, row, 0, reason);
+    return n_classes == 1 ? reject(call, MLP_BAD_Y, row, 0,
+                                   "0, the only class of one output (labels 0 and 1: binary_cross_entropy)")
+                          : reject(call, MLP_BAD_Y, row, 0, "a whole number from 0 to %zu", n_classes - 1);
 }
 
 static size_t rows_at_a_time(const mlp_rows *rows, size_t item) {
@@ -42,7 +43,7 @@ static mlp_status reject_x(const mlp_network *net, const mlp_rows *x, size_t row
     const char *reason = !finite                 ? "finite"
                          : net->dtype == MLP_F32 ? "within the range of float32"
                                                  : "finite when duplicates are added in their own dtype";
-    return reject(call, MLP_BAD_X, row, column, reason);
+    return reject(call, MLP_BAD_X, row, column, "%s", reason);
 }
 
 /* Whether nothing is wrong with n sparse rows, and that is seen at once; false proves nothing. Room for a row's columns
@@ -103,21 +104,17 @@ static mlp_status check_x(const mlp_network *net, const mlp_rows *x, mlp_call *c
 static mlp_status check_y_row(const mlp_network *net, const mlp_data *data, const double *y, size_t row,
                               mlp_call *call) {
     const mlp_loss_line *loss = mlp_loss_at(net->loss);
-    char reason[sizeof call->reason];
     if (data->labels) {
         return mlp_check_label(y[0], mlp_outputs(net), row, call);
     }
     double sum = 0;
     for (size_t k = 0; k < data->y.n_columns; k++) {
         if (!(y[k] >= loss->lowest && y[k] <= loss->highest && isfinite(y[k]))) {
-            if (!isfinite(loss->lowest)) {
-                snprintf(reason, sizeof reason, "finite");
-            } else if (!isfinite(loss->highest)) {
-                snprintf(reason, sizeof reason, "finite and not negative");
-            } else {
-                snprintf(reason, sizeof reason, "from 0 to 1%s", y[k] == -1.0 ? " (for -1 and +1 give (y+1)/2)" : "");
-            }
-            return reject(call, MLP_BAD_Y, row, k, reason);
+            const char *expected = !isfinite(loss->lowest)    ? "finite"
+                                   : !isfinite(loss->highest) ? "finite and not negative"
+                                   : y[k] == -1.0             ? "from 0 to 1 (for -1 and +1 give (y+1)/2)"
+                                                              : "from 0 to 1";
+            return reject(call, MLP_BAD_Y, row, k, "%s", expected);
         }
         if (net->dtype == MLP_F32 && !isfinite((double)(float)y[k])) {
             return reject(call, MLP_BAD_Y, row, k, "within the range of float32");
@@ -128,8 +125,7 @@ static mlp_status check_y_row(const mlp_network *net, const mlp_data *data, cons
         sum += y[k];
     }
     if (net->loss_kind == OF_LOGITS && fabs(sum - 1.0) > SUM_TOLERANCE) {
-        snprintf(reason, sizeof reason, "a row of probabilities that sum to 1, not to %g", sum);
-        return reject(call, MLP_BAD_Y, row, SIZE_MAX, reason);
+        return reject(call, MLP_BAD_Y, row, SIZE_MAX, "a row of probabilities that sum to 1, not to %g", sum);
     }
     return MLP_OK;
 }
@@ -208,10 +204,8 @@ static mlp_status check_y(const mlp_network *net, const mlp_data *data, mlp_call
         }
     }
     if (status == MLP_OK && !(sum >= DBL_MIN && isfinite(sum))) {
-        char reason[sizeof call->reason];
         const char *expected = sum > 1 ? "finite in sum" : sum > 0 ? "2.3e-308 or more in sum" : "positive in sum";
-        snprintf(reason, sizeof reason, "%s, which is %g", expected, sum);
-        status = reject(call, MLP_BAD_WEIGHT, SIZE_MAX, 0, reason);
+        status = reject(call, MLP_BAD_WEIGHT, SIZE_MAX, 0, "%s, which is %g", expected, sum);
     }
     free(values);
     return status;

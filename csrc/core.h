@@ -4,8 +4,8 @@
  * From fit to the kernels: mlp_fit (train.c) makes epochs of steps; mlp_run_batch (batch.c) has the loss and gradient
  * of one, by chunks of its rows or by parts of blocks; run_block drives one block through mlp_forward_block
  * (propagate.c) and mlp_backward_block (backward.c), layer by layer, layers of a few units by lanes.c, and run_quickly
- * a small one of these in fewer calls; mlp_multiply (matmul.c) cuts a layer's product into panels and groups of rows for
- * kernels->product (kernels/gemm.h), of sparse rows the first layer into groups for kernels/sparse.h; mlp_step
+ * a small one of these in fewer calls; mlp_multiply (matmul.c) cuts a layer's product into panels and groups of rows
+ * for kernels->product (kernels/gemm.h), of sparse rows the first layer into groups for kernels/sparse.h; mlp_step
  * (optimizers.c) changes the parameters, but for weights that mlp_layer_gradient sends through their step at once. Of
  * layers of a few units, a batch of a few samples is brief.c's, and steps on one sample are online.c's. plan.c decides
  * what is cut, and for how many threads; crew.c has the memory, block.c what a block of it holds.
@@ -46,8 +46,8 @@ void *mlp_take_spare(void **spare, size_t n, size_t item);
 void mlp_leave_spare(void **spare, void *block);
 
 /* A block of so many bytes cut into aligned pieces. Where it is too small, or NULL, pieces are NULL, and `used` still
- * says how much is needed: it is cut again from a block of that size; before that nothing is written to a piece. Sums of sizes do not
- * wrap: such blocks belong to networks whose parameters could not be addressed. */
+ * says how much is needed: it is cut again from a block of that size; before that nothing is written to a piece. Sums
+ * of sizes do not wrap: such blocks belong to networks whose parameters could not be addressed. */
 _Static_assert(sizeof(size_t) >= 8, "sizes are of 64 bits");
 typedef struct {
     char *at;
@@ -74,7 +74,8 @@ static inline bool mlp_pause(mlp_call *call, double work) {
     return call->poll(call->context) != 0;
 }
 
-/* The same within a block, where that takes long: small blocks of a run are counted when they are done. */
+/* The same within a block, where that takes long: small blocks of a run are counted when they are done
+ * (and long ones once more: the caller is asked a little earlier). */
 static inline bool mlp_pause_within(mlp_call *call, double work) { return work >= 1e6 && mlp_pause(call, work); }
 
 /* About what a step and the handling of one number of a sample cost beside the products, in such operations. */
@@ -173,6 +174,14 @@ static inline bool mlp_is_weighted(const mlp_data *data) {
     return data->weight.data != NULL || data->class_weight != NULL;
 }
 
+static inline bool mlp_has_dropout(const mlp_network *net) {
+    bool drops = false;
+    for (size_t l = 1; l < net->n_layers; l++) {
+        drops = drops || net->layers[l].dropout > 0;
+    }
+    return drops;
+}
+
 static inline size_t mlp_row_of(const int64_t *order, size_t i) { return order != NULL ? (size_t)order[i] : i; }
 
 /* ---- rows.c */
@@ -216,12 +225,12 @@ mlp_status mlp_check_data(const mlp_network *net, const mlp_data *data, mlp_call
 /* ---- plan.c */
 enum { MLP_LANES_INPUTS = 64 }; /* at most, where samples go into the lanes */
 typedef struct {
-    bool lanes;   /* samples in the lanes, for layers of a few units; else a vector over units */
-    bool dots;    /* else: the outputs are few, each z is a dot product, in lanes layout */
-    bool single;  /* and where there is one, the products of the way back are by vectors too, its dZ in lanes layout */
-    bool few;     /* else: so few samples that weights had better stay with the core that has updated them */
-    bool by_rows; /* else: losses of many outputs are taken where they are, row-major; else in lanes layout */
-    bool classes; /* else: so is the softmax of many classes, and its loss where there are labels */
+    bool lanes;   /* samples in the lanes, for layers of a few units; else a vector over units, and then: */
+    bool dots;    /* the outputs are few: each z is a dot product, in lanes layout */
+    bool single;  /* there is one: the products of the way back are by vectors too, its dZ in lanes layout */
+    bool few;     /* so few samples that weights had better stay with the core that has updated them */
+    bool by_rows; /* losses of many outputs are taken where they are, row-major; otherwise in lanes layout */
+    bool classes; /* so is the softmax of many classes, and its loss where there are labels */
     bool brief;   /* in lanes: so few samples that they are one virtual vector, and a step of theirs one call */
     size_t block; /* samples driven through all layers together */
 } mlp_plan;
@@ -239,8 +248,8 @@ bool mlp_is_deep(size_t n_in, size_t n_rows);
 /* Whether dA of so many rows is computed as the transpose of W dZ^T, in pieces; dW as that of dZ^T A. */
 bool mlp_turns_da(const mlp_network *net, const mlp_layer *layer, size_t n_rows);
 bool mlp_turns_dw(const mlp_network *net, const mlp_layer *layer, size_t n_rows);
-/* Whether the step can be made inside a product of dW, which is Adam's where there are kernels for it; and whether it had
- * better be: of a layer as wide as a panel, where it hides or threads share the product. */
+/* Whether the step can be made inside a product of dW, which is Adam's where there are kernels for it; and whether it
+ * had better be: of a layer as wide as a panel, where it hides or threads share the product. */
 bool mlp_is_fusible(const mlp_network *net);
 bool mlp_hides_update(const mlp_network *net, const mlp_layer *layer, size_t n_rows, size_t n_threads);
 /* Whether samples are so few that a layer's weights had better take their step row by row; and that dA had better come
@@ -251,7 +260,8 @@ bool mlp_goes_back_by_rows(size_t n_rows);
 size_t mlp_threads_of_units(const mlp_network *net, size_t n_rows, size_t unit, bool gradient, const mlp_call *call);
 /* The threads that a block's products are worth. */
 size_t mlp_threads_of_products(const mlp_network *net, const mlp_plan *plan, const mlp_call *call);
-/* The threads that each block of a batch of one chunk is cut into parts for; of n rows in so many parts, those of one. */
+/* The threads that each block of a batch of one chunk is cut into parts for; of n rows in so many parts, those of
+ * one. */
 size_t mlp_parts_for(const mlp_network *net, const mlp_plan *plan, size_t n_rows, const mlp_call *call);
 size_t mlp_part_rows(const mlp_network *net, const mlp_plan *plan, size_t n, size_t n_parts);
 /* Of n samples so many at a time: chains of sums (see kernels.h); the gradients of chunks are added in order. */

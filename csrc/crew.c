@@ -342,7 +342,10 @@ void mlp_take_part(mlp_crew *crew, size_t t, size_t first, size_t n) {
     const mlp_network *net = crew->net;
     mlp_pass *pass = crew->members[t].pass;
     pass->whole = n;
-    for (size_t l = 0; l <= net->n_layers && t > 0; l++) {
+    if (t == 0) { /* it has all of the block */
+        return;
+    }
+    for (size_t l = 0; l <= net->n_layers; l++) {
         size_t at = first * net->layers[l].ld;
         pass->a[l] = mlp_at(net, whole->a[l], at);
         pass->dz[l] = mlp_at(net, whole->dz[l], at);
@@ -350,7 +353,7 @@ void mlp_take_part(mlp_crew *crew, size_t t, size_t first, size_t n) {
         pass->mask[l] = whole->mask[l] == NULL ? NULL : mlp_at(net, whole->mask[l], at);
         pass->dropped[l] = whole->dropped[l] == NULL ? NULL : mlp_at(net, whole->dropped[l], at);
     }
-    if (t > 0 && pass->plan.single) {
+    if (pass->plan.single) {
         pass->dz[net->n_layers] = pass->dz_out = mlp_at(net, whole->dz_out, first);
     }
 }

@@ -65,11 +65,11 @@ static void dots_part(void *context, size_t t, size_t thread) {
     }
 }
 
-bool mlp_back_by_rows(const mlp_pass *pass, mlp_team *team, size_t l, const void *dz, void *da) {
+bool mlp_back_by_rows(mlp_pass *pass, size_t l, const void *dz, void *da) {
     const mlp_network *net = pass->net;
     const mlp_layer *layer = &net->layers[l];
     double work = 2.0 * (double)(layer->n_in * layer->n_out * pass->n);
-    size_t n_threads = mlp_team_threads(team, work);
+    size_t n_threads = mlp_team_threads(&pass->team, work);
     shared_dots s = {.net = net,
                      .layer = layer,
                      .da = da,
@@ -78,5 +78,5 @@ bool mlp_back_by_rows(const mlp_pass *pass, mlp_team *team, size_t l, const void
                      .ld = net->layers[l - 1].ld,
                      .n = pass->n,
                      .part = part_of(layer->n_in, n_threads, MLP_VECTOR_BYTES / net->item)};
-    return mlp_share_watched(team, &s.watch, work, (layer->n_in + s.part - 1) / s.part, dots_part, &s);
+    return mlp_share_watched(&pass->team, &s.watch, work, (layer->n_in + s.part - 1) / s.part, dots_part, &s);
 }

@@ -1,16 +1,17 @@
 /* kernels.h: the table of kernels, one per dtype and instruction set: every loop over numbers of the network's dtype is
- * behind it. The caller's data are read and checked, and their weights summed, elsewhere; but columns and float64 here.
+ * behind it. Loops over the caller's own arrays are in rows.c, check.c and batch.c, but for copy_columns and
+ * from_doubles.
  *
  * A "tile" is a row-major block of samples whose rows are padded: ld elements apart, ld a multiple of 64 bytes, so that
- * kernels may read and write whole vectors past the last column. Nothing past them may be read of gradients, of parameters
- * (but the network's own, which are readable a virtual vector further), nor of inputs and targets that are read where the
- * caller has them: the first layer's left operand, `y` of rows.
+ * kernels may read and write whole vectors past the last column. Nothing past them may be read of gradients, of
+ * parameters (but the network's own, which are readable a virtual vector further), nor of inputs and targets that are
+ * read where the caller has them: the first layer's left operand, `y` of rows.
  * "Lanes" blocks are the transpose: one row per unit, `stride` samples apart, stride a multiple of 64 bytes.
  * Every output element is one chain of fused multiply-adds in the order of k, whatever the blocking: the bits do not
  * depend on tiles, packing, or the width of a vector. Sums over samples in lanes, over the inputs of up to MLP_DOTS
  * units, over the outputs of a layer for dA of few samples, and over many classes run in a virtual vector of 64 bytes.
- * Blocks of samples continue such chains, but for the gradients of few units' weights in later layers (mlp_turns_dw) and
- * of a single unit's bias, which are added up block by block. */
+ * Blocks of samples continue such chains, but for the gradients of few units' weights in later layers (mlp_turns_dw)
+ * and of a single unit's bias, which are added up block by block. */
 #ifndef MLP_KERNELS_H
 #define MLP_KERNELS_H
 
@@ -120,8 +121,8 @@ typedef struct {
 } mlp_sparse;
 
 /* The way back through a layer of one unit over a tile of rows by n inputs. dw (n,) (+)= a^T dz, db (+)= the sum of dz;
- * and in place of a, dZ of the layer below: dz w^T times its g', with db_below (n,) (+)= the sums of its columns. db and
- * db_below NULL: not wanted. */
+ * and in place of a, dZ of the layer below: dz w^T times its g', with db_below (n,) (+)= the sums of its columns. db
+ * and db_below NULL: not wanted. */
 typedef struct {
     void *a;            /* in rows ld apart, to whole vectors */
     const void *slopes; /* g' where it does not follow from a; lies like a */
@@ -187,8 +188,8 @@ typedef struct {
 
     /* ---- Products. */
     void (*product)(const mlp_panel_product *p);
-    /* The same of more columns than a vector has, whose elements go through update_adam and are not kept: C, accumulate,
-     * far, ending and ahead are not looked at, and there is no copy. Or NULL: do one after the other. */
+    /* The same of more columns than a vector has, whose elements go through update_adam and are not kept: C,
+     * accumulate, far, ending and ahead are not looked at, and there is no copy. Or NULL: do one after the other. */
     void (*product_adam)(const mlp_panel_product *p, const mlp_adam *to);
     /* panel (k, panel), zeros past n up to a whole vector, from b (k, n); or from the rows of b (n, k). */
     void (*pack)(void *panel, const void *b, size_t ldb, size_t k, size_t n);
@@ -205,7 +206,7 @@ typedef struct {
     void (*backward[MLP_N_ACTIVATIONS])(void *dz, const void *a_or_d, const void *column, const void *row, size_t rows,
                                         size_t n, size_t ld);
     void (*exponential)(void *a, size_t rows, size_t n, size_t ld);
-    void (*multiply)(void *out, const void *a, const void *b, size_t rows, size_t n, size_t ld);
+    void (*multiply)(void *a, const void *b, size_t rows, size_t n, size_t ld); /* a = a b */
     /* out = a mask, both to whole virtual vectors. */
     void (*dropout)(void *mask, void *out, const void *a, uint64_t key, size_t first_place, double rate, size_t rows,
                     size_t n, size_t ld, bool lanes);

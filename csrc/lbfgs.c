@@ -47,7 +47,7 @@ mlp_search *mlp_search_create(mlp_network *net, mlp_objective objective, void *c
     }
     *s = (mlp_search){.net = net, .objective = objective, .context = context, .call = call};
     size_t n = net->n_parameters;
-    s->memory = n > SIZE_MAX / VECTORS ? NULL : mlp_reserve(VECTORS * n, net->item);
+    s->memory = mlp_reserve(VECTORS * n, net->item);
     if (s->memory == NULL) {
         free(s);
         return NULL;
@@ -299,7 +299,7 @@ static mlp_status choose_direction(mlp_search *s, double *slope) {
     return status;
 }
 
-mlp_status mlp_search_iterate(mlp_search *search, bool *converged) {
+mlp_status mlp_search_iterate(mlp_search *search, bool *converged, bool *untouched) {
     mlp_network *net = search->net;
     size_t n = net->n_parameters;
     const mlp_kernels *k = net->kernels;
@@ -319,7 +319,9 @@ mlp_status mlp_search_iterate(mlp_search *search, bool *converged) {
     }
     point found = points[0];
     status = search_line(search, t, points, &found);
-    if (status != MLP_OK) { /* back to the last accepted point */
+    bool stuck = found.t <= 0; /* rounding hides what is left to gain along these pairs, or along the gradient itself */
+    *untouched = status == MLP_OK && stuck && steepest;
+    if (status != MLP_OK || *untouched) { /* back to the last accepted point */
         memcpy(net->parameters, search->origin, n * net->item);
         return status;
     }
@@ -332,9 +334,7 @@ mlp_status mlp_search_iterate(mlp_search *search, bool *converged) {
     search->value = found.value;
     search->here = true;
     net->progress.optimizer_step++;
-    bool stuck = found.t <= 0; /* rounding hides what is left to gain along these pairs, or along the gradient itself */
-    bool flat = k->all_finite(search->gradient, n) && k->max_abs(search->gradient, n) <= net->optimizer.tolerance;
-    *converged = (stuck && steepest) || flat;
+    *converged = k->all_finite(search->gradient, n) && k->max_abs(search->gradient, n) <= net->optimizer.tolerance;
     if (stuck) {
         net->progress.pairs = 0;
     }

@@ -4,8 +4,8 @@
 
 #include <stdatomic.h>
 
-/* B's rows are packed where they lie so many rows of a panel apart: they would compete for an eighth of L1. Where a page
- * has several, that takes more rows of A to pay. */
+/* B's rows are packed where they lie so many rows of a panel apart: they would compete for an eighth of L1. Where a
+ * page has several, that takes more rows of A to pay. */
 enum { FAR_APART = 8 };
 
 /* Many rows of A are worth a copy of B that is read faster. Vectors shorter than a line of the cache, which are loaded

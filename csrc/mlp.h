@@ -42,11 +42,12 @@ bool mlp_is_finite(const mlp_network *network, const void *vector); /* real [N]:
 size_t mlp_weights_at(const mlp_network *network, size_t layer);    /* where W[l] begins in that block, 1 <= l <= L */
 size_t mlp_biases_at(const mlp_network *network, size_t layer);     /* where b[l] begins */
 
-/* ---- Threads: workers, started as they are needed; one pool serves any number of networks. Not to be used after
- * fork: in a child that a poll has forked, that poll stops the call. */
+/* ---- Threads: workers, started as they are needed; one pool serves any number of networks. In a forked child it has
+ * none: calls run on their own thread, and it must not be destroyed. A poll that forks must stop its call in the
+ * child. */
 bool mlp_watch_forks(void);                     /* mlp_pool_create does it, too; false: no memory */
 size_t mlp_forks(void);                         /* of this process since then: a child has one more */
-mlp_pool *mlp_pool_create(size_t n_processors); /* NULL: no memory */
+mlp_pool *mlp_pool_create(size_t n_processors); /* at least 1, whatever it says; NULL: no memory */
 void mlp_pool_destroy(mlp_pool *pool);
 /* Around a thread's own calls, where several threads may have some at once: they share the processors then. */
 void mlp_pool_enter(mlp_pool *pool);
@@ -57,8 +58,8 @@ void mlp_pool_leave(mlp_pool *pool);
 /* A[l] for every l with activations[l-1] not NULL: real (B, n[l]), C-contiguous. activations is [L]. */
 mlp_status mlp_forward(const mlp_network *network, void *const *activations, const mlp_rows *x, mlp_call *call);
 
-/* Classes of a network with a cross-entropy. Categorical: labels[i] is the first largest output of row i; binary: labels
- * is (B, K), whether outputs[i][k] >= thresholds[k]. MLP_BAD_OUTPUT: the first row with NaN is call->row. */
+/* Classes of a network with a cross-entropy. Categorical: labels[i] is the first largest output of row i; binary:
+ * labels is (B, K), whether outputs[i][k] >= thresholds[k]. MLP_BAD_OUTPUT: the first row with NaN is call->row. */
 mlp_status mlp_predict(const mlp_network *network, int64_t *labels, const double *thresholds, const mlp_rows *x,
                        mlp_call *call);
 
@@ -76,8 +77,8 @@ mlp_status mlp_backpropagate(const mlp_network *network, const mlp_record *recor
                              mlp_call *call);
 
 /* ---- Training. */
-/* NULL, or what is wrong. The same rule as before keeps its state (lbfgs: of the same history_size; sgd: of the same
- * `classic`); else that and what the schedule has come to start anew. */
+/* NULL, or what is wrong. The same rule as before keeps its state (lbfgs of another history_size: its newest pairs;
+ * sgd: only with the same `classic`); else that and what the schedule has come to start anew. */
 #define MLP_NO_MEMORY_FOR_STATE "not enough memory for the optimizer's state"
 const char *mlp_set_optimizer(mlp_network *network, const mlp_optimizer *optimizer);
 

@@ -75,7 +75,7 @@ typedef struct {
 typedef enum {
     MLP_OK,
     MLP_NO_MEMORY,
-    MLP_INTERRUPTED, /* a hook said stop: the network is at the last completed step */
+    MLP_INTERRUPTED, /* the poll or a hook said stop: after mlp_fit, at the last completed step */
     MLP_BAD_OUTPUT,  /* of a row: no number, so no label */
     MLP_BAD_X,
     MLP_BAD_Y,

@@ -92,7 +92,7 @@ static const char *check_loss(const mlp_spec *spec) {
         return "loss_parameters: one, or for quantile one per output";
     }
     for (size_t i = 0; i < n; i++) {
-        double p = spec->loss_parameters[i];
+        double p = spec->dtype == MLP_F32 ? (double)(float)spec->loss_parameters[i] : spec->loss_parameters[i];
         if (!(p > 0 && isfinite(p) && (loss != MLP_LOSS_quantile || p < 1))) {
             return "loss_parameters: delta must be positive, q between 0 and 1";
         }

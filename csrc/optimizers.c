@@ -255,7 +255,7 @@ static void move_pairs(mlp_network *net, char *to, size_t size) {
     p->newest_pair = pairs > 0 ? pairs - 1 : 0;
 }
 
-/* A block of so many vectors for the new rule's state, with the old one's where they are the same. */
+/* A new state of so many vectors. With `keep` it begins with the old one's numbers (lbfgs: its newest pairs). */
 static const char *renew_state(mlp_network *net, const mlp_rule *rule, const mlp_optimizer *optimizer, size_t vectors,
                                bool keep) {
     size_t n = vectors * net->n_parameters;

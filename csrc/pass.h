@@ -134,9 +134,9 @@ void mlp_copy_out(const mlp_pass *pass, const void *block, bool lanes, size_t l,
 
 /* Reads rows first..first+n of x, unless the pass holds them, and drives them through the layers up to A[last]; of the
  * outputs to z, in lanes layout, but for plan.by_rows and classes. records, if any, get Z and the hidden A from row
- * `place` on. */
+ * pass->first on. */
 mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first, size_t n,
-                             size_t last, const mlp_record *records, size_t place);
+                             size_t last, const mlp_record *records);
 void mlp_turn_output(mlp_pass *pass);                      /* plan.classes: z in lanes layout, from a[L] */
 void mlp_activate_output(mlp_pass *pass, bool derivative); /* z becomes A[L], d_out g' where it comes from the input */
 
@@ -157,7 +157,7 @@ typedef struct {
     bool of_parts;   /* the rows are a part of a block: the gradient is taken when all parts are there */
 } mlp_outputs_wanted;
 /* From dZ[L] to what is wanted; false: the caller wants the call to end. */
-bool mlp_backward_block(mlp_pass *pass, size_t first, const mlp_outputs_wanted *wanted);
+bool mlp_backward_block(mlp_pass *pass, const mlp_outputs_wanted *wanted);
 /* dW[l] (+)= A[l-1]^T dZ[l], these rows of it, and db[l] (+)= the column sums of dZ with the first one. With an update
  * they go through it, into the weights. In lanes layout: all rows. */
 bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const mlp_range *rows,
@@ -185,7 +185,7 @@ mlp_status mlp_run_brief(mlp_brief_steps *steps, const mlp_batch *batch, void *g
 void mlp_step_by_rows(const mlp_network *net, mlp_team *team, const mlp_outer *all, size_t weights,
                       const mlp_update *update);
 /* da, a tile of A[l-1], = dZ[l] W[l]^T; false: the caller wants the call to end. */
-bool mlp_back_by_rows(const mlp_pass *pass, mlp_team *team, size_t l, const void *dz, void *da);
+bool mlp_back_by_rows(mlp_pass *pass, size_t l, const void *dz, void *da);
 
 /* ---- batch.c */
 

@@ -1,17 +1,17 @@
 /* plan.c: from shapes to the way they are computed. Nothing else decides between regimes, blocks, chunks and parts, or
  * how many threads share them.
  *
- * What changes an order of summation is all of a plan but `few` and `brief`; the chunks; whether dW is turned, and
- * whether dA is taken by rows. Steps by rows do not. It depends on shapes, constants and whether the call trains, never
- * on caches, instruction sets or threads: a run has the same bits on every machine with fused multiply-adds. Even blocks
- * are for predictions, which sum nothing over rows. */
+ * An order of summation, and so the bits, follow from every field of a plan but `few` and `brief`, the chunks,
+ * mlp_turns_dw and mlp_goes_back_by_rows, but not from mlp_steps_by_rows. These depend on shapes, constants and whether
+ * the call trains, never on caches, instruction sets or threads: a run has the same bits on every machine with fused
+ * multiply-adds. Even blocks are for predictions, which sum nothing over rows. */
 #include "matmul.h"
 
 /* Samples may go into the lanes where layers have too few units to fill a vector. For each sample that takes as long as
  * its multiply-adds, n_in * n_out a layer, and one more for an input, which has to be transposed. By units the products
- * of a layer take as long as so many of these, whatever its width: those of the first layer, of an inner one, and of the
- * last one, by its outputs (measured for float; double has three fifths). Steps on one sample have a way of their own, in
- * lanes whatever these say. */
+ * of a layer take as long as so many of these, whatever its width: those of the first layer, of an inner one, and of
+ * the last one, by its outputs (measured for float; double has three fifths). Steps on one sample have a way of their
+ * own, in lanes whatever these say. */
 enum { LANES_UNITS = 12, FIRST_LAYER = 210, INNER_LAYER = 150, ONE_OUTPUT = 50, SOME_OUTPUTS = 150, EACH_OUTPUT = 18 };
 
 /* A step of a few samples is one call for so many parameters at most: more take long enough from kernel to kernel. */
@@ -19,8 +19,8 @@ enum { BRIEF_PARAMETERS = 4096 };
 
 /* One chain of sums over this many samples at most: accurate in float. Batches of more are cut into chunks of one size.
  * So are smaller ones, into a few that threads can have to themselves, where such a chunk is worth a thread's while and
- * its gradient so small that adding it to the others costs next to nothing (1 to 3 % on one thread). Of an odd number one
- * of two threads would have one more. */
+ * its gradient so small that adding it to the others costs next to nothing (1 to 3 % on one thread). Of an odd number
+ * one of two threads would have one more. */
 enum { CHUNK_ROWS = 1024, LEAST_CHUNK_ROWS = 96, FEW_CHUNKS = 4, ADDED_BYTES = 64 * 1024 };
 static const double chunk_work = 5e5;
 
@@ -46,16 +46,17 @@ enum { TURNED_DA = 2 };
 enum { TURNED_DW = 14 };
 
 /* Adam's step goes on beside the multiplications of dW where a tile has as many samples of them as it has vectors, and
- * not so many more that the step is little of the work; and where a layer has tiles enough. Up to 7 % of a step; elsewhere
- * it costs as much, or more, than one that follows. */
+ * not so many more that the step is little of the work; and where a layer has tiles enough. Up to 7 % of a step;
+ * elsewhere it costs as much, or more, than one that follows. */
 enum { FUSED_ROWS = 20, MOST_FUSED_ROWS = 128, FUSED_INPUTS = 64 };
 
-/* Few units of an inner layer are dots after so many virtual vectors of inputs: a register tile takes a row's inputs one
- * by one for a part of a vector; sums over the lanes cost as much as some vectors of inputs. */
+/* Few units of an inner layer are dots after so many virtual vectors of inputs: a register tile takes a row's inputs
+ * one by one for a part of a vector; sums over the lanes cost as much as some vectors of inputs. */
 enum { DOT_VECTORS = 2 };
 
 /* Of few samples a gradient is less work than its way to memory and back, and so is dA than packing the weights for it.
- * (Steps of more than plain gradient descent are by rows where these are whole vectors: one of a part takes as long.) */
+ * (Steps of more than plain gradient descent are by rows where these are whole vectors: one of a part takes as
+ * long.) */
 enum { STEPS_BY_ROWS = 8, BACK_BY_ROWS = 4 };
 
 /* A block of very wide layers has fewer rows: so many numbers of the widest, that what follows a product (activations,

@@ -85,9 +85,9 @@ static bool look_again(size_t looks) {
     return makes_way;
 }
 
-/* The same. True: another thread took this processor for a whole turn of the scheduler. A worker that went on making way
- * would be given it for a few looks between such turns, and never while there is work; asleep, it is woken for that, on
- * another processor if there is one. */
+/* The same. True: another thread took this processor for a whole turn of the scheduler. A worker that went on making
+ * way would be given it for a few looks between such turns, and never while there is work; asleep, it is woken for
+ * that, on another processor if there is one. */
 static bool is_crowded(size_t looks) {
     static const double long_turn = 1e-3; /* seconds */
     double before = (looks + 1) % LOOKS_A_YIELD == 0 ? mlp_seconds() : 0;
@@ -234,7 +234,7 @@ mlp_pool *mlp_pool_create(size_t n_processors) {
         free(pool);
         return NULL;
     }
-    pool->n_processors = n_processors;
+    pool->n_processors = n_processors == 0 ? 1 : n_processors < MLP_MOST_THREADS ? n_processors : MLP_MOST_THREADS;
     pool->forks = mlp_forks();
     return pool;
 }

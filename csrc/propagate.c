@@ -89,8 +89,8 @@ static double layer_work(const mlp_pass *pass, size_t l) {
     return 2.0 * (double)(values * layer->n_out);
 }
 
-/* A layer whose rows are taken some at a time, each by itself: sparse ones, or dots, a virtual vector of which is as many
- * rows. */
+/* A layer whose rows are taken some at a time, each by itself: sparse ones, or dots, a virtual vector of which is as
+ * many rows. */
 enum { SPARSE_ROWS = 8, DOT_ROWS = 16 };
 
 typedef struct {
@@ -204,7 +204,7 @@ static bool drop(mlp_pass *pass, size_t l) {
 }
 
 mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first, size_t n,
-                             size_t last, const mlp_record *records, size_t place) {
+                             size_t last, const mlp_record *records) {
     const mlp_network *net = pass->net;
     const mlp_kernels *kernels = net->kernels;
     pass->n = n;
@@ -229,10 +229,10 @@ mlp_status mlp_forward_block(mlp_pass *pass, const mlp_rows *x, const int64_t *o
         if (records != NULL) {
             size_t rows, width, ld;
             mlp_shape_of(pass, l, &rows, &width, &ld);
-            mlp_copy_out(pass, z, lanes, l, records[l - 1].z, place);
+            mlp_copy_out(pass, z, lanes, l, records[l - 1].z, pass->first);
             if (!output) {
                 kernels->forward[layer->activation](z, pass->d[l], NULL, rows, width, ld);
-                mlp_copy_out(pass, z, lanes, l, records[l - 1].a, place);
+                mlp_copy_out(pass, z, lanes, l, records[l - 1].a, pass->first);
             }
         }
         if (pass->mask[l] != NULL && !drop(pass, l)) {
@@ -303,7 +303,7 @@ static mlp_status predict_block(mlp_pass *pass, predicting *p, size_t first) {
     while (last > 0 && !is_wanted(p, last, net->n_layers)) {
         last--;
     }
-    mlp_status status = mlp_forward_block(pass, p->x, NULL, first, n, last, NULL, 0);
+    mlp_status status = mlp_forward_block(pass, p->x, NULL, first, n, last, NULL);
     for (size_t l = 1; l <= last && status == MLP_OK; l++) {
         bool classes = l == net->n_layers && pass->plan.classes;
         bool output = l == net->n_layers && !pass->plan.by_rows && !classes, lanes = output || pass->plan.lanes;

@@ -441,7 +441,8 @@ static const void *columns_in_place(const mlp_source *source, size_t first, size
 }
 
 /* A tile of rows whose columns are the contiguous direction: in place, or a block at a time, they are transposed.
- * (Those of rows in an order of their own lie in as many lines of the cache as there are elements: nothing is gained.) */
+ * (Those of rows in an order of their own lie in as many lines of the cache as there are elements: nothing is
+ * gained.) */
 static void turn_columns(const mlp_source *source, size_t first, size_t n, void *tile, size_t ld) {
     enum { MOST_COLUMNS = 16, MOST_ROWS = 128 };
     double block[MOST_COLUMNS * MOST_ROWS];

@@ -30,7 +30,7 @@ typedef struct {
 /* What an epoch comes to. */
 typedef struct {
     double loss, validation_loss, learning_rate;
-    bool diverged, converged, untouched; /* untouched: converged before its first step */
+    bool diverged, converged, untouched; /* untouched: converged without a step */
     uint64_t step;                       /* within the epoch, from 1 */
 } epoch_report;
 
@@ -210,8 +210,8 @@ static mlp_status run_iteration(training *t, epoch_report *report) {
     if (status != MLP_OK || report->untouched || report->diverged) {
         return status;
     }
-    status = mlp_search_iterate(t->search, &report->converged);
-    t->net->progress.step += status == MLP_OK ? 1 : 0;
+    status = mlp_search_iterate(t->search, &report->converged, &report->untouched);
+    t->net->progress.step += status == MLP_OK && !report->untouched ? 1 : 0;
     return status;
 }
 
@@ -473,15 +473,10 @@ static bool fuses(const training *t) {
 enum { BRIEF_STEPS = 4 };
 
 static bool is_brief(const training *t) {
-    const mlp_network *net = t->net;
     uint64_t epochs = t->settings->partial ? 1 : t->settings->epochs, a_few = mlp_min(epochs, BRIEF_STEPS);
     bool worth = a_few * ((t->data.x.n_rows + t->batch - 1) / t->batch) >= BRIEF_STEPS;
-    bool brief =
-        t->crew->members[0].pass->plan.brief && !t->online && !mlp_is_weighted(&t->data) && !t->settings->as_sklearn;
-    for (size_t l = 1; l < net->n_layers; l++) {
-        brief = brief && net->layers[l].dropout == 0;
-    }
-    return brief && worth;
+    return t->crew->members[0].pass->plan.brief && !t->online && !mlp_is_weighted(&t->data) &&
+           !t->settings->as_sklearn && !mlp_has_dropout(t->net) && worth;
 }
 
 static bool is_paced(const training *t) {

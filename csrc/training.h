@@ -40,7 +40,8 @@ mlp_search *mlp_search_create(mlp_network *net, mlp_objective objective, void *c
 void mlp_search_destroy(mlp_search *search);
 /* Evaluates where the network stands, unless the last iteration left it there. */
 mlp_status mlp_search_start(mlp_search *search, double *value, bool *converged);
-mlp_status mlp_search_iterate(mlp_search *search, bool *converged);
+/* untouched: it can get no lower, and nothing has changed. */
+mlp_status mlp_search_iterate(mlp_search *search, bool *converged, bool *untouched);
 void mlp_search_check_point(mlp_search *search); /* the parameters may have been written from outside */
 
 /* ---- online.c */

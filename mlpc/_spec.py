@@ -113,7 +113,17 @@ def check_spec(
     )
     if spec.n_parameters > sys.maxsize // 8:
         raise ValueError(f"layer_sizes {list(sizes)} make more parameters than memory can address: {spec.n_parameters}")
+    check_loss_range(spec)
     return spec
+
+
+def check_loss_range(spec: Spec) -> None:
+    """Refuse numbers of a loss that are in range, but not any more in the network's dtype."""
+    with np.errstate(over="ignore", under="ignore"):  # answered below
+        rounded = np.array(spec.loss_parameters).astype(spec.dtype)
+    highest = 1.0 if spec.loss_name == "quantile" else np.inf
+    if not ((rounded > 0) & (rounded < highest)).all():
+        raise ValueError(f"loss must have settings that are in range in {spec.dtype}, too, got {spec.loss!r}")
 
 
 def check_dtype(dtype: DTypeLike) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from mlpc import _check
 from mlpc._description import Description
 from mlpc._shipping import Shipping
-from mlpc._spec import check_dtype, check_spec
+from mlpc._spec import check_dtype, check_loss_range, check_spec
 from mlpc.history import History, full_columns
 from mlpc.initializers import draw
 from mlpc.optimizers import as_optimizer
@@ -303,6 +303,7 @@ class Network(Shipping, Description):
         attributes = state["attributes"]
         if dtype is not None:
             attributes["_spec"] = self._spec._replace(dtype=check_dtype(dtype))
+            check_loss_range(attributes["_spec"])
             _check_range(state["core"], attributes["_spec"].dtype)
         network = type(self).__new__(type(self))
         network.__setstate__(state)

@@ -167,6 +167,8 @@ SETTINGS = [
     (lambda: mlpc.EarlyStopping(patience=0), ValueError, "patience"),
     (lambda: mlpc.EarlyStopping(min_delta=-1), ValueError, "min_delta"),
     (lambda: mlpc.Huber(0), ValueError, "delta"),
+    (lambda: mlpc.Network([2, 1], loss=mlpc.Huber(1e-60), dtype="float32"), ValueError, "loss .*in float32.*1e-60"),
+    (lambda: mlpc.Network([2, 1], loss=mlpc.Quantile(1 - 1e-12)).copy("float32"), ValueError, "loss .*in float32"),
     (lambda: mlpc.Quantile(1.0), ValueError, "q"),
     (lambda: mlpc.Quantile([]), ValueError, "q"),
 ]

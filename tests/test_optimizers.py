@@ -478,7 +478,10 @@ def test_lbfgs_converges_where_rounding_hides_the_rest():
         net = mlpc.Network([3, 4, 1], loss="huber", optimizer=mlpc.LBFGS(10, 0.0), **settings)
         assert net.fit(X, y, epochs=1000).history.stop_reason == "converged"
         assert net.epoch < 1000
-        end, net.optimizer = net.parameters.tobytes(), mlpc.LBFGS(9, 0.0)  # without pairs
+        end, n_epochs = net.parameters.tobytes(), net.epoch
+        assert net.fit(X, y, epochs=2).epoch == n_epochs  # no step is no epoch, however often it is asked for
+        assert (net.history.stop_reason, len(net.history)) == ("converged", n_epochs)
+        net.optimizer = mlpc.LBFGS(9, 0.0)  # with pairs forgotten
         assert net.fit(X, y, epochs=1000).parameters.tobytes() == end
 
 

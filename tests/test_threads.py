@@ -151,6 +151,12 @@ def test_what_the_environment_need_not_say(environment):
     assert 1 <= int(python("import mlpc; print(mlpc._core.N_THREADS)", **environment)) <= usable
 
 
+def test_more_threads_than_a_machine_has():
+    """2^61 times eight is 0."""
+    code = "import mlpc; print(mlpc.Network([64, 256, 1], loss='huber').predict([[1.0] * 64] * 4000).shape)"
+    assert python(code, MLPC_NUM_THREADS=str(2**61)) == "(4000,)"
+
+
 @pytest.mark.parametrize("nonsense", ["0", "-2", "many", "1.5", "2;", " "])
 def test_nonsense_in_the_environment(nonsense):
     code = "try: import mlpc\nexcept ImportError as error: print(error)"

@@ -53,6 +53,12 @@ def test_construction_is_checked():
         assert _core.Network(*good, kernels=kernels)._kernels == kernels
 
 
+@pytest.mark.parametrize("name", [object(), 5, None, b"loss"], ids=repr)
+def test_a_name_that_is_none(name):
+    with pytest.raises(TypeError, match="attribute name must be string"):
+        make().__setattr__(name, 1)
+
+
 def test_methods_need_init():
     class Forgetful(_core.Network):
         def __init__(self):

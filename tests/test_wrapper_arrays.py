@@ -1,5 +1,7 @@
 """Array arguments of the extension: read in place whatever their layout and dtype, or refused with the reason."""
 
+import sys
+
 import numpy as np
 import pytest
 from wrapper import assert_same_state, data, evaluate, fit, make, with_value
@@ -325,3 +327,27 @@ def test_several_quantiles_share_one_target(q):
         assert np.array_equal(got[1], expected[1])
     with pytest.raises(ValueError, match=r"y\[2\] is nan"):
         fit(net, X, with_value(y, 2, np.nan))
+
+
+def test_a_vector_that_is_resized_while_it_is_converted():
+    """Python code that runs then, a tracing function, may do anything: the vector is held before it is looked at."""
+    net = make()
+    X, y = data()
+    vector = np.zeros(net.n_parameters, np.float32)
+    refused = []
+
+    def trace(frame, event, argument):
+        if frame.f_code.co_name == "as_floats" and event == "call":
+            with pytest.raises(ValueError, match="cannot resize"):
+                vector.resize(1, refcheck=False)
+            refused.append(1)
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        value = evaluate(net, X, y, parameters=vector)[0]
+    finally:
+        sys.settrace(before)
+    assert refused
+    assert value == evaluate(net, X, y, parameters=np.zeros(net.n_parameters))[0]
+    vector.resize(1, refcheck=False)

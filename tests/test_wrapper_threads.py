@@ -390,6 +390,33 @@ def test_interrupt_in_a_hook():
     fit(net, X, y)
 
 
+def test_a_handler_within_a_prediction_of_a_callback_writes_no_parameters():
+    net, X, y = large()
+    repeated, said = np.tile(X, (20, 1)), []
+
+    def handler(*_):
+        with pytest.raises(RuntimeError, match="parameters: this network is being read by another call"):
+            net.parameters = np.zeros(net.n_parameters)
+        said.append(1)
+
+    def predict(*_):
+        expected = net.predict_proba(X)
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        result = net.predict_proba(repeated)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        assert np.array_equal(result.reshape(20, *expected.shape), np.tile(expected, (20, 1, 1)))
+        net.parameters = net.parameters.copy()
+        return True, 0.0
+
+    previous = signal.signal(signal.SIGALRM, handler)
+    try:
+        fit(net, X[:64], y[:64], epochs=1, epoch_end=predict)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert said
+
+
 def test_a_handler_that_returns_lets_the_call_go_on():
     net, X, _ = large()
     expected, repeated, calls = net.predict_proba(X), np.tile(X, (10, 1)), []

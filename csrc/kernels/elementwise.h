@@ -68,13 +68,13 @@ static void exponential(void *a, size_t rows, size_t n, size_t ld) {
     map_forward(a, NULL, NULL, rows, n, ld, f_exp, unchanged);
 }
 
-static void multiply(void *out, const void *a, const void *b, size_t rows, size_t n, size_t ld) {
-    real *to = out;
-    const real *left = a, *right = b;
+static void multiply(void *a, const void *b, size_t rows, size_t n, size_t ld) {
+    real *left = a;
+    const real *right = b;
     for (size_t i = 0; i < rows; i++) {
         for (size_t j = 0; j < n; j += LANES) {
             size_t at = i * ld + j;
-            v_store(to + at, v_mul(v_load(left + at), v_load(right + at)));
+            v_store(left + at, v_mul(v_load(left + at), v_load(right + at)));
         }
     }
 }

@@ -413,8 +413,8 @@ static NOT_INLINE void transpose_thin(real *out, size_t ld_out, const real *in, 
     }
 }
 
-/* A block at the edge goes by vectors where it has more rows and columns than these; where a vector is not stored in part
- * as fast as whole, only one that has all rows. */
+/* A block at the edge goes by vectors where it has more rows and columns than these; where a vector is not stored in
+ * part as fast as whole, only one that has all rows. */
 enum { THIN = LANES / 4, THIN_ROWS = MASKED_AT_ONCE ? THIN : LANES - 1 };
 
 static NOT_INLINE void transpose_edge(real *out, size_t ld_out, const real *in, size_t ld_in, size_t rows,

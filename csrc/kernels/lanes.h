@@ -1,8 +1,8 @@
 /* lanes.h: layers of a few units, with samples in the lanes: one row of samples per unit, weights broadcast.
  *
- * The forward and backward products are the same chains of fused multiply-adds as gemm.h's. Sums over samples run in one
- * virtual vector of 64 bytes per parameter, sample s in lane s mod WIDE, added up at the end by one tree: the same bits
- * for every width of a native vector. */
+ * The forward and backward products are the same chains of fused multiply-adds as gemm.h's. Sums over samples run in
+ * one virtual vector of 64 bytes per parameter, sample s in lane s mod WIDE, added up at the end by one tree: the same
+ * bits for every width of a native vector. */
 
 #define WIDE (MLP_VECTOR_BYTES / sizeof(real))
 #define WIDE_VECTORS (WIDE / LANES)

@@ -2,11 +2,11 @@
  * weights are vectors over the inputs, and a register tile would be empty but for a few lanes.
  *
  * z runs over the inputs in one virtual vector of 64 bytes, input p in lane p mod WIDE, added up by the tree of
- * lanes.h: the same bits for every width of a native vector and any number of rows. dw is the same chain over samples as
- * gemm.h's. */
+ * lanes.h: the same bits for every width of a native vector and any number of rows. dw is the same chain over samples
+ * as gemm.h's. */
 
-/* Rows at a time, units whose weights they meet, and as many sums as registers hold: enough chains to hide the latency of
- * a fused multiply-add. */
+/* Rows at a time, units whose weights they meet, and as many sums as registers hold: enough chains to hide the latency
+ * of a fused multiply-add. */
 enum {
     DOT_CHAINS = WIDE_VECTORS == 1 ? 8 : 4,
     DOT_ROWS = LANES < DOT_CHAINS ? LANES : DOT_CHAINS,

@@ -237,7 +237,7 @@ bool get_class_weight(const network_object *self, PyObject *value, operands *dat
 bool get_vector(const network_object *self, PyObject *value, const char *name, operand *vector) {
     size_t n = mlp_n_parameters(self->net);
     *vector = (operand){.name = name, .array = as_numbers(self->state, value, name)};
-    if (vector->array == NULL) return false;
+    if (vector->array == NULL || !hold(vector)) return false; /* before it is looked at: converting it may run code */
     if (PyArray_NDIM(vector->array) != 1 || (size_t)PyArray_DIM(vector->array, 0) != n) {
         raise_shape(name, PyUnicode_FromFormat("(%zu,)", n), shape_of(vector->array), "");
         return false;
@@ -252,7 +252,7 @@ bool get_vector(const network_object *self, PyObject *value, const char *name, o
         Py_DECREF(descr);
     }
     Py_SETREF(vector->array, (PyArrayObject *)converted);
-    return converted != NULL && hold(vector);
+    return converted != NULL; /* the same array, or one that nobody else has */
 }
 
 void release(operand *x) {

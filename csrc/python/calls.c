@@ -75,9 +75,8 @@ void give_gil(call *c, bool released) {
 }
 
 /* ValueError "y[5] is 7: it must be REASON". */
-static void raise_element(const operand *x, const char *name, const mlp_call *core) {
-    bool given = x->array != NULL || x->sparse != NULL;
-    PyObject *element = given ? describe_element(x, core->row, core->column) : PyUnicode_FromString(name);
+static void raise_element(const operand *x, const mlp_call *core) {
+    PyObject *element = describe_element(x, core->row, core->column);
     if (element != NULL) PyErr_Format(PyExc_ValueError, "%U: it must be %s", element, core->reason);
     Py_XDECREF(element);
 }
@@ -93,12 +92,12 @@ PyObject *raise_status(mlp_status status, const call *c, const operands *data, c
         PyErr_Format(PyExc_ValueError, "X[%zu] has outputs that are nan, which is no label: see X and the parameters",
                      c->core.row);
         break;
-    case MLP_BAD_X: raise_element(&data->x, "X", &c->core); break;
-    case MLP_BAD_Y: raise_element(&data->y, "y", &c->core); break;
+    case MLP_BAD_X: raise_element(&data->x, &c->core); break;
+    case MLP_BAD_Y: raise_element(&data->y, &c->core); break;
     case MLP_BAD_WEIGHT: {
-        bool of_both = c->core.row == SIZE_MAX && data->weight.array != NULL && data->class_weight != NULL;
-        const char *name = of_both ? "sample_weight times class_weight" : "class_weight";
-        raise_element(of_both ? &(operand){0} : &data->weight, name, &c->core);
+        bool given = data->weight.array != NULL, of_both = given && data->class_weight != NULL;
+        operand product = {.name = of_both ? "sample_weight times class_weight" : "class_weight"}; /* it has no rows */
+        raise_element(given && !(of_both && c->core.row == SIZE_MAX) ? &data->weight : &product, &c->core);
         break;
     }
     }

@@ -274,6 +274,11 @@ static int set_parameters(network_object *self, PyObject *value, void *Py_UNUSED
     operand vector;
     PyObject *view = get_vector(self, value, "parameters", &vector) ? get_parameters(self, NULL) : NULL;
     bool nested = in_own_callback(self);
+    if (view != NULL && nested &&
+        self->core.readers > 0) { /* a signal's handler, within a prediction of the callback's */
+        PyErr_SetString(PyExc_RuntimeError, "parameters: this network is being read by another call");
+        Py_CLEAR(view);
+    }
     if (view != NULL && !mlp_is_finite(self->net, PyArray_DATA(vector.array))) {
         PyErr_Format(PyExc_ValueError, "parameters must be finite%s, got nan or infinity",
                      self->typenum == NPY_FLOAT ? " in float32" : "");
@@ -338,7 +343,7 @@ static const char *const elsewhere[][2] = {
 };
 
 static int network_setattr(PyObject *self, PyObject *name, PyObject *value) {
-    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
+    for (size_t i = 0; PyUnicode_Check(name) && i < sizeof elsewhere / sizeof *elsewhere; i++) {
         if (PyUnicode_CompareWithASCIIString(name, elsewhere[i][0]) == 0) {
             PyErr_Format(PyExc_AttributeError, "a network has no attribute '%s': %s", elsewhere[i][0], elsewhere[i][1]);
             return -1;

@@ -361,6 +361,16 @@ static void count(void *context, size_t task, size_t thread) {
     atomic_fetch_add(&((atomic_uint *)context)[task], 1);
 }
 
+static void test_pools_of_any_size(void) {
+    static const size_t sizes[] = {0, 1, (size_t)1 << 61, SIZE_MAX};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        mlp_pool *pool = mlp_pool_create(sizes[i]);
+        size_t limit = mlp_pool_limit(pool);
+        CHECK(limit >= 1 && limit <= MLP_MOST_THREADS, "a pool of %zu has %zu threads", sizes[i], limit);
+        mlp_pool_destroy(pool);
+    }
+}
+
 static void test_crowded(void) {
     enum { SPINNERS = 4, TASKS = 8, REGIONS = 200 };
     mlp_pool *pool = mlp_pool_create(2);
@@ -456,6 +466,7 @@ int main(void) {
 #ifdef __linux__
     test_places(pool);
 #endif
+    test_pools_of_any_size();
     test_sleepers();
     test_crowded();
     mlp_clear_shelf(&shelf);
