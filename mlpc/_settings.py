@@ -93,14 +93,14 @@ class Settings:
                 if name in given:
                     raise TypeError(f"{kind}() got several values for {name}")
                 given[name] = value
+            if unknown := [name for name in given if name not in self._settings]:
+                known = ", ".join(self._settings)
+                raise TypeError(f"{kind}() got an unexpected argument {unknown[0]!r}: there are {known}")
             for name, setting in self._settings.items():
-                value = given.pop(name, setting.default)
+                value = given.get(name, setting.default)
                 if value is _MISSING:
                     raise TypeError(f"{kind}() is missing its argument {name}")
                 object.__setattr__(self, name, setting.check(name, value))
-            if given:
-                known = ", ".join(self._settings)
-                raise TypeError(f"{kind}() got an unexpected argument {next(iter(given))!r}: there are {known}")
             self._check_together()
 
         def __setattr__(self, name, value):

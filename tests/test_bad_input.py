@@ -161,6 +161,8 @@ SETTINGS = [
     (lambda: mlpc.ReduceOnPlateau(factor=1.5), ValueError, "factor"),
     (lambda: mlpc.ReduceOnPlateau(patience=-1), ValueError, "patience"),
     (lambda: mlpc.ReduceOnPlateau(minimum=5.0), ValueError, "minimum"),
+    (lambda: mlpc.StepDecay(evry=2), TypeError, "unexpected argument 'evry': there are every, factor"),
+    (lambda: mlpc.StepDecay(), TypeError, "missing its argument every"),
     (lambda: mlpc.ReduceOnPlateau(patience=np.array([1, 2])), TypeError, "patience must be an integer"),
     (lambda: mlpc.Network([np.array([3]), 1], loss="huber"), TypeError, "layer_sizes"),
     (lambda: mlpc.EarlyStopping(mode="least"), ValueError, "mode"),

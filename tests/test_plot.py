@@ -763,6 +763,12 @@ def network(sizes, loss="binary_cross_entropy", **settings):
     return mlpc.Network(sizes, loss=loss, seed=0, **settings)
 
 
+def spoilt(sizes):
+    made = network(sizes)
+    made.weights[0][0, 0] = np.nan
+    return made
+
+
 X3 = np.zeros((4, 3))
 BAD = {
     "boundary of three inputs": (
@@ -791,6 +797,18 @@ BAD = {
     "class names": (
         lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 1]), X, Y, class_names=["a"]),
         "2 names",
+    ),
+    "no row": (
+        lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 1]), X[:0], Y[:0]),
+        "X must have at least one row to be drawn",
+    ),
+    "several targets": (
+        lambda: plot.HiddenSpaceDisplay.from_network(network([2, 3, 2], "huber"), X, np.zeros((len(X), 2))),
+        "y must have one label .*give one column of it, or none",
+    ),
+    "a network of NaN": (
+        lambda: plot.HiddenSpaceDisplay.from_network(spoilt([2, 5, 1]), X, Y),
+        "network must have finite parameters",
     ),
     "output of one": (
         lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 1]), X, Y, output=0),

@@ -34,7 +34,9 @@ def as_network(value: Any) -> Network:
 def as_points(network: Network, X: ArrayLike) -> NDArray[Any]:
     """Return X as an array of finite rows that the network takes."""
     points, n_inputs = as_array(X, "X"), network.layer_sizes[0]
-    if points.ndim != 2 or points.shape[1] != n_inputs or len(points) == 0:
+    if points.ndim == 2 and len(points) == 0:
+        raise ValueError(f"X must have at least one row to be drawn, got shape {points.shape}")
+    if points.ndim != 2 or points.shape[1] != n_inputs:
         expected = f"of shape (n_samples, {n_inputs}), as many columns as the network has inputs"
         raise ValueError(f"X must be {expected}, got {points.shape}")
     if not np.isfinite(points).all():
@@ -58,7 +60,8 @@ def as_codes(source: Any, network: Network, y: ArrayLike | None, n_rows: int) ->
     if labels.ndim == 2 and labels.shape[1] == network.layer_sizes[-1] > 1 and network.output_activation == "softmax":
         labels, classes = labels.argmax(axis=1), None
     if labels.size != n_rows or labels.shape not in ((n_rows,), (n_rows, 1)):
-        raise ValueError(f"y must have one label for each of the {n_rows} rows of X, got shape {labels.shape}")
+        hint = ": give one column of it, or none" if labels.ndim == 2 and len(labels) == n_rows else ""
+        raise ValueError(f"y must have one label for each of the {n_rows} rows of X, got shape {labels.shape}{hint}")
     labels = labels.reshape(-1)
     if classes is not None:
         known = np.asarray(classes)

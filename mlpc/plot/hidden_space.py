@@ -158,6 +158,8 @@ class HiddenSpaceDisplay:
         points = _subject.as_points(net, X)
         codes = _subject.as_codes_or_values(network, net, y, len(points))
         hidden = net.transform(points, layer=layer).astype(np.float64)
+        if not (np.isfinite(hidden).all() and np.isfinite(net.parameters).all()):
+            raise ValueError("network must have finite parameters and activations to be drawn, got NaN or infinity")
         number = layer if layer > 0 else len(net.weights) + layer
         n_units = hidden.shape[1]
         if n_units < 2:
@@ -283,7 +285,7 @@ class HiddenSpaceDisplay:
         axes.set(xlabel=self.axis_names[0], ylabel=self.axis_names[1], zlabel=self.axis_names[2])
         for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
             axis.set_rotate_label(False)
-        axes.set_box_aspect(None, zoom=0.98)
+        axes.set_box_aspect(None, zoom=0.98 if self.axis_names[2].startswith("$h") else 0.88)  # room for longer labels
         axes.locator_params(nbins=3)
         if drawn:
             elevation, azimuth = view_along([(corners - low) / (high - low) for corners, *_ in drawn])
