@@ -274,8 +274,8 @@ static int set_parameters(network_object *self, PyObject *value, void *Py_UNUSED
     operand vector;
     PyObject *view = get_vector(self, value, "parameters", &vector) ? get_parameters(self, NULL) : NULL;
     bool nested = in_own_callback(self);
-    if (view != NULL && nested &&
-        self->core.readers > 0) { /* a signal's handler, within a prediction of the callback's */
+    /* A signal's handler may come in the middle of a prediction that the callback makes. */
+    if (view != NULL && nested && self->core.readers > 0) {
         PyErr_SetString(PyExc_RuntimeError, "parameters: this network is being read by another call");
         Py_CLEAR(view);
     }
