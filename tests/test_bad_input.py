@@ -56,6 +56,7 @@ NETWORKS = {
     "no layer": ({"layer_sizes": []}, ValueError, "layer_sizes"),
     "not a list": ({"layer_sizes": 3}, TypeError, "layer_sizes"),
     "text sizes": ({"layer_sizes": "32"}, TypeError, "layer_sizes"),
+    "a number's array": ({"layer_sizes": np.array(3)}, TypeError, "layer_sizes|at least two integers"),
     "zero": ({"layer_sizes": [3, 0, 1]}, ValueError, "layer_sizes|0"),
     "negative": ({"layer_sizes": [3, -2, 1]}, ValueError, "layer_sizes|-2"),
     "fraction": ({"layer_sizes": [3, 2.5, 1]}, TypeError, "layer_sizes|2.5"),
@@ -98,12 +99,18 @@ NETWORKS = {
     "initializer nan": ({"initializer": lambda rng, shape: np.full(shape, np.nan)}, ValueError, "initializer"),
     "bias": ({"bias": "no"}, TypeError, "bias"),
     "dtype": ({"dtype": "float16"}, ValueError, "dtype|float16|float32"),
+    "no dtype": ({"dtype": None}, TypeError, "dtype|None"),
     "dtype text": ({"dtype": "double precision"}, ValueError, "dtype"),
     "dtype with a comma": ({"dtype": ",loat64"}, ValueError, "dtype"),
     "seed": ({"seed": -1}, ValueError, "seed|-1"),
     "seed text": ({"seed": "0"}, TypeError, "seed"),
     "seed fraction": ({"seed": 0.5}, TypeError, "seed"),
     "lbfgs dropout": ({"optimizer": "lbfgs", "dropout": 0.1}, ValueError, "dropout|LBFGS"),
+    "lbfgs dropout of a layer": (
+        {"layer_sizes": [3, 4, 4, 1], "optimizer": "lbfgs", "dropout": [0.1, 0.0]},
+        ValueError,
+        "dropout|LBFGS",
+    ),
     "rprop dropout": ({"optimizer": "rprop", "dropout": 0.1}, ValueError, "dropout|Rprop"),
     "quantiles": ({"layer_sizes": [3, 2], "loss": mlpc.Quantile([0.1, 0.5, 0.9])}, ValueError, "loss"),
 }
@@ -127,6 +134,7 @@ def test_loss_has_no_default():
 SETTINGS = [
     (lambda: mlpc.SGD(-0.1), ValueError, "learning_rate"),
     (lambda: mlpc.SGD(0.0), ValueError, "learning_rate"),
+    (lambda: mlpc.SGD(True), TypeError, "learning_rate"),
     (lambda: mlpc.SGD(np.nan), ValueError, "learning_rate"),
     (lambda: mlpc.Adam(np.inf), ValueError, "learning_rate"),
     (lambda: mlpc.Adam("0.1"), TypeError, "learning_rate"),
@@ -147,6 +155,8 @@ SETTINGS = [
     (lambda: mlpc.SGD(clip_norm=0.0), ValueError, "clip_norm"),
     (lambda: mlpc.SGD(clip_norm=-1.0), ValueError, "clip_norm"),
     (lambda: mlpc.SGD(schedule="step"), TypeError, "schedule"),
+    (lambda: mlpc.SGD(schedule=mlpc.StepDecay), TypeError, "schedule"),
+    (lambda: mlpc.StepDecay(2)(-1), ValueError, "epoch"),
     (lambda: mlpc.LBFGS(schedule=mlpc.StepDecay(3)), TypeError, "schedule"),
     (lambda: mlpc.Rprop(clip_norm=1.0), TypeError, "clip_norm"),
     (lambda: mlpc.StepDecay(0), ValueError, "every"),
@@ -173,6 +183,8 @@ SETTINGS = [
     (lambda: mlpc.Network([2, 1], loss=mlpc.Quantile(1 - 1e-12)).copy("float32"), ValueError, "loss .*in float32"),
     (lambda: mlpc.Quantile(1.0), ValueError, "q"),
     (lambda: mlpc.Quantile([]), ValueError, "q"),
+    (lambda: mlpc.Quantile([0.0, 0.5]), ValueError, r"q\[0\]"),
+    (lambda: mlpc.Quantile([0.5, 1.0]), ValueError, r"q\[1\]"),
 ]
 
 
@@ -182,6 +194,30 @@ def test_settings(index):
     with pytest.raises(error, match=word) as caught:
         make()
     assert type(caught.value) is error
+
+
+@pytest.mark.parametrize("number", [int, np.int64, np.uint8])
+def test_whole_numbers_at_their_bounds(number):
+    assert mlpc.LBFGS(history_size=number(1)).history_size == 1
+    assert mlpc.EarlyStopping(patience=number(1)).patience == 1
+    assert mlpc.ReduceOnPlateau(patience=number(0)).patience == 0
+    assert trained().fit(X, Y, epochs=number(1), n_threads=number(1)).epoch == 3
+    with pytest.raises(ValueError, match="history_size must be at least 1, got 0"):
+        mlpc.LBFGS(history_size=number(0))
+    if number is not np.uint8:
+        assert mlpc.LBFGS(history_size=number(1_000_000)).history_size == 1_000_000
+        with pytest.raises(ValueError, match="history_size must be at most 1000000, got 1000001"):
+            mlpc.LBFGS(history_size=number(1_000_001))
+
+
+def test_settings_at_their_bounds():
+    assert mlpc.InverseScaling(0.0)(7) == 1.0
+    assert [mlpc.OneCycle(4, start_fraction=share)(0) for share in (0.0, 1.0)] == [10.0, 1.0]
+    assert mlpc.OneCycle(4, start_fraction=1.0)(4) == 10.0
+    net = mlpc.Network([3, 2], loss="huber", optimizer=mlpc.SGD(schedule=lambda epoch: 0.0), seed=0)
+    before = net.parameters.copy()
+    assert net.fit(X, Y, epochs=2).epoch == 2
+    assert np.array_equal(net.parameters, before)
 
 
 # ---- Bad X, to everything that reads it.
@@ -351,6 +387,9 @@ def test_labels_of_minus_1_get_a_hint():
     net = trained("binary_cross_entropy", 1)
     signs = np.where(np.arange(len(X)) % 2, 1, -1)
     assert_refused(lambda: net.fit(X, signs, class_weight="balanced"), net, ValueError, "for -1 and +1 give")
+    net = trained("categorical_cross_entropy", 3)
+    with pytest.raises(ValueError, match=r"^y must be whole numbers from 0 to 2 where class_weight is given, got -1"):
+        net.fit(X, LABELS - 1, class_weight="balanced")
 
 
 def test_a_wrong_label_among_very_many():
@@ -428,15 +467,17 @@ def test_bad_fit_arguments(index):
 def test_bad_partial_fit_arguments():
     net = trained()
     assert_refused(lambda: net.partial_fit(X, Y, batch_size=0), net, ValueError, "batch_size|0")
-    assert_refused(lambda: net.partial_fit(X, Y, n_threads=-1), net, ValueError, "n_threads|-1")
+    for wrong in (0, -1):
+        assert_refused(lambda n=wrong: net.partial_fit(X, Y, n_threads=n), net, ValueError, f"n_threads|{wrong}")
 
 
 def test_full_batch_rules_refuse_smaller_batches():
     for optimizer in ("rprop", "lbfgs"):
         net = mlpc.Network([3, 4, 2], loss="squared_error", optimizer=optimizer, seed=0).fit(X, Y, epochs=2)
         assert_refused(lambda net=net: net.fit(X, Y, batch_size=5), net, ValueError, "batch_size|5")
-        net.fit(X, Y, epochs=1, batch_size=24)
-        assert net.epoch == 3
+        net.fit(X, Y, epochs=1, batch_size=24).fit(X, Y, epochs=1, batch_size=25)
+        assert net.epoch == 4
+        assert_refused(lambda net=net: net.fit(3.0, Y, batch_size=5), net, ValueError, "X must have shape")
     net = trained(dropout=0.2)
 
     def assign():
@@ -522,7 +563,12 @@ def test_unknown_attributes_and_read_only_ones():
 
 def test_bad_schedules_at_work():
     """A function that gives no multiplier ends the fit with its own error, at the last completed epoch."""
-    for bad, error in ((-1.0, ValueError), (np.nan, ValueError), ("x", (TypeError, ValueError))):
+    for bad, error in (
+        (-1.0, ValueError),
+        (np.nan, ValueError),
+        (np.inf, ValueError),
+        ("x", (TypeError, ValueError)),
+    ):
         net = mlpc.Network(
             [3, 2], loss="huber", optimizer=mlpc.SGD(schedule=lambda e, bad=bad: 1.0 if e < 2 else bad), seed=0
         )

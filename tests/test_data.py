@@ -254,7 +254,12 @@ def test_frames_of_one_dtype_are_read_in_place(dtype):
 def test_columns_of_objects_that_are_numbers():
     net = mlpc.Network([2, 1], loss="squared_error", seed=0)
     first = [1.0, 2.0]
-    for objects, numbers in (([1, None], [1, np.nan]), ([True, pd.NA], [1, np.nan]), ([3, np.float32(0.5)], [3, 0.5])):
+    for objects, numbers in (
+        ([1, None], [1, np.nan]),
+        ([True, pd.NA], [1, np.nan]),
+        ([np.True_, None], [1, np.nan]),
+        ([3, np.float32(0.5)], [3, 0.5]),
+    ):
         column = pd.Series(objects, dtype=object)
         expected = net.forward(np.column_stack([first, numbers]))
         np.testing.assert_array_equal(net.forward(pd.DataFrame({"a": first, "b": column})), expected)
@@ -524,3 +529,30 @@ def test_bools_of_any_byte(dtype):
     sparse.data = np.array([2, 255, 1], np.uint8).view(bool)
     for rows in (X, np.asfortranarray(X), sparse):
         assert net.predict(rows).ravel().tolist() == [101, 10]
+
+
+def test_a_series_is_no_rows():
+    net = mlpc.Network([1, 1], loss="huber", seed=0)
+    y = numbers(45, 1, "f8")
+    with pytest.raises(ValueError, match=r"^X must have shape \(n_samples, 1\), got \(45,\): reshape\(-1, 1\)"):
+        net.fit(pd.Series(y[:, 0]), y, batch_size=16)
+
+
+@pytest.mark.parametrize("form", [np.array, np.ndarray.tolist, pd.DataFrame])
+def test_only_targets_are_labels(form):
+    net = mlpc.Network([1, 1], loss="huber", seed=0)
+    with pytest.raises(TypeError, match=r"^X must hold real numbers") as caught:
+        net.forward(form(np.array([["x"], ["y"]])))
+    assert "numbers labels" not in str(caught.value)
+
+
+def test_another_librarys_sparse_rows():
+    class Foreign:
+        format = "csr"
+
+        def tocsr(self):
+            return self
+
+    net = mlpc.Network([1, 1], loss="huber", seed=0)
+    with pytest.raises(TypeError, match=r"^X must be dense or of scipy\.sparse's CSR format, got a Foreign"):
+        net.forward(Foreign())

@@ -81,6 +81,7 @@ def test_a_regressor_around_a_network(case):
     assert model.loss == loss
     assert model.output_activation == ("logistic" if case == "bounds" else None)
     np.testing.assert_array_equal(model.predict(X), net.predict(X))
+    assert MLPRegressor.from_network(network(1, "huber", hidden=(), dropout=0.5)).dropout == 0.0
     y = X[:, :2] / 10 if case == "whole" else X[:, 0] / 10
     model.partial_fit(X, y)
     assert clone(model).fit(X, y).network_._spec == model.network_._spec
@@ -156,6 +157,10 @@ def test_a_softmax_of_two_as_scikit_learns():
     assert theirs.predict(X).tolist() == model.predict(X).tolist()
     y = np.array(["a", "b"])[LABELS["softmax of two"]]
     assert theirs.set_params(max_iter=50, warm_start=True, learning_rate_init=0.1).fit(X, y).score(X, y) > 0.9
+    assert theirs.activation == "relu"  # what it says where there are no layers
+    model.set_params(early_stopping=True, warm_start=True, max_iter=3, solver=mlpc.Adam(0.1)).fit(X, y)
+    theirs = model.to_sklearn().set_params(learning_rate_init=1e-12)  # gets no better: the best weights come back
+    np.testing.assert_allclose(theirs.fit(X, y).predict_proba(X), model.predict_proba(X), rtol=1e-5)
 
 
 def test_a_regressor_as_scikit_learns():

@@ -47,6 +47,10 @@ def test_an_activation_for_each_layer():
     model = MLPClassifier((6, 5), ["gelu", "logistic"], max_iter=40, learning_rate_init=0.05, random_state=0).fit(X, Y)
     assert model.network_.hidden_activation == ("gelu", "sigmoid")
     assert model.score(X, Y) > 0.9
+    still = {"max_iter": 1, "solver": "sgd", "learning_rate_init": 1e-300, "random_state": 0}
+    first, second, third = MLPClassifier((50, 50), ["relu", "logistic"], **still).fit(X, Y).coefs_
+    for weights, factor in ((first, 6), (second, 2), (third, 2)):  # the output layer's is that of the layer before it
+        assert 0.9 < abs(weights).max() / np.sqrt(factor / sum(weights.shape)) <= 1
     with pytest.raises(ValueError, match=r"^activation must be one value or one per hidden layer \(2\), got 1"):
         MLPClassifier((6, 5), ["gelu"]).fit(X, Y)
     with pytest.raises(ValueError, match=r"^activation\[1\].*cosine"):
@@ -257,8 +261,9 @@ def test_dropout():
     warm = MLPClassifier((30,), dropout=0.4, max_iter=1, warm_start=True, random_state=0, shuffle=False, solver="sgd")
     warm.set_params(learning_rate_init=1e-300)
     assert len({warm.fit(X, Y).loss_ for _ in range(3)}) == 3  # other units every time
-    with pytest.raises(ValueError, match="dropout must be 0 with solver='lbfgs'"):
-        MLPClassifier(solver="lbfgs", dropout=0.1).fit(X, Y)
+    for rates in (0.1, [0.0, 0.1], [0.1, 0.0]):
+        with pytest.raises(ValueError, match="dropout must be 0 with solver='lbfgs'"):
+            MLPClassifier((9, 9), solver="lbfgs", dropout=rates).fit(X, Y)
 
 
 def test_initializers():
@@ -325,6 +330,9 @@ def test_an_own_validation_set():
     weight = np.where(Y[1::2] == 2, 1.0, 0.0)
     weighted = clone(early).fit(**data, **held, sample_weight_val=weight)
     assert weighted.score(X[1::2], Y[1::2], weight) == weighted.best_validation_score_
+    weighted = clone(watched).fit(**data, **held, sample_weight_val=weight).network_
+    expected = np.average(weighted.sample_losses(X[1::2], Y[1::2]), weights=weight)
+    np.testing.assert_allclose(weighted.history["validation_loss"][-1], expected, rtol=1e-12)
 
 
 BAD_VALIDATION = {
@@ -356,12 +364,18 @@ def test_a_schedule_without_a_validation_set():
     assert model.set_params(early_stopping=True).fit(X, Y).n_iter_ == 3
 
 
+def test_sparse_validation_targets():
+    with pytest.raises(TypeError, match=r"y_val.*dense data is required"):
+        MLPRegressor().fit(TABLE, CURVE, X_val=TABLE, y_val=scipy.sparse.csr_array(CURVE[:, None]))
+
+
 @pytest.mark.parametrize("n_columns", [1, 2, 5])
 def test_validation_targets_of_another_shape(n_columns):
     with pytest.raises(ValueError, match=r"y_val must have as many columns as y, 4, got shape \(150, \d\)"):
         MLPClassifier().fit(X, X > 0, X_val=X, y_val=np.ones((150, n_columns), dtype=bool))
-    with pytest.raises(ValueError, match="y_val must have as many columns as y, 4, got shape"):
-        MLPRegressor(solver="lbfgs").fit(X, X, X_val=X, y_val=np.ones((150, n_columns)))
+    for y_val in (np.ones((150, n_columns)), np.ones(150)):
+        with pytest.raises(ValueError, match="y_val must have as many columns as y, 4, got shape"):
+            MLPRegressor(solver="lbfgs").fit(X, X, X_val=X, y_val=y_val)
 
 
 @pytest.mark.parametrize(
@@ -441,6 +455,24 @@ def test_early_stopping_after_a_warm_start_judges_by_the_new_rows(scoring):
     assert model.best_validation_score_ == max(model.validation_scores_[-model.n_iter_ :])
 
 
+def test_the_start_of_a_warm_start_is_judged_by_weighted_rows():
+    held = {"X_val": TABLE, "y_val": CURVE, "sample_weight_val": np.where(CURVE > 0, 1.0, 0.0)}
+    settings = {"early_stopping": True, "warm_start": True, "max_iter": 1, "random_state": 0}
+    model = MLPRegressor(hidden_layer_sizes=(8,), scoring="loss", **settings).fit(TABLE, CURVE, **held)
+    before, score = model.coefs_[0].copy(), model.best_validation_score_
+    model.set_params(solver="sgd", learning_rate_init=10.0).fit(TABLE, CURVE, **held)  # gets worse
+    assert model.best_validation_score_ == pytest.approx(score, rel=1e-12)
+    assert np.array_equal(model.coefs_[0], before)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_as_good_as_before_is_not_worse(early_stopping):
+    still = {"solver": "sgd", "learning_rate_init": 1e-300, "tol": 0.0, "n_iter_no_change": 1, "max_iter": 6}
+    model = MLPClassifier((4,), early_stopping=early_stopping, shuffle=False, **still, random_state=0)
+    assert model.fit(X, Y, X_val=X, y_val=Y).n_iter_ == 6
+    assert model.set_params(tol=1e-9).fit(X, Y, X_val=X, y_val=Y).n_iter_ < 6
+
+
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_early_stopping_after_a_warm_start_has_its_patience_again(solver):
     settings = {"solver": solver, "early_stopping": True, "warm_start": True, "n_iter_no_change": 3}
@@ -516,6 +548,14 @@ def test_what_early_stopping_may_go_back_to_is_not_kept():
     models = [MLPClassifier((200,), early_stopping=early, max_iter=3, random_state=0) for early in (False, True)]
     plain, early = (len(pickle.dumps(model.fit(X, Y))) for model in models)
     assert early < plain + 1000
+
+
+def test_a_first_part_without_every_class():
+    model = MLPClassifier((4,), random_state=0).partial_fit(X[Y < 2], Y[Y < 2], classes=[0, 1, 2])
+    assert model.classes_.tolist() == [0, 1, 2]
+    assert model.partial_fit(X, Y).predict_proba(X).shape == (150, 3)
+    several = MLPClassifier((4,), max_iter=1, random_state=0).fit(X, X > 0)
+    assert several.predict(X).dtype.kind == "i"
 
 
 def test_class_weights_do_not_judge():
@@ -625,12 +665,13 @@ def test_a_copy_of_the_weights_is_an_ordinary_list():
 
 
 @pytest.mark.parametrize(
-    "settings", [{"learning_rate_init": True}, {"solver": "sgd", "momentum": True}, {"epsilon": True}]
+    "settings",
+    [{"learning_rate_init": True}, {"solver": "sgd", "momentum": True}, {"epsilon": True}, {"dropout": False}],
 )
 def test_true_is_one(settings):
     model, other = (
         MLPClassifier((4,), max_iter=2, random_state=0, **kind)
-        for kind in (settings, {k: 1.0 if v is True else v for k, v in settings.items()})
+        for kind in (settings, {name: float(v) if isinstance(v, bool) else v for name, v in settings.items()})
     )
     assert model.fit(X, Y).coefs_[0].tobytes() == other.fit(X, Y).coefs_[0].tobytes()
 
@@ -799,6 +840,8 @@ def test_threads_do_not_change_the_result(solver):
     one, four = (MLPRegressor(n_threads=n, **settings).fit(wide, wide[:, 0]) for n in (1, 4))
     np.testing.assert_array_equal(one.coefs_[0], four.coefs_[0])
     np.testing.assert_array_equal(one.predict(wide), four.predict(wide))
+    many = clone(four).set_params(n_threads=10**30, batch_size=200).fit(wide[:200], wide[:200, 0])
+    np.testing.assert_array_equal(many.predict(wide[:200]), many.set_params(n_threads=1).predict(wide[:200]))
 
 
 N_THREADS = """

@@ -229,6 +229,14 @@ def test_bad_arguments(tmp_path, case):
     assert not path.exists()
 
 
+@pytest.mark.parametrize(("number", "dtype"), [(np.inf, "float64"), (1e300, "float32")])
+def test_rows_that_are_infinite_are_no_check(tmp_path, number, dtype):
+    net = mlpc.Network([1, 1], loss="binary_cross_entropy", seed=0)
+    assert np.isfinite(net.predict_proba([[np.inf]])).all()
+    with pytest.raises(ValueError, match=f"^check must hold rows that are finite in {dtype}$"):
+        mlpc.export_c(net, tmp_path / "net.c", check=[[number]], dtype=dtype)
+
+
 def test_outputs_that_overflow_are_no_check(tmp_path):
     with pytest.raises(ValueError, match="finite outputs"):
         mlpc.export_c(make("exp", "float64"), tmp_path / "net.c", check=np.full((1, N_IN), 1e6))

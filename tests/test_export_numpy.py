@@ -58,6 +58,8 @@ def test_digits_that_would_be_rounded_twice():
     # All floats near a few powers of ten, where shortest digits are most often near the middle of two floats.
     around = np.concatenate([np.float32(10.0**k).view(np.int32) + np.arange(-300, 300) for k in range(-20, 20, 3)])
     values = around.astype(np.int32).view(np.float32)
+    values[0] = np.int32(0x15AE43FD).view(np.float32)  # 7.038531e-26, as a double between two floats
+    assert np.float32(float(str(values[0]))) != values[0]
     net = mlpc.Network([1, len(values)], loss="squared_error", bias=False, dtype="float32")
     net.parameters = values
     assert run(mlpc.export_numpy(net))["W1"].tobytes() == values.tobytes()

@@ -59,7 +59,10 @@ def test_what_stands_in_it(tmp_path, dtype):
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     assert [(one.domain, one.version >= 17) for one in model.opset_import] == [("", True)]
-    assert {one.key: one.value for one in model.metadata_props}["fingerprint"] == net.fingerprint()
+    assert model.ir_version == 8  # the oldest that has opset 17: older readers take it
+    assert (model.producer_name, model.producer_version) == ("mlpc", mlpc.__version__)
+    properties = {one.key: one.value for one in model.metadata_props}
+    assert properties == {"fingerprint": net.fingerprint(), "loss": net.loss}
     constants = {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
     for layer, (weights, biases) in enumerate(zip(net.weights, net.biases, strict=True), start=1):
         assert np.array_equal(constants[f"W{layer}"], weights)

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+import signal
 import threading
 import warnings
 
@@ -11,7 +12,7 @@ import pytest
 from conftest import circles, fingerprint, make_data
 
 import mlpc
-from mlpc import _progress, gradcheck
+from mlpc import _class_weight, _progress, gradcheck
 
 SETTINGS = [
     mlpc.SGD(),
@@ -225,12 +226,17 @@ def test_a_failing_initializer_changes_nothing():
 
 
 @pytest.mark.parametrize(
-    "settings", [{"initializer": lambda rng, shape: np.ones(3)}, {"initializer": lambda *_: 1 / 0}]
+    "settings",
+    [
+        {"initializer": lambda rng, shape: np.ones(3)},
+        {"initializer": lambda *_: 1 / 0},
+        {"initializer": lambda *_: signal.raise_signal(signal.SIGINT)},
+    ],
 )
 def test_a_failing_initializer_leaves_the_generator(settings):
     rng = np.random.default_rng(5)
     before = rng.bit_generator.state
-    with pytest.raises((ValueError, ZeroDivisionError)):
+    with pytest.raises((ValueError, ZeroDivisionError, KeyboardInterrupt)):
         mlpc.Network([2, 1], loss="squared_error", seed=rng, **settings)
     assert rng.bit_generator.state == before
     rows = iter([2])
@@ -491,8 +497,17 @@ def test_balanced_weights_count_the_labels_there_are():
 
 def test_class_weights_of_bools():
     X, y = np.random.default_rng(0).normal(size=(8, 2)), np.arange(8) % 3 == 0
-    fitted = [circles_net().fit(X, y, epochs=3, class_weight=weights) for weights in ({True: 5}, {1: 5.0})]
-    assert fingerprint(fitted[0]) == fingerprint(fitted[1])
+    fitted = [
+        circles_net().fit(X, y, epochs=3, class_weight=weights) for weights in ({True: 5}, {1: 5.0}, {np.True_: 5})
+    ]
+    assert fingerprint(fitted[0]) == fingerprint(fitted[1]) == fingerprint(fitted[2])
+
+
+def test_balanced_weights_of_many_rows_count_all_of_them(monkeypatch):
+    X, y = np.random.default_rng(0).normal(size=(50, 2)), np.arange(50) < 40
+    whole = circles_net().fit(X, y, epochs=2, class_weight="balanced")
+    monkeypatch.setattr(_class_weight, "_PIECE", 7)
+    assert fingerprint(circles_net().fit(X, y, epochs=2, class_weight="balanced")) == fingerprint(whole)
 
 
 # ---- History.
@@ -719,6 +734,16 @@ def test_the_error_does_not_depend_on_the_tolerance():
     assert loose.passed
     assert default.max_relative_error == strict.max_relative_error == loose.max_relative_error > 1e-15
     assert default.worst == strict.worst == loose.worst
+    assert mlpc.check_gradient(net, X, y, tolerance=default.max_relative_error).passed
+
+
+def test_a_wrong_gradient_of_a_large_weight_is_found(monkeypatch):
+    net = mlpc.Network([1, 1], loss="squared_error", bias=False, seed=0)
+    net.parameters = [1e12]
+    assert mlpc.check_gradient(net, [[1e-12]], [0.0])
+    right = mlpc.Network.gradient
+    monkeypatch.setattr(mlpc.Network, "gradient", lambda *args, **words: 2 * right(*args, **words), raising=False)
+    assert not mlpc.check_gradient(net, [[1e-12]], [0.0])
 
 
 def test_kinks_are_skipped():
@@ -728,11 +753,22 @@ def test_kinks_are_skipped():
     result = mlpc.check_gradient(net, [[0.0]], [1.0])
     assert result.passed
     assert result.n_skipped == 3  # both hidden biases, at z = 0, and the weight that is zero under l1
+    for loss in ("absolute_error", "quantile", mlpc.Quantile(0.1)):
+        net = mlpc.Network([1, 1], loss=loss, initializer="zeros")
+        result = mlpc.check_gradient(net, [[1.0]], [0.0], step=1e-4)
+        assert (bool(result), result.n_checked, result.n_skipped, result.step) == (False, 0, 2, 1e-4)
+        assert mlpc.check_gradient(net, [[1.0]], [1e-3], step=1e-2).n_skipped == 2
+        assert mlpc.check_gradient(net, [[1.0]], [1e-3], step=1e-4).n_skipped == 0
+
+
+def test_what_is_no_kink():
+    net = mlpc.Network([1, 1], loss="squared_error", l2=0.1, initializer="zeros")
+    assert mlpc.check_gradient(net, [[1.0]], [1.0]).n_skipped == 0  # a weight of 0, without l1
     net = mlpc.Network([1, 1], loss="absolute_error", initializer="zeros")
-    result = mlpc.check_gradient(net, [[1.0]], [0.0], step=1e-4)
-    assert (bool(result), result.n_checked, result.n_skipped, result.step) == (False, 0, 2, 1e-4)
-    assert mlpc.check_gradient(net, [[1.0]], [1e-3], step=1e-2).n_skipped == 2
-    assert mlpc.check_gradient(net, [[1.0]], [1e-3], step=1e-4).n_skipped == 0
+    net.biases[0][:] = 1.0
+    assert mlpc.check_gradient(net, [[0.0], [1.0]], [1.0 + 1e-3, 3.0], step=1e-4).n_skipped == 0
+    net.weights[0][:] = 1.0  # outputs 1 and 2: each is as far from its own target, and at the other's
+    assert mlpc.check_gradient(net, [[0.0], [1.0]], [2.0, 1.0], step=1e-4).n_skipped == 0
 
 
 @pytest.mark.parametrize("activation", ["elu", "softsign"])
@@ -806,3 +842,17 @@ def test_show_config(capsys):
     shown = capsys.readouterr().out
     for word in (mlpc.__version__, "kernels", "threads"):
         assert word in shown
+
+
+# ---- NumPy's own scalars.
+
+
+def test_numpys_bools_and_texts_are_pythons():
+    assert repr(mlpc.SGD(0.1, 0.9, np.True_)) == "SGD(learning_rate=0.1, momentum=0.9, nesterov=True)"
+    net = mlpc.Network([2, 1], loss=np.str_("huber"), bias=np.False_, reduction=np.str_("sum"), seed=0)
+    assert [type(value) for value in (net.loss, net.reduction, net.bias)] == [str, str, bool]
+    assert "loss='huber'" in repr(net)
+    X, y = CIRCLES
+    nets = [circles_net().fit(X, y, epochs=2, early_stopping=stop) for stop in (None, False, np.False_)]
+    assert fingerprint(nets[0]) == fingerprint(nets[1]) == fingerprint(nets[2])
+    assert mlpc.Network(range(3, 0, -1), loss="huber").layer_sizes == (3, 2, 1)

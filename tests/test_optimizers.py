@@ -245,6 +245,7 @@ def test_lbfgs_converges_and_says_so():
     net.fit(X, y, epochs=200)
     solution = np.linalg.lstsq(np.column_stack([X, np.ones(60)]), y, rcond=None)[0]
     assert net.history.stop_reason == "converged"
+    assert (net.history.learning_rate == 1).all()  # a step is searched for around it
     assert net.epoch < 60
     assert np.allclose(net.parameters, solution, rtol=0, atol=1e-5)
     epoch = net.epoch
@@ -318,6 +319,16 @@ def test_another_optimizer_starts_its_schedule_anew():
     net.fit(X, y, epochs=3)
     rates = [0.01, 0.01, 0.001, 0.0001, 0.02 * 0.001, 0.01, 0.01, 0.001]
     np.testing.assert_allclose(net.history.learning_rate, rates, rtol=1e-12)
+
+
+def test_partial_fit_steps_by_the_rate_that_a_plateau_has_come_to():
+    X, y = make_data(np.random.default_rng(7), 40, 4, 2, "squared_error")
+    never = mlpc.ReduceOnPlateau(patience=0, min_delta=1e9, factor=0.5)
+    net = mlpc.Network(SIZES, loss="squared_error", optimizer=mlpc.SGD(0.01, schedule=never), seed=3)
+    net.fit(X, y, epochs=3, validation_data=(X, y))
+    before, gradient = net.parameters.copy(), net.gradient(X, y)
+    net.partial_fit(X, y)  # which validates nothing
+    np.testing.assert_allclose(net.parameters, before - 0.0025 * gradient, rtol=1e-12)
 
 
 @pytest.mark.parametrize("classic", [False, True])

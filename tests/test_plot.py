@@ -17,6 +17,7 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb, to_rgba
 from mpl_toolkits.mplot3d import proj3d
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -211,6 +212,18 @@ def test_features_on_unlike_scales_fill_the_picture(net):
     assert high - low < 3.0 * np.ptp(X[:, 0])
 
 
+@pytest.mark.parametrize(("height", "equal"), [(3.9, True), (4.1, False), (0.0, True)])
+def test_axes_are_alike_unless_one_feature_is_four_times_as_wide(height, equal):
+    low, high, found = _style.limits(np.array([[0.0, 5.0], [1.0, 5.0 + height]]))
+    margins = [0.12 * max(1.0, height)] * 2 if equal else [0.12, 0.12 * height]
+    assert found == equal
+    np.testing.assert_allclose(low, np.subtract([0.0, 5.0], margins))
+    np.testing.assert_allclose(high, np.add([1.0, 5.0 + height], margins))
+    low, high, found = _style.limits(np.array([[0.0, 5.0], [1000.0, 5.0]]))
+    assert found
+    assert high[1] - low[1] == pytest.approx(240.0)
+
+
 # ---- Hidden classifiers.
 
 
@@ -280,6 +293,7 @@ def test_hidden_space_of_three_units(net):
     hidden = net.transform(X)
     for code, points in enumerate(display.points_):
         assert_same_points(points.get_offsets(), projected(display.ax_, hidden[code == Y]))
+        assert not points.get_depthshade()  # those behind are no fainter
     # The plane cuts the edges of the unit cube, two ends each, in these corners.
     w, b = net.weights[1][:, 0], net.biases[1][0]
     corners = []
@@ -517,6 +531,9 @@ def test_large_layers_are_cut():
     assert texts.count("⋮") == 3
     assert {"$x_4$", "$x_{64}$"} <= {*texts}
     assert "$x_5$" not in texts
+    whole = plot.NetworkDisplay.from_network(mlpc.Network([11, 3, 2, 1], loss="squared_error", seed=0), max_units=11)
+    texts = {text.get_text() for text in whole.ax_.texts}
+    assert {"$x_9$", "$x_{10}$", "$x_{11}$", "$h^{(1)}_3$", "$h^{(2)}_1$", r"$\hat{y}$"} <= texts
     assert sum(len(lines.get_segments()) for lines in display.edges_[0]) == 25
     steps = -np.diff(display.nodes_[0].get_offsets()[:, 1])
     assert np.allclose(steps, [1.0, 1.0, 1.0, 2.0])
@@ -685,8 +702,12 @@ def test_more_classes_than_colours_differ_in_marker():
     display = plot.DecisionBoundaryDisplay.from_network(made, X4, np.arange(60) % 12, grid_resolution=5)
     looks = {(tuple(drawn.get_facecolor()[0]), drawn.get_paths()[0].vertices.tobytes()) for drawn in display.points_}
     assert len(looks) == 12
-    many = mlpc.Network([2, 4, 60], loss="categorical_cross_entropy", seed=0)
-    assert plot.DecisionBoundaryDisplay.from_network(many, X4, Y4, grid_resolution=5).ax_.get_legend() is None
+    edges = [tuple(drawn.get_edgecolor()[0]) for drawn in display.points_]
+    assert (edges[0], edges[3]) == (to_rgba("white"), to_rgba(_style.INK))  # yellow on white
+    for n, named in ((24, True), (25, False), (60, False)):
+        many = mlpc.Network([2, 4, n], loss="categorical_cross_entropy", seed=0)
+        display = plot.DecisionBoundaryDisplay.from_network(many, X4, Y4, grid_resolution=5)
+        assert (display.ax_.get_legend() is not None) == named
 
 
 def test_dollars_in_the_data_are_no_formulas(three):
@@ -728,6 +749,18 @@ def test_a_fitted_estimator(net):
         plot.DecisionBoundaryDisplay.from_network(estimator, X, np.full(len(X), "other"))
 
 
+def test_names_of_classes_by_number(net):
+    estimator = SimpleNamespace(network_=net, classes_=np.array([3, 7]))
+    assert legend(plot.DecisionBoundaryDisplay.from_network(estimator, X, 3 + 4 * Y)) == ["class 3", "class 7"]
+    one = MLPClassifier((3,), max_iter=1, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        one.fit(X, np.full(len(X), "only"))
+    display = plot.DecisionBoundaryDisplay.from_network(one, X, grid_resolution=5)
+    assert display.colorbar_.ax.get_ylabel() == "probability of class 1"
+    sigmoids = mlpc.Network([2, 3, 3], loss="binary_cross_entropy", seed=0)  # any classes, or none
+    assert legend(plot.HiddenSpaceDisplay.from_network(sigmoids, X4, Y4))[:3] == ["class 0", "class 1", "class 2"]
+
+
 @pytest.mark.parametrize("sizes", [[2, 2, 1], [2, 3, 1], [2, 5, 1]], ids=str)
 def test_targets_of_a_regression_are_a_scale(sizes):
     net = mlpc.Network(sizes, loss="squared_error", hidden_activation="tanh", seed=0)
@@ -746,6 +779,9 @@ def test_targets_of_a_regression_are_a_scale(sizes):
     assert np.array_equal(maps.axes_[2][0].collections[-1].get_offsets(), X)
     labels = plot.HiddenClassifiersDisplay.from_network(net, X, Y)
     assert legend(labels)[:2] == ["class 0", "class 1"]
+    for most, artists in ((9, 10), (10, 1)):  # digits may be classes
+        whole = plot.HiddenClassifiersDisplay.from_network(net, X, np.arange(80.0) % (most + 1))
+        assert len(whole.points_) == artists
     with pytest.raises(ValueError, match="y must be finite"):
         plot.HiddenClassifiersDisplay.from_network(net, X, np.full(len(X), np.nan))
 
@@ -790,6 +826,19 @@ BAD = {
     "which output": (lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 2]), X), "output .* 2 sigmoid"),
     "no such output": (lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 2]), X, output=2), "output .*1"),
     "labels": (lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 1]), X, 2 * Y - 1), "y .*0 to 1.* -1"),
+    "half labels": (lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 1]), X, Y / 2), "y .*whole .* 0.5"),
+    "labels in one row": (
+        lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 1]), X, Y[None]),
+        r"y .*80 rows.*\(1, 80\)",
+    ),
+    "rows of labels": (
+        lambda: plot.HiddenSpaceDisplay.from_network(network([2, 3, 2]), X, np.column_stack([Y, 1 - Y])),
+        r"y .*80 rows.*\(80, 2\)",
+    ),
+    "one place a side": (
+        lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 1]), X, grid_resolution=1),
+        "grid_resolution must be at least 2, got 1",
+    ),
     "too few labels": (
         lambda: plot.HiddenClassifiersDisplay.from_network(network([2, 1]), X, Y[1:]),
         "y .*80 rows.*79",

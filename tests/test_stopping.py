@@ -104,7 +104,7 @@ def test_early_stopping_counts_afresh():
 def test_early_stopping_watches_validation_loss():
     X, y = circles(100)
     net = mlpc.Network([2, 30, 1], loss="binary_cross_entropy", optimizer=mlpc.SGD(2.0), seed=0)
-    net.fit(X, y, epochs=400, validation_data=(X[:30], 1 - y[:30]), early_stopping=True)
+    net.fit(X, y, epochs=400, validation_data=[X[:30], 1 - y[:30]], early_stopping=True)
     assert net.history.stop_reason == "early_stopping"
     validation = net.history.validation_loss
     best = int(np.argmin(validation))
@@ -331,10 +331,12 @@ def test_divergence_takes_back_the_order_drawn():
 
     net = diverging()
     state = net._bit_generator.state
-    with pytest.warns(mlpc.DivergenceWarning):  # no order was: all rows are one batch
-        net.fit(X.tolist(), y, epochs=100, batch_size=64)
-    assert net.epoch > 0
-    assert net._bit_generator.state == state
+    for rows, batch_size in ((X.tolist(), 64), (X.tolist(), 40), (X, 40)):
+        net = diverging()
+        with pytest.warns(mlpc.DivergenceWarning):  # no order was: all rows are one batch
+            net.fit(rows, y, epochs=100, batch_size=batch_size)
+        assert net.epoch > 0
+        assert net._bit_generator.state == state
 
 
 @pytest.mark.parametrize("rule", [mlpc.Adam, mlpc.AdamW])
@@ -392,7 +394,7 @@ def test_divergence_of_a_single_pass():
     X, y = circles(40)
     net = diverging().fit(X, y, epochs=3, batch_size=10)
     before = fingerprint(net)
-    with pytest.warns(mlpc.DivergenceWarning):
+    with pytest.warns(mlpc.DivergenceWarning, match="The network is at the state before this call; try"):
         net.partial_fit(X, y, batch_size=10)
     assert fingerprint(net) == before
 
@@ -404,7 +406,7 @@ def test_divergence_restores_the_best_epoch():
     def watch(net, epoch, logs):
         logs["score"] = [3.0, 1.0, 2.0][epoch - 1]
 
-    again = net.copy()
+    again, last = net.copy(), net.copy()
     stopping = {"callbacks": watch, "early_stopping": mlpc.EarlyStopping("score")}
     with pytest.warns(mlpc.DivergenceWarning, match="The network is at the best epoch; try"):
         net.fit(X, y, epochs=9, batch_size=10, **stopping)
@@ -414,6 +416,10 @@ def test_divergence_restores_the_best_epoch():
     assert net.history.stop_reason == "diverged"
     assert net.history.best_epoch == 2
     assert net.parameters.tobytes() == best.parameters.tobytes()
+    stopping["early_stopping"] = mlpc.EarlyStopping("score", restore_best=False)
+    with pytest.warns(mlpc.DivergenceWarning, match="The network is at the last finite epoch; try"):
+        last.fit(X, y, epochs=9, batch_size=10, **stopping)
+    assert last.parameters.tobytes() == diverging().fit(X, y, epochs=3, batch_size=10).parameters.tobytes()
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "rprop", "adam"])

@@ -20,6 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 import mlpc
 from mlpc import _progress
 from mlpc._epochs import EpochEnd
+from mlpc._table import as_text
 from mlpc.estimators import MLPClassifier
 from mlpc.plot import LivePlot
 
@@ -286,6 +287,7 @@ def test_a_network_at_a_glance():
     assert rows[2] == ["hidden 2", "(30, 4)", "(4,)", "relu", "124"]
     assert "trained for 2 epochs" in net._repr_html_()
     assert "none" in repr(make(bias=False))
+    assert "dtype='float32', seed=" in repr(make(dtype="float32"))
 
 
 def test_a_deep_network_is_cut():
@@ -337,6 +339,16 @@ def test_the_best_epoch_has_its_row():
     history = mlpc.History(loss, np.abs(loss - 36.0), loss, {}, None, "epochs")
     assert history.best_epoch == 37
     assert re.search(r"^ +37 +36 +0 +36$", repr(history), flags=re.MULTILINE)
+    assert len(repr(history).split("\n")) == 2 + 8
+
+
+def test_numbers_end_below_each_other():
+    assert as_text([("n", "what"), ("1,234", "x"), ("...", "yy"), ("5", "z")]) == [
+        "    n  what",
+        "1,234  x",
+        "  ...  yy",
+        "    5  z",
+    ]
 
 
 def test_a_short_history_is_whole():
