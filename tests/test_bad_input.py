@@ -387,6 +387,8 @@ def test_labels_of_minus_1_get_a_hint():
     net = trained("binary_cross_entropy", 1)
     signs = np.where(np.arange(len(X)) % 2, 1, -1)
     assert_refused(lambda: net.fit(X, signs, class_weight="balanced"), net, ValueError, "for -1 and +1 give")
+    with pytest.raises(ValueError, match=r"is -0\.5: it must be from 0 to 1$"):
+        net.fit(X, BINARY - 0.5)
     net = trained("categorical_cross_entropy", 3)
     with pytest.raises(ValueError, match=r"^y must be whole numbers from 0 to 2 where class_weight is given, got -1"):
         net.fit(X, LABELS - 1, class_weight="balanced")

@@ -529,6 +529,8 @@ def test_bools_of_any_byte(dtype):
     sparse.data = np.array([2, 255, 1], np.uint8).view(bool)
     for rows in (X, np.asfortranarray(X), sparse):
         assert net.predict(rows).ravel().tolist() == [101, 10]
+    twice = scipy.sparse.csr_array((np.array([255, 1, 1], np.uint8).view(bool), [0, 0, 2], [0, 3]), shape=(1, 3))
+    assert net.predict(twice).tolist() == [101]
 
 
 def test_a_series_is_no_rows():

@@ -19,11 +19,13 @@ import sklearn
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import make_scorer, mean_absolute_error, recall_score
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
 
 import mlpc
 from mlpc import _core, _progress
@@ -364,6 +366,14 @@ def test_a_schedule_without_a_validation_set():
     assert model.set_params(early_stopping=True).fit(X, Y).n_iter_ == 3
 
 
+def test_what_scikit_learn_is_told():
+    assert get_tags(MLPClassifier()).classifier_tags.multi_label
+    assert get_tags(MLPRegressor()).target_tags.multi_output
+    with pytest.warns(DataConversionWarning, match="A column-vector y was passed"):
+        model = MLPRegressor(hidden_layer_sizes=(4,), max_iter=1, random_state=0).fit(TABLE, CURVE[:, None])
+    assert model.predict(TABLE).shape == CURVE.shape
+
+
 def test_sparse_validation_targets():
     with pytest.raises(TypeError, match=r"y_val.*dense data is required"):
         MLPRegressor().fit(TABLE, CURVE, X_val=TABLE, y_val=scipy.sparse.csr_array(CURVE[:, None]))
@@ -554,8 +564,6 @@ def test_a_first_part_without_every_class():
     model = MLPClassifier((4,), random_state=0).partial_fit(X[Y < 2], Y[Y < 2], classes=[0, 1, 2])
     assert model.classes_.tolist() == [0, 1, 2]
     assert model.partial_fit(X, Y).predict_proba(X).shape == (150, 3)
-    several = MLPClassifier((4,), max_iter=1, random_state=0).fit(X, X > 0)
-    assert several.predict(X).dtype.kind == "i"
 
 
 def test_class_weights_do_not_judge():

@@ -331,6 +331,17 @@ def test_partial_fit_steps_by_the_rate_that_a_plateau_has_come_to():
     np.testing.assert_allclose(net.parameters, before - 0.0025 * gradient, rtol=1e-12)
 
 
+def test_a_callbacks_value_counts_once():
+    X, y = make_data(np.random.default_rng(7), 40, 4, 2, "squared_error")
+    schedule = mlpc.ReduceOnPlateau("score", patience=1, factor=0.5)
+    net = mlpc.Network(SIZES, loss="squared_error", optimizer=mlpc.SGD(0.01, schedule=schedule), seed=3)
+    net.fit(X, y, epochs=2, callbacks=lambda net, epoch, logs: logs.update(score=1.0))
+    for _ in range(5):  # the second epoch's is no better than the first one's, and no callback says more
+        before, gradient = net.parameters.copy(), net.gradient(X, y)
+        net.partial_fit(X, y)
+        np.testing.assert_allclose(net.parameters, before - 0.01 * gradient, rtol=1e-12)
+
+
 @pytest.mark.parametrize("classic", [False, True])
 def test_a_velocity_of_another_meaning_is_dropped(classic):
     X, y = make_data(np.random.default_rng(7), 40, 4, 2, "squared_error")

@@ -25,7 +25,8 @@ import mlpc
 from mlpc import plot
 from mlpc.estimators import MLPClassifier
 from mlpc.plot import _style
-from mlpc.plot.hidden_space import class_boundaries, plane_in_box
+from mlpc.plot.activation_map import _value_range
+from mlpc.plot.hidden_space import _clipped, class_boundaries, line_in_box, plane_in_box, view_along
 
 X, Y = circles(80)
 RNG = np.random.default_rng(0)
@@ -164,6 +165,7 @@ def test_decision_boundary_of_three_classes(three):
     ends = np.concatenate([vertices(line) for line in display.boundary_])
     top = np.sort(three.predict_proba(ends), axis=1)
     np.testing.assert_allclose(top[:, -1], top[:, -2], atol=0.1)
+    assert {tuple(sorted(pair)) for pair in np.argsort(three.predict_proba(ends))[:, 1:].tolist()} >= {(0, 1), (1, 2)}
     assert legend(display) == ["a", "b", "c"]
     assert display.colorbar_ is None
 
@@ -176,8 +178,9 @@ def test_decision_boundary_of_one_output(three):
     assert np.array_equal(display.points_[1].get_offsets(), X4[Y4 == 2])
     labels = np.column_stack([Y, 1 - Y])
     two = mlpc.Network([2, 3, 2], loss="binary_cross_entropy", seed=0)
-    display = plot.DecisionBoundaryDisplay.from_network(two, X, labels, output=1, grid_resolution=10)
-    assert np.array_equal(display.points_[1].get_offsets(), X[Y == 0])
+    for y in (labels, labels / 2):  # of a probability of a half, too
+        display = plot.DecisionBoundaryDisplay.from_network(two, X, y, output=1, grid_resolution=10)
+        assert np.array_equal(display.points_[1].get_offsets(), X[Y == 0])
 
 
 def test_decision_boundary_of_a_softmax_of_two():
@@ -266,6 +269,18 @@ def test_lines_that_are_not_there():
     np.testing.assert_allclose(display.lines_[2].get_xdata(), 0.0, atol=1e-9)
 
 
+def test_a_line_through_a_corner_is_in_view():
+    net = mlpc.Network([2, 8, 1], loss="binary_cross_entropy", seed=0)
+    net.weights[0][:] = np.array([[0.45], [0.89]])
+    net.biases[0][:] = -1.4  # of these lines the point nearest to the centre is above the picture
+    display = plot.HiddenClassifiersDisplay.from_network(net, [[-2.0, -0.6], [2.0, 0.6]])
+    assert legend(display) == [f"$w_{i}^T x + b_{i} = 0$" for i in range(1, 9)]
+    kept = display.weights.copy(), display.biases.copy()
+    net.parameters[:] = 0.0
+    assert np.array_equal(display.weights, kept[0])
+    assert np.array_equal(display.biases, kept[1])
+
+
 def test_many_lines_share_one_entry():
     net = mlpc.Network([2, 30, 1], loss="binary_cross_entropy", bias=False, seed=0)
     display = plot.HiddenClassifiersDisplay.from_network(net, X, Y)
@@ -322,6 +337,28 @@ def test_corners_of_a_plane_are_in_order():
     assert len(plane_in_box(np.ones(3), 1.0, low, high)) == 0  # it touches a corner
 
 
+def test_ends_of_a_line_through_a_corner():
+    low, high = np.zeros(2), np.ones(2)
+    for normal, end in (([0.5, -1.0], [1.0, 0.5]), ([-1.0, 0.5], [0.5, 1.0]), ([1.0, -1.0], [1.0, 1.0])):
+        ends = line_in_box(np.array(normal), 0.0, low, high)
+        assert_same_points(ends, [[0.0, 0.0], end])
+    assert len(line_in_box(np.ones(2), 1.0, low, high)) == 0
+
+
+def test_a_polygon_is_clipped_at_its_corners():
+    square = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
+    assert np.array_equal(_clipped(square, np.array([1.0, 0.0, -1.0, 0.0])), square[[0, 1, 3]])
+    half = _clipped(square, np.array([1.0, 1.0, -1.0, -1.0]))
+    assert_same_points(half, [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 0.5, 0.0], [0.0, 0.5, 0.0]])
+
+
+def test_space_is_seen_from_between_its_axes():
+    for polygon in RNG.normal(size=(40, 3, 3)):
+        elevation, azimuth = view_along([polygon])
+        assert 15 <= elevation < 50
+        assert 20 <= azimuth % 90 <= 70
+
+
 def test_hidden_space_of_two_units():
     net = mlpc.Network([2, 2, 1], loss="binary_cross_entropy", hidden_activation="tanh", seed=3)
     display = plot.HiddenSpaceDisplay.from_network(net, X, Y)
@@ -341,6 +378,8 @@ def test_hidden_space_with_two_next_units_and_an_earlier_layer():
     again = plot.HiddenSpaceDisplay.from_network(net, X, layer=-2)
     assert np.array_equal(again.normals, display.normals)
     assert all(text.startswith("$w_") for text in legend(display))
+    wide = mlpc.Network([2, 2, 4, 1], loss="binary_cross_entropy", seed=3)  # of so many next units none is drawn
+    assert plot.HiddenSpaceDisplay.from_network(wide, X, layer=1).planes_ == []
 
 
 @pytest.mark.parametrize("n_components", [None, 2, 3])
@@ -350,6 +389,8 @@ def test_hidden_space_by_principal_components(n_components):
     n = n_components or 2
     pca = PCA(n).fit(net.transform(X))
     np.testing.assert_allclose(np.abs(display.points), np.abs(pca.transform(net.transform(X))), atol=1e-9)
+    axes = np.linalg.lstsq(net.transform(X) - net.transform(X).mean(axis=0), display.points, rcond=None)[0].T
+    assert (axes[np.arange(n), np.abs(axes).argmax(axis=1)] > 0.0).all()
     kind = "principal component" if n == 2 else "PC"
     assert display.ax_.get_xlabel() == f"{kind} 1 ({pca.explained_variance_ratio_[0]:.0%})"
     # A place on the line, taken back to the eight units, is where the next unit's input is 0.
@@ -358,6 +399,16 @@ def test_hidden_space_by_principal_components(n_components):
     signs = np.sign(np.sum(display.points * pca.transform(net.transform(X)), axis=0))
     back = pca.inverse_transform((place * signs)[None])
     np.testing.assert_allclose(back @ net.weights[1] + net.biases[1], 0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 80])
+def test_components_of_few_rows(rows):
+    net = mlpc.Network([2, 8, 1], loss="binary_cross_entropy", hidden_activation="sigmoid", seed=0)
+    display = plot.HiddenSpaceDisplay.from_network(net, X[:rows], n_components=3)
+    low, high = display.limits
+    assert display.points.shape == (rows, 3)
+    assert ((low < display.points) & (display.points < high)).all()
+    assert rows > 2 or display.axis_names[2] == "PC 3 (0%)"
 
 
 def test_hidden_space_of_a_softmax(three):
@@ -437,6 +488,17 @@ def test_loss_curve_without_validation(net):
     assert stopped.history.stop_reason == "early_stopping"
     display = plot.LossCurveDisplay.from_network(stopped)
     assert display.best_line_.get_xdata()[0] == stopped.history.best_epoch
+    assert legend(display) == ["training", f"best epoch: {stopped.history.best_epoch}"]
+    assert display.loss_line_.get_marker() == ""
+
+
+def test_a_curve_of_one_epoch_and_one_down_to_zero():
+    one = plot.LossCurveDisplay(epochs=np.array([1.0]), loss=np.array([2.0]), validation_loss=np.array([3.0])).plot()
+    assert one.loss_line_.get_marker() == one.validation_line_.get_marker() == "o"
+    exact = plot.LossCurveDisplay(epochs=np.array([1.0, 2.0, 3.0]), loss=np.array([1.0, 0.5, 0.0])).plot()
+    assert exact.ax_.get_ylim()[0] == 0.0
+    below = plot.LossCurveDisplay(epochs=np.array([1.0, 2.0]), loss=np.array([1.0, -1.0])).plot()
+    assert below.ax_.get_ylim()[0] < -1.0
 
 
 def test_loss_curve_of_sums_over_different_numbers_of_rows():
@@ -519,7 +581,13 @@ def test_network_diagram(net):
         assert (np.diff(left[:, 1]) < 0.0).all()
     assert display.edges_[0][0].get_linestyle() != display.edges_[0][1].get_linestyle()
     texts = {text.get_text() for text in display.ax_.texts}
-    assert {"$x_1$", "$h_3$", r"$\hat{y}$", "height", "ill", "hidden\n3 units, sigmoid"} <= texts
+    assert {"$x_1$", "$h_3$", r"$\hat{y}$", "hidden\n3 units, sigmoid", "output\n1 unit, sigmoid"} <= texts
+    assert {"height", "weight", "ill"} <= texts
+    several = plot.NetworkDisplay.from_network(mlpc.Network([1, 3], loss="huber"), output_names=["a", "b", "c"])
+    named = [text for text in several.ax_.texts if text.get_text() in ("a", "b", "c")]
+    assert [text.xy[1] for text in named] == several.nodes_[1].get_offsets()[:, 1].tolist()
+    assert [text.get_text() for text in named] == ["a", "b", "c"]
+    assert not any(np.shares_memory(*pair) for pair in zip(display.weights, net.weights, strict=True))
     assert legend(display) == ["positive weight", "negative weight", f"|weight| = {widest:.2g}"]
 
 
@@ -566,11 +634,30 @@ def test_activation_maps_wrap_and_share_colours():
     assert len(limits) == 1
     ((low, high),) = limits
     assert low == -high == -np.abs(display.maps[1]).max()
+    assert [axes.get_title() for axes in display.axes_[1]] == [f"$h_{i}$" for i in range(1, 7)]
+    assert [axes.get_ylabel() for axes in display.axes_[1]] == ["layer 1 (tanh)", "", "", "", "$x_2$", ""]
+    assert [axes.get_xlabel() for axes in display.axes_[1]] == ["", "", "", "", "$x_1$", ""]
+    last = plot.ActivationMapDisplay.from_network(net, X, layer=2, grid_resolution=8)
+    assert last.axes_[2][0].get_ylabel() == "layer 2 (identity)\n$x_2$"
     figure = display.figure_
     figure.canvas.draw()
     boxes = [axes.get_window_extent() for axes in display.axes_[1]]
     assert len({round(box.y0) for box in boxes}) == 2
     assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+
+
+@pytest.mark.parametrize(
+    ("activation", "values", "expected"),
+    [
+        ("sigmoid", [0.2, 0.3], (0.0, 0.5, 1.0)),
+        ("softplus", [0.2, 3.0], (0.0, 0.0, 3.0)),
+        ("relu", [0.0, 0.0], (0.0, 0.0, 1.0)),
+        ("tanh", [-0.7, 0.2], (-0.7, 0.0, 0.7)),
+        ("identity", [0.0, 0.0], (-1.0, 0.0, 1.0)),
+    ],
+)
+def test_colours_of_an_activation(activation, values, expected):
+    assert _value_range(activation, np.array(values)) == expected
 
 
 # ---- Weights as images.
@@ -593,6 +680,10 @@ def test_weight_images_of_a_square():
     display = plot.WeightImageDisplay.from_network(net)
     assert len(display.images_) == 24
     assert np.array_equal(display.images_[23].get_array(), net.weights[0][:, 23].reshape(4, 4))
+    net.weights[0][:] = -np.abs(net.weights[0])
+    display = plot.WeightImageDisplay.from_network(net, max_units=5)
+    assert display.images_[0].get_clim() == (net.weights[0][:, :5].min(), -net.weights[0][:, :5].min())
+    assert len(display.plot(n_columns=2).images_) == 5
 
 
 # ---- Descent.
@@ -613,6 +704,7 @@ def test_descent_is_that_of_training():
         place = [display.xx0[i, j], display.xx1[i, j]]
         assert display.objective[i, j] == pytest.approx(net.objective(X, y, parameters=place), rel=1e-12)
     levels = display.contours_.levels
+    np.testing.assert_allclose(np.diff(np.sqrt(levels - display.objective.min()), 2), 0.0, atol=1e-9)  # as of a bowl
     assert (np.diff(levels) > 0.0).all()
     assert display.objective.min() < levels[0] < levels[-1] < display.objective.max()
     for level, path in zip(levels, display.contours_.get_paths(), strict=True):
@@ -682,6 +774,9 @@ def test_flat_objective_is_drawn():
     net = mlpc.Network([1, 1], loss="squared_error", initializer="zeros")
     display = plot.DescentPathDisplay.from_network(net, [[0.0]], [0.0], parameters=(0, 1), n_steps=2, grid_resolution=4)
     assert np.array_equal(display.path, np.zeros((3, 2)))
+    net = mlpc.Network([2, 1], loss="squared_error", initializer="zeros")
+    display = plot.DescentPathDisplay.from_network(net, [[0.0, 0.0]], [3.0], n_steps=2, grid_resolution=4)
+    assert (display.objective == 9.0).all()
 
 
 # ---- Names.
@@ -745,6 +840,13 @@ def test_a_fitted_estimator(net):
     by_name = plot.DescentPathDisplay.from_network(estimator, X, names[1 - Y], n_steps=2, grid_resolution=3)
     by_number = plot.DescentPathDisplay.from_network(net, X, Y, n_steps=2, grid_resolution=3)
     np.testing.assert_array_equal(by_name.path, by_number.path)
+    several = mlpc.Network([2, 3], loss="binary_cross_entropy", seed=0)
+    rows = np.column_stack([Y, 1 - Y, Y])
+    by_name, by_number = (
+        plot.DescentPathDisplay.from_network(source, X, rows, n_steps=2, grid_resolution=3)
+        for source in (SimpleNamespace(network_=several, classes_=np.arange(3)), several)
+    )
+    np.testing.assert_array_equal(by_name.path, by_number.path)
     with pytest.raises(ValueError, match=r"^y must hold the estimator's classes .*'other'"):
         plot.DecisionBoundaryDisplay.from_network(estimator, X, np.full(len(X), "other"))
 
@@ -782,6 +884,8 @@ def test_targets_of_a_regression_are_a_scale(sizes):
     for most, artists in ((9, 10), (10, 1)):  # digits may be classes
         whole = plot.HiddenClassifiersDisplay.from_network(net, X, np.arange(80.0) % (most + 1))
         assert len(whole.points_) == artists
+    some = plot.HiddenClassifiersDisplay.from_network(net, X, 2.0 * Y)
+    assert np.array_equal(some.points_[2].get_offsets(), X[Y == 1])
     with pytest.raises(ValueError, match="y must be finite"):
         plot.HiddenClassifiersDisplay.from_network(net, X, np.full(len(X), np.nan))
 
@@ -834,6 +938,26 @@ BAD = {
     "rows of labels": (
         lambda: plot.HiddenSpaceDisplay.from_network(network([2, 3, 2]), X, np.column_stack([Y, 1 - Y])),
         r"y .*80 rows.*\(80, 2\)",
+    ),
+    "rows of another number": (
+        lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 2]), X, np.zeros((79, 2)), output=1),
+        r"y .*80 rows.*\(79, 2\)",
+    ),
+    "one unit a layer": (
+        lambda: plot.NetworkDisplay.from_network(network([2, 1]), max_units=1),
+        "max_units must be at least 2, got 1",
+    ),
+    "no such unit": (
+        lambda: plot.WeightImageDisplay.from_network(network([4, 2, 1]), units=[2]),
+        r"units\[0\] must be at most 1, got 2",
+    ),
+    "path of one point": (
+        lambda: plot.DescentPathDisplay.from_network(network([2, 1]), X, Y, path=np.ones((1, 3))),
+        "two points or more",
+    ),
+    "limits of no width": (
+        lambda: plot.DescentPathDisplay.from_network(network([2, 1]), X, Y, limits=((1, 1), (0, 1))),
+        "limits .*rising",
     ),
     "one place a side": (
         lambda: plot.DecisionBoundaryDisplay.from_network(network([2, 1]), X, grid_resolution=1),

@@ -23,6 +23,7 @@ from mlpc._epochs import EpochEnd
 from mlpc._table import as_text
 from mlpc.estimators import MLPClassifier
 from mlpc.plot import LivePlot
+from mlpc.plot import live as live_module
 
 X, Y = circles(40)
 
@@ -199,9 +200,39 @@ def test_live_plot_keeps_to_its_interval_and_draws_the_end():
     assert len(live.loss_.epochs) == 200
     assert live.boundary_ is None
     first = live.figure_
-    net.fit(X, Y, epochs=1, callbacks=live)
+    live._handle = object()  # of the cell that shows the picture
+    net.fit(X, Y, epochs=5, callbacks=live)
     assert live.figure_ is first
-    assert live.n_drawn_ == 3
+    assert live.n_drawn_ == 4  # the next fit begins with a picture, under its own cell
+    assert live._handle is None
+
+
+def test_live_plot_takes_a_fifth_of_the_time(monkeypatch):
+    net = make().fit(X, Y, epochs=1)
+    for interval, rest in ((0.5, 12.0), (20.0, 20.0), (0.0, 0.0)):
+        clock = iter([10.0, 13.0])
+        monkeypatch.setattr(live_module, "perf_counter", lambda clock=clock: next(clock))
+        plot = LivePlot(interval=interval)
+        plot.draw(net)
+        assert plot._next == 13.0 + rest
+
+
+def test_live_plot_of_some_of_the_classes():
+    labels = 2 * Y
+    net = make((2, 4, 3), "categorical_cross_entropy")
+    live = LivePlot(X, labels)
+    net.fit(X, labels, epochs=1, callbacks=live)
+    named = [text.get_text() for text in live.boundary_.ax_.get_legend().get_texts()]
+    assert named == ["class 0", "class 1", "class 2"]
+    names = np.array(["outer", "inner"], np.dtypes.StringDType())[Y]
+    net = make()
+    live = LivePlot(X, names)
+    net.fit(X, Y, epochs=1)
+    live.draw(net)
+    assert live.boundary_.class_names == ["inner", "outer"]
+    several = LivePlot(X, np.column_stack([Y, 1 - Y]))
+    make((2, 3, 2)).fit(X, np.column_stack([Y, 1 - Y]), epochs=1, callbacks=several)
+    assert several.boundary_ is None  # of several sigmoids none is the one to draw
 
 
 def test_live_plot_leaves_training_as_it_is():
