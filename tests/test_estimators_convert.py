@@ -87,6 +87,24 @@ def test_a_regressor_around_a_network(case):
     assert clone(model).fit(X, y).network_._spec == model.network_._spec
 
 
+def test_half_a_chance_is_no_label():
+    net = mlpc.Network([4, 1], loss="binary_cross_entropy", initializer="zeros")
+    for model in (
+        MLPClassifier.from_network(net, ["a", "b"]),
+        MLPClassifier.from_network(net, ["a", "b"]).to_sklearn(),
+    ):
+        assert model.predict_proba(X[:1]).tolist() == [[0.5, 0.5]]
+        assert model.predict(X[:1]).tolist() == ["a"]
+
+
+def test_names_of_columns_go_along():
+    frame = pytest.importorskip("pandas").DataFrame(X, columns=["a", "b", "c", "d"])
+    model = MLPClassifier((4,), max_iter=3, random_state=0).fit(frame, LABELS["softmax"])
+    theirs = model.to_sklearn()
+    assert theirs.feature_names_in_.tolist() == ["a", "b", "c", "d"]
+    np.testing.assert_array_equal(theirs.predict(frame), model.predict(frame))
+
+
 def test_networks_that_no_estimator_has():
     cases = [
         (MLPClassifier, network(1, "huber"), {}, "net must have a cross-entropy as loss, got 'huber'"),
@@ -102,6 +120,7 @@ def test_networks_that_no_estimator_has():
             {"classes": ["a", "b"]},
             r"classes must be 3 values, one a label, got \['a', 'b'\]",
         ),
+        (MLPClassifier, CLASSIFIERS["binary"], {"classes": [["a"], ["b"]]}, "classes must be 2 values, one a label"),
         (MLPClassifier, CLASSIFIERS["binary"], {"classes": ["b", "a"]}, r"in order, \['a', 'b'\], got \['b', 'a'\]"),
         (MLPClassifier, CLASSIFIERS["binary"], {"classes": [1, 1]}, r"distinct and in order, \[1\], got \[1, 1\]"),
         (MLPClassifier, CLASSIFIERS["sigmoids"], {"classes": [0, 1, 2]}, "classes must be None for several sigmoids"),

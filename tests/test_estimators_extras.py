@@ -194,6 +194,9 @@ def test_settings_of_objects_are_parameters():
     # Of an object that comes with them, and those of one object together: 60 is more than a step_max of 50.
     model.set_params(solver__step_min=60.0, solver__step_max=70.0, solver=mlpc.Rprop())
     assert model.solver == mlpc.Rprop(step_min=60.0, step_max=70.0)
+    nested = MLPRegressor(solver=mlpc.SGD(0.1))
+    nested.set_params(solver__schedule__factor=0.5, solver__schedule=mlpc.StepDecay(3))
+    assert nested.solver == mlpc.SGD(0.1, schedule=mlpc.StepDecay(3, 0.5))
     assert MLPRegressor(mlpc.Huber(2.0)).set_params(loss__delta=1.0).loss == mlpc.Huber(1.0)
     for name, message in [
         ("solver__momentum", "solver__momentum is no parameter: Rprop has .*step_max"),
@@ -335,6 +338,10 @@ def test_an_own_validation_set():
     weighted = clone(watched).fit(**data, **held, sample_weight_val=weight).network_
     expected = np.average(weighted.sample_losses(X[1::2], Y[1::2]), weights=weight)
     np.testing.assert_allclose(weighted.history["validation_loss"][-1], expected, rtol=1e-12)
+    weight = np.where(CURVE > 0, 1.0, 0.0)
+    model = MLPRegressor(max_iter=2, random_state=0)
+    model.fit(TABLE, CURVE, X_val=TABLE, y_val=CURVE, sample_weight_val=weight)
+    assert model.validation_scores_[-1] == pytest.approx(model.score(TABLE, CURVE, weight), rel=1e-12)
 
 
 BAD_VALIDATION = {
@@ -364,11 +371,15 @@ def test_a_schedule_without_a_validation_set():
             method(X, Y)
     assert model.fit(X, Y, X_val=X, y_val=Y).n_iter_ == 3
     assert model.set_params(early_stopping=True).fit(X, Y).n_iter_ == 3
+    by_loss = mlpc.Adam(0.01, schedule=mlpc.ReduceOnPlateau("loss"))
+    assert MLPClassifier((4,), solver=by_loss, max_iter=3, random_state=0).fit(X, Y).n_iter_ == 3
 
 
 def test_what_scikit_learn_is_told():
     assert get_tags(MLPClassifier()).classifier_tags.multi_label
     assert get_tags(MLPRegressor()).target_tags.multi_output
+    with pytest.warns(DataConversionWarning, match="A column-vector y was passed"):
+        MLPClassifier((4,), max_iter=1, random_state=0).fit(X, Y, X_val=X, y_val=Y[:, None])
     with pytest.warns(DataConversionWarning, match="A column-vector y was passed"):
         model = MLPRegressor(hidden_layer_sizes=(4,), max_iter=1, random_state=0).fit(TABLE, CURVE[:, None])
     assert model.predict(TABLE).shape == CURVE.shape
@@ -517,6 +528,12 @@ def test_early_stopping_without_a_score(solver, worst):
     assert never.score(X, Y) == never.best_validation_score_
 
 
+def test_early_stopping_where_there_is_nothing_to_do():
+    model = MLPRegressor(solver="lbfgs", early_stopping=True, initializer="zeros", alpha=0.0)
+    model.fit(TABLE, 0.0 * CURVE, X_val=TABLE, y_val=CURVE)  # no iteration, and no word about its score
+    assert model.n_iter_ == 0
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 def test_early_stopping_by_rows_of_one_class():
     model = MLPClassifier((4,), early_stopping=True, scoring="roc_auc", learning_rate_init=0.01, random_state=0)
@@ -595,6 +612,20 @@ def test_one_class_is_predicted_whatever_its_probability():
     for seed in range(3):
         model = MLPClassifier((4,), max_iter=1, random_state=seed).fit(X, ["only"] * 40)
         assert set(model.predict(10 * X)) == {"only"}
+
+
+def test_class_weights_of_a_part_without_every_class():
+    rows, weights = Y > 0, {1: 5.0, 2: 0.5}
+    settings = {"hidden_layer_sizes": (4,), "random_state": 0}
+    by_class = MLPClassifier(class_weight=weights, **settings)
+    by_sample = MLPClassifier(**settings)
+    by_class.partial_fit(X[rows], Y[rows], classes=[0, 1, 2])
+    by_sample.partial_fit(X[rows], Y[rows], classes=[0, 1, 2], sample_weight=np.where(Y[rows] == 1, 5.0, 0.5))
+    np.testing.assert_array_equal(by_class.coefs_[0], by_sample.coefs_[0])
+    before = by_class.network_.parameters.copy()
+    with pytest.raises(ValueError, match="class_weight must not be zero for every class in y"):
+        by_class.set_params(class_weight={0: 0.0, 1: 1.0}).partial_fit(X[Y == 0], Y[Y == 0])
+    np.testing.assert_array_equal(by_class.network_.parameters, before)
 
 
 def test_class_weight_of_a_part_of_the_classes():

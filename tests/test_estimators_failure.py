@@ -41,6 +41,7 @@ CASES = {
     "validation": (MLPClassifier, {}, {}, {"X_val": X, "y_val": Y[:9]}),
     "scorer": (MLPClassifier, {}, {"scoring": fail_to_score}, {"X_val": X, "y_val": Y}),
     "columns": (MLPClassifier, {}, {"early_stopping": True, "validation_fraction": 0.001}, {"y": Y + 5}),
+    "other classes and weights": (MLPClassifier, {}, {}, {"y": Y + 5, "sample_weight": np.ones(3)}),
     "poisson": (MLPRegressor, {"loss": "poisson"}, {}, {"y": WRONG}),
     "poisson of lbfgs": (MLPRegressor, {"loss": "poisson", "solver": "lbfgs"}, {}, {"y": WRONG}),
 }

@@ -264,6 +264,8 @@ HOSTILE = {
     "stop reason": lambda t, h: (t, {**h, "stop_reason": 3}),
     "best epoch": lambda t, h: (t, {**h, "best_epoch": "first"}),
     "a best epoch after the last one": lambda t, h: (t, {**h, "best_epoch": 999}),
+    "a best epoch before the first one": lambda t, h: (t, {**h, "best_epoch": 0}),
+    "a multiplier above 1": lambda t, h: (t, {**h, "progress": {**h["progress"], "plateau_multiplier": 1.5}}),
     "a multiplier": lambda t, h: (t, {**h, "progress": {**h["progress"], "plateau_multiplier": -1.0}}),
     "optimizer state": lambda t, h: ({**t, "optimizer_state": np.zeros(3)}, h),
     "history as float32": lambda t, h: ({**t, "history": t["history"].astype("f4")}, h),

@@ -235,3 +235,15 @@ def test_equations_are_typeset():
         parser.parse(f"${part}$")
         # matplotlib does not mind, TeX does: a group that is one accented letter has no second superscript.
         assert not re.search(r"\{\\tilde\{A\}\^\{\(\d+\)\}\}\^", part)
+
+
+def test_each_definition_stands_once():
+    net = mlpc.Network([2, 3, 3, 1], loss="huber", hidden_activation="tanh")
+    lefts = [left for left, _, _ in equations(net)]
+    assert len({*lefts}) == len(lefts)
+
+
+@pytest.mark.parametrize(("loss", "setting"), [("huber", r"\delta = 1"), ("quantile", "q = 0.5")])
+def test_settings_that_were_not_given(loss, setting):
+    notes = {left: note for left, _, note in equations(mlpc.Network([2, 1], loss=loss))}
+    assert notes[r"\ell (a, y)"].endswith(setting)

@@ -331,6 +331,31 @@ def test_partial_fit_steps_by_the_rate_that_a_plateau_has_come_to():
     np.testing.assert_allclose(net.parameters, before - 0.0025 * gradient, rtol=1e-12)
 
 
+def test_the_lowest_value_of_all_is_one():
+    values = iter([-np.inf, 0.0, 0.0, 0.0])
+    schedule = mlpc.ReduceOnPlateau("score", patience=0, factor=0.5)
+    net = mlpc.Network([3, 1], loss="huber", optimizer=mlpc.SGD(1e-3, schedule=schedule), seed=0)
+    X, y = make_data(np.random.default_rng(0), 20, 3, 1, "squared_error")
+    net.fit(X, y, epochs=4, callbacks=lambda net, epoch, logs: logs.update(score=next(values)))
+    assert net.history.learning_rate == pytest.approx([1e-3, 1e-3, 0.5e-3, 0.25e-3], rel=1e-14)
+
+
+def test_an_epoch_whose_value_never_came_counts_for_nothing():
+    schedule = mlpc.ReduceOnPlateau("score", patience=0, factor=0.5)
+    net = mlpc.Network([3, 1], loss="huber", optimizer=mlpc.SGD(1e-3, schedule=schedule), seed=0)
+    X, y = make_data(np.random.default_rng(0), 20, 3, 1, "squared_error")
+
+    def score(net, epoch, logs):
+        if epoch == 2:
+            raise KeyError(epoch)
+        logs["score"] = 1 / epoch
+
+    with pytest.raises(KeyError):
+        net.fit(X, y, epochs=4, callbacks=[lambda *_: None, score])
+    net.fit(X, y, epochs=3, callbacks=score)
+    assert net.history.learning_rate == pytest.approx([1e-3] * 5, rel=1e-14)
+
+
 def test_a_callbacks_value_counts_once():
     X, y = make_data(np.random.default_rng(7), 40, 4, 2, "squared_error")
     schedule = mlpc.ReduceOnPlateau("score", patience=1, factor=0.5)

@@ -368,6 +368,7 @@ def test_parts_that_do_not_fit_together():
     check(ValueError, r"\.indices must be as long as", indices=indices[:-1])
     check(ValueError, r"\.indptr must have one element more than .* has rows \(45\), got 45", pointers=pointers[:-1])
     check(ValueError, r"\.indptr must have one element more", pointers=pointers[:0])
+    check(ValueError, r"\.indptr must have .* \(45\), got 47", pointers=np.append(pointers, pointers[-1:]))
     check(ValueError, r"\.data must have one dimension, got 2", data=data[None])
     check(ValueError, r"\.indices must have one dimension, got 0", indices=np.array(3))
     check(TypeError, r"must hold real numbers .* got dtype complex128", data=data.astype(complex))

@@ -276,6 +276,16 @@ def test_a_validation_loss_that_is_no_number_is_not_taken_for_a_change():
     assert np.isnan(net.history.validation_loss).all()
 
 
+def test_callbacks_may_clear_their_logs():
+    X, y = circles()
+    net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0)
+    seen = []
+    callbacks = [lambda net, epoch, logs: logs.clear(), lambda net, epoch, logs: seen.append(dict(logs))]
+    net.fit(X, y, epochs=2, callbacks=callbacks)
+    assert seen == [{}, {}]
+    assert (net.history.loss > 0).all()
+
+
 def test_a_callback_stops():
     X, y = circles()
     net = mlpc.Network([2, 4, 1], loss="binary_cross_entropy", seed=0)

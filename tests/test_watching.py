@@ -12,6 +12,7 @@ mpl.use("Agg")
 import nbformat
 import numpy as np
 import pytest
+import tqdm
 from conftest import circles, fingerprint
 from matplotlib import pyplot as plt
 from nbclient import NotebookClient
@@ -125,6 +126,23 @@ def test_updates_take_a_share_of_the_time(monkeypatch):
     assert bar._next - start >= min(2.0, 2000 * 0.002)
     bar.update(2, 0.5, np.nan, 0.1)
     assert len(shown) == 1
+
+
+def test_making_the_bar_is_no_update(monkeypatch, capsys):
+    clock = iter([0.0, 5.0, 5.0, 6.0])  # made, asked, the bar's own start, shown after a second
+    monkeypatch.setattr(_progress, "perf_counter", lambda: next(clock))
+    bar = _progress.ProgressBar(10, 0)
+    bar.update(1, 0.5, np.nan, 0.1)
+    assert bar._next == 6.0 + _progress._INTERVAL
+    bar.__exit__(None)
+
+
+def test_the_bar_of_a_notebook_is_a_widget(monkeypatch):
+    plain = _progress._tqdm()
+    monkeypatch.setitem(sys.modules, "ipykernel", sys.modules[__name__])
+    widget = _progress._tqdm()
+    assert (plain, widget) == (tqdm.tqdm, sys.modules["tqdm.auto"].tqdm)
+    assert plain is not widget
 
 
 # ---- The end of fit.
@@ -317,8 +335,15 @@ def test_a_network_at_a_glance():
     assert rows[0] == ["layer", "weights", "biases", "activation", "parameters"]
     assert rows[2] == ["hidden 2", "(30, 4)", "(4,)", "relu", "124"]
     assert "trained for 2 epochs" in net._repr_html_()
-    assert "none" in repr(make(bias=False))
+    rows = [line.split() for line in repr(make(bias=False)).split("\n")]
+    assert rows[2] == ["#", "hidden", "1", "(2,", "3)", "none", "relu", "6"]
     assert "dtype='float32', seed=" in repr(make(dtype="float32"))
+
+
+def test_a_network_of_twelve_layers_is_whole():
+    lines = repr(make([2] + [3] * 11 + [1])).split("\n")
+    assert len(lines) == 15
+    assert not any(line.startswith("# ...") for line in lines)
 
 
 def test_a_deep_network_is_cut():
