@@ -12,7 +12,6 @@ mpl.use("Agg")
 import nbformat
 import numpy as np
 import pytest
-import tqdm
 from conftest import circles, fingerprint
 from matplotlib import pyplot as plt
 from nbclient import NotebookClient
@@ -135,14 +134,6 @@ def test_making_the_bar_is_no_update(monkeypatch, capsys):
     bar.update(1, 0.5, np.nan, 0.1)
     assert bar._next == 6.0 + _progress._INTERVAL
     bar.__exit__(None)
-
-
-def test_the_bar_of_a_notebook_is_a_widget(monkeypatch):
-    plain = _progress._tqdm()
-    monkeypatch.setitem(sys.modules, "ipykernel", sys.modules[__name__])
-    widget = _progress._tqdm()
-    assert (plain, widget) == (tqdm.tqdm, sys.modules["tqdm.auto"].tqdm)
-    assert plain is not widget
 
 
 # ---- The end of fit.
