@@ -30,6 +30,7 @@ POSITIVE, NEGATIVE = "#0072B2", "#D55E00"  # of weights; negative ones are dashe
 SHADES = ("#6FA3D2", "#D3D5DA", "#FFE9BF")  # from class 0 to class 1, under the points
 SIGNS = ("#0B2A5B", "#5E7FA8", "#B9BABB", "#F3C67A", "#FFF6DF")  # from the most negative to the most positive value
 _MOST_NAMES = 24  # of a legend
+_NO_LETTERS = str.maketrans("", "", "$_^{}\\ ")  # of a formula
 VALUES = "cividis"  # of matplotlib: for colour vision deficiencies (Nuñez, Anderton and Renslow, 2018)
 
 
@@ -80,9 +81,10 @@ def legend(axes: Any, columns: int = 2, below: float = 3.6) -> Any:
     if len(names) > _MOST_NAMES:
         return None
     letter = 0.55 * FontProperties(size=rcParams["legend.fontsize"]).get_size_in_points() / 72.0  # inches, about
-    room = int(axes.bbox.width / axes.figure.dpi / letter)
+    room = int(1.2 * axes.bbox.width / axes.figure.dpi / letter)  # it may reach under the labels
     mark = 9  # letters that a column has beside its names
-    columns = max(1, min(columns, room // (max(map(len, names), default=0) + mark)))
+    longest = max((len(name.translate(_NO_LETTERS)) for name in names), default=0)
+    columns = max(1, min(columns, room // (longest + mark)))
     names = [fill(name, max(8, room - mark)) for name in names]
     place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "borderaxespad": below}
     return axes.legend(handles, names, ncols=columns, frameon=False, **place)
