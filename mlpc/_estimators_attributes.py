@@ -46,7 +46,7 @@ class Parameters(list):  # type: ignore[type-arg]
         except (TypeError, ValueError) as error:
             raise type(error)(f"{self._name} must hold real numbers: {error}") from None
         network = self._estimator.network_
-        if "_is_fitting" not in vars(self._estimator):  # else in a callback: that network trains on
+        if not network._is_fitting:  # else in a callback: that network trains on
             network = network.copy()
         current = self._views(network)
         for place, array in zip(places, arrays, strict=True):

@@ -152,7 +152,8 @@ class BaseMLP(Conversions, SettingsAsParameters, ClassNamePrefixFeaturesOutMixin
             random_state = check_random_state(self.random_state)
             self._prepare_network(X, y, hidden, random_state, first=first)
             self._limit_threads()
-            self._is_fitting = True
+            network = self.network_
+            network._is_fitting = True
             try:
                 if self._is_lbfgs():
                     self._fit_lbfgs(X, y, _product(sample_weight, class_weight), validation, first=first)
@@ -161,7 +162,7 @@ class BaseMLP(Conversions, SettingsAsParameters, ClassNamePrefixFeaturesOutMixin
                     how = {"first": first, "incremental": incremental}
                     diverged = self._fit_epochs(X, y, weights, validation, random_state, **how)
             finally:
-                del self._is_fitting
+                del network._is_fitting
             if not (self.warm_start or incremental):  # there may be many fitted ones
                 self.network_._release()
         if diverged:

@@ -81,9 +81,7 @@ def export_c(
     dtype = None if dtype is None else check_dtype(dtype)
     net, fingerprint = _snapshot(net)
     if dtype is not None and dtype != net.dtype:
-        with np.errstate(over="ignore"):  # answered below
-            net = net.copy(dtype)
-        _check_finite(net)
+        net = net.copy(dtype)
     rows = None
     if check is not None:
         rows = _rows(check, net)
@@ -192,16 +190,12 @@ def _snapshot(net: Network) -> tuple[Network, str]:
 
     check_network(net)
     net = net.copy()
-    _check_finite(net)
+    if not np.isfinite(net.parameters).all():
+        raise ValueError(f"net must have parameters that are finite in {net.dtype}")
     state = net._get_state()
     state["optimizer_state"][:] = 0  # it need not fit another dtype
     net._set_state(state)
     return net, net.fingerprint()
-
-
-def _check_finite(net: Network) -> None:
-    if not np.isfinite(net.parameters).all():
-        raise ValueError(f"net must have parameters that are finite in {net.dtype}")
 
 
 def _rows(check: ArrayLike, net: Network) -> NDArray[Any]:

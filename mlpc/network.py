@@ -318,7 +318,7 @@ class Network(Shipping, Description):
     def __getstate__(self) -> dict[str, Any]:
         with self._as_reader("copy or save"):
             core = self._get_state()
-            own = ("_as_sklearn", "_rates", "_bit_generator")
+            own = ("_is_fitting", "_as_sklearn", "_rates", "_bit_generator")
             attributes = {name: value for name, value in self.__dict__.items() if name not in own}
             random_state = self._bit_generator.state
             attributes["_added"] = {name: list(column) for name, column in self._added.items()}

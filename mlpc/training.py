@@ -49,7 +49,8 @@ class Training(Evaluation):
     _added: dict[str, list[float]]  # what callbacks added, by epoch
     _stop_reason: str | None
     _best_epoch: int | None
-    # While an estimator trains: whether orders and reported losses are scikit-learn's, and its schedule.
+    # While an estimator trains: that it does, whether orders and reported losses are scikit-learn's, and its schedule.
+    _is_fitting = False
     _as_sklearn = False
     _rates: Callable[[int], float] | None = None
 

@@ -689,7 +689,6 @@ def test_weights_that_were_taken_can_be_put_back():
     model.intercepts_, other.intercepts_ = other.intercepts_, model.intercepts_
     assert model.predict_proba(X).tobytes() == second.tobytes()
     assert other.predict_proba(X).tobytes() == first.tobytes()
-    assert "_is_fitting" not in vars(model)
 
 
 def test_a_copy_of_the_weights_is_an_ordinary_list():
@@ -717,11 +716,16 @@ def test_true_is_one(settings):
 
 def test_a_callback_may_write_weights():
     def clear(net, epoch, logs):
+        kept.append(copy.deepcopy(model))
         model.coefs_[0] = np.zeros((4, 4))
         assert not net.weights[0].any()
 
+    kept = []
     model = MLPClassifier((4,), max_iter=2, random_state=0, callbacks=clear)
     assert not model.fit(X, Y).coefs_[0].any()
+    taken = kept[0].coefs_[0]  # of a copy made meanwhile, which is not being fitted
+    kept[0].coefs_[0] = np.zeros((4, 4))
+    assert taken.any()
     assert not model.partial_fit(X, Y).coefs_[0].any()
 
 
