@@ -580,9 +580,8 @@ def refuse_negative(name: str, values: Any) -> None:
     places = np.argwhere(values < 0)
     if len(places):
         place = tuple(map(int, places[0]))
-        raise ValueError(
-            f"{name}[{', '.join(map(str, place))}] is {float(values[place])}: it must be finite and not negative"
-        )
+        at = ", ".join(map(str, place))
+        raise ValueError(f"{name}[{at}] is {float(values[place])}: it must be finite and not negative")
 
 
 def _checked_weights(name: str, weights: Any, X: Any) -> Any:

@@ -40,7 +40,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         "huber", "log_cosh", "quantile", `mlpc.Huber(delta)`, `mlpc.Quantile(q)`; several q for one target make one
         output each.
     hidden_layer_sizes : int or sequence of int, default=(100,)
-        Units of each hidden layer; () for none.
+        Units of each hidden layer, at least 1; () for none.
     activation : str or sequence of str, default="relu"
         Of the hidden layers, one name or one per layer: "identity", "logistic" (or "sigmoid"), "tanh", "relu",
         "leaky_relu", "elu", "selu", "softplus", "softsign", "gelu", "silu", "mish".
@@ -51,16 +51,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     alpha : float, default=0.0001
         Strength of the L2 penalty: each batch minimises (sum w loss + alpha/2 sum W²) / sum w, w the sample weights.
     batch_size : int or "auto", default="auto"
-        Rows of a step; "auto" is min(200, n_samples). All rows for "lbfgs", `mlpc.Rprop` and `mlpc.LBFGS`.
+        Rows of a step, >= 1; "auto" is min(200, n_samples). All rows for "lbfgs", `mlpc.Rprop` and `mlpc.LBFGS`.
     learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        Of "sgd": learning_rate_init; that over t^power_t with t the samples seen; divided by 5 whenever the loss (the
-        validation score) has not improved by tol for n_iter_no_change epochs.
+        Of "sgd": learning_rate_init; that over (t + 1)^power_t, t the samples seen before the epoch; divided
+        by 5 whenever the loss (the validation score) has not improved by tol for n_iter_no_change epochs.
     learning_rate_init : float, default=0.001
-        Learning rate of "adam", "adamw" and "rmsprop", the first one of "sgd".
+        Learning rate of "adam", "adamw" and "rmsprop", the first one of "sgd"; > 0.
     power_t : float, default=0.5
-        Exponent of "invscaling".
+        Exponent of "invscaling"; >= 0.
     max_iter : int, default=200
-        Most epochs, or iterations of L-BFGS.
+        Most epochs, or iterations of L-BFGS; >= 1.
     shuffle : bool, default=True
         Whether each epoch visits the rows in a new order.
     random_state : int, RandomState instance or None, default=None
@@ -79,17 +79,17 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         Whether to stop when the validation score does not improve, and keep the best weights. Without a validation set
         of the caller's, a part of the data is set aside; "lbfgs" goes on to its end then.
     validation_fraction : float, default=0.1
-        Share of the data set aside.
+        Share of the data set aside, in [0, 1).
     beta_1, beta_2 : float, default=0.9, 0.999
         Decay of the averages of "adam" and "adamw", in [0, 1).
     epsilon : float, default=1e-8
         Of "adam", "adamw" and "rmsprop", > 0.
     n_iter_no_change : int or inf, default=10
-        Epochs without an improvement before training stops.
+        Epochs without an improvement before training stops; >= 1.
     max_fun : int, default=15000
-        Most evaluations of the loss by "lbfgs".
+        Most evaluations of the loss by "lbfgs"; >= 1.
     l1 : float, default=0.0
-        Strength of an L1 penalty, l1 sum|W|, divided like alpha's.
+        Strength of an L1 penalty, l1 sum|W|, divided like alpha's; >= 0.
     dropout : float or sequence of float, default=0.0
         Rate at which hidden units are dropped while training, one or one per hidden layer, in [0, 1); 0 with "lbfgs".
     scoring : str, callable or None, default=None
@@ -99,8 +99,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         Of the first weights. None: scikit-learn's, uniform after Glorot and Bengio (2010), biases too; otherwise as in
         `mlpc.Network`.
     callbacks : callable, sequence of callable or None, default=()
-        Called as (network, epoch, logs) after each epoch (iteration); a truthy result stops training. Numbers added to
-        the dict `logs` are kept in `network_.history`. What is written to the parameters meanwhile, "lbfgs" ignores.
+        Called as (network, epoch, logs) after each epoch (iteration); a truthy result stops training. The dict `logs`
+        has "loss", "learning_rate" and, where there are such, "validation_loss" and "validation_score"; numbers added
+        under other names are kept in `network_.history`. What is written to the parameters meanwhile, "lbfgs" ignores.
     progress : bool, default=False
         Whether to show a progress bar (needs tqdm).
     n_threads : int or None, default=None

@@ -278,9 +278,9 @@ class Evaluation(_core.Network):
 
         Notes
         -----
-        The last layer first: dZ[L] from loss and output together (a - y for the canonical pairs),
-        dW[l] = A[l-1]^T dZ[l], db[l] = column sums of dZ[l], dA[l-1] = dZ[l] W[l]^T, dZ[l-1] = dA[l-1] * g'(Z[l-1]);
-        each divided by the sum of the weights unless the reduction is "sum".
+        The last layer first: dZ[L] from loss and output together (a - y for the canonical pairs), times the weight of
+        the row and, unless the reduction is "sum", over the sum of all weights; then dW[l] = A[l-1]^T dZ[l],
+        db[l] = column sums of dZ[l], dA[l-1] = dZ[l] W[l]^T, dZ[l-1] = dA[l-1] * g'(Z[l-1]).
 
         Examples
         --------

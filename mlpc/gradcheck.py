@@ -110,10 +110,10 @@ def check_gradient(
     sample_weight : array-like of shape (n_samples,), optional
         Weights of the samples.
     step : float, optional
-        Step h of the differences; ``eps^(1/3) max(1, |w|)`` for each parameter w unless given, and smaller ones where
-        that is too long.
+        Step h of the differences, > 0; ``eps^(1/3) max(1, |w|)`` for each parameter w unless given, and smaller ones
+        where that is too long.
     tolerance : float, optional
-        Largest relative error that passes; 1e-6 unless given.
+        Largest relative error that passes, > 0; 1e-6 unless given.
 
     Returns
     -------

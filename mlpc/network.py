@@ -44,7 +44,7 @@ class Network(Shipping, Description):
     Parameters
     ----------
     layer_sizes : sequence of int
-        Units of each layer, inputs first: [2, 3, 1] has two inputs, three hidden units and one output.
+        Units of each layer, at least 1, inputs first: [2, 3, 1] has two inputs, three hidden units and one output.
     loss : str or loss object
         Per sample, summed over the outputs k, with d = a_k - y_k; in brackets the output activation that belongs to it:
 
@@ -68,7 +68,8 @@ class Network(Shipping, Description):
     optimizer : str or optimizer object, default="adam"
         "sgd", "adam", "adamw", "rmsprop", "rprop", "lbfgs" with their defaults, or an object such as `mlpc.SGD(0.1)`.
     l1, l2 : float, default=0.0
-        The objective has l1 sum|W| + l2/2 sum W² added: weights only, never divided but for "penalized_mean".
+        The objective has l1 sum|W| + l2/2 sum W² added, l1, l2 >= 0: weights only, never divided but for
+        "penalized_mean".
     dropout : float or sequence of float, default=0.0
         Rate at which hidden units are dropped while training, one or one per hidden layer, in [0, 1).
     initializer : str or callable, default="auto"
@@ -80,7 +81,7 @@ class Network(Shipping, Description):
     dtype : {"float64", "float32"}, default="float64"
         Of parameters and arithmetic.
     seed : int or numpy.random.Generator, optional
-        Of weights, orders and dropout: `numpy.random.default_rng(seed)`; a Generator gives one integer.
+        Of weights, orders and dropout: `numpy.random.default_rng(seed)`, seed >= 0; a Generator gives one integer.
 
     Raises
     ------

@@ -58,7 +58,7 @@ class StepDecay(EpochSchedule):
     Parameters
     ----------
     every : int
-        Epochs between two steps.
+        Epochs between two steps; >= 1.
     factor : float, default=0.1
         What each step multiplies by; > 0.
 
@@ -117,7 +117,7 @@ class CosineDecay(EpochSchedule):
     Parameters
     ----------
     epochs : int
-        Length of the whole course, the rise included; afterwards the multiplier stays at `minimum`.
+        Length of the whole course, the rise included, >= 1; afterwards the multiplier stays at `minimum`.
     minimum : float, default=0.0
         Multiplier at the end; >= 0.
     warmup : float, default=0
@@ -185,7 +185,7 @@ class OneCycle(EpochSchedule):
     Parameters
     ----------
     epochs : int
-        Length of the course; after it the multiplier is 0, and training changes nothing.
+        Length of the course, >= 1; after it the multiplier is 0, and training changes nothing.
     peak : float, default=10.0
         The highest multiplier; > 0.
     start_fraction : float, default=0.3
@@ -229,7 +229,7 @@ class ReduceOnPlateau(Schedule):
     factor : float, default=0.1
         What each reduction multiplies by, in (0, 1).
     patience : int, default=10
-        Epochs without an improvement that are let pass; the next one reduces.
+        Epochs without an improvement that are let pass, >= 0; the next one reduces.
     min_delta : float, default=0.0
         A value is an improvement if it lies below that of the last improvement by more than this; >= 0.
     minimum : float, default=0.0

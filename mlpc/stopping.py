@@ -21,7 +21,7 @@ class EarlyStopping(Settings):
     mode : {"min", "max"}, default="min"
         Whether smaller or larger is better: "max" for an accuracy, whatever its name.
     patience : int, default=10
-        Epochs without an improvement after which training stops.
+        Epochs without an improvement after which training stops; >= 1.
     min_delta : float, default=0.0
         A value is an improvement if it lies below (mode "max": above) that of the last improvement by more than
         this; >= 0.

@@ -83,11 +83,12 @@ class Training(Evaluation):
             array of scipy.sparse in CSR format; of a frame that is shuffled a copy is made.
         y : array-like of shape (n_samples,), (n_samples, 1) or (n_samples, n_outputs)
             Targets; under binary cross-entropy in [0, 1], under the categorical one labels 0..K-1 or rows of
-            probabilities.
+            probabilities, each with the sum 1 to within 0.001.
         epochs : int, default=100
-            Passes over the data, not steps.
+            Passes over the data, not steps; >= 1.
         batch_size : int, "auto" or None, default="auto"
-            Rows of a step; "auto" is 32, or all rows for Rprop and LBFGS; None is all rows. A short last batch is used.
+            Rows of a step, >= 1; "auto" is 32, or all rows for Rprop and LBFGS; None is all rows. A short last batch is
+            used.
         shuffle : bool, default=True
             Whether each epoch visits the rows in a new order (never for a full batch).
         sample_weight : array-like of shape (n_samples,), optional
@@ -102,9 +103,10 @@ class Training(Evaluation):
             are set aside.
         callbacks : callable or sequence of callable, default=()
             Called as (net, epoch, logs) after each epoch, `epoch` the number of epochs completed. A truthy result stops
-            training. Numbers added to the dict `logs` are kept as columns of the history and may be monitored. One with
-            a method `fit_ended` has that called as (net) once training has ended, unless by an exception of its own; a
-            divergence is raised or warned of after it.
+            training. The dict `logs` has the epoch's "loss", "learning_rate" and, with `validation_data`,
+            "validation_loss"; numbers added under other names are kept as columns of the history and may be monitored.
+            One with a method `fit_ended` has that called as (net) once training has ended, unless by an exception of
+            its own; a divergence is raised or warned of after it.
         progress : bool, default=False
             Whether to show epoch, loss, validation loss and rate while training (needs tqdm).
         on_divergence : {"warn", "raise"}, default="warn"

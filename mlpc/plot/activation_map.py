@@ -119,7 +119,7 @@ class ActivationMapDisplay:
         max_units : int, default=16
             Units of a layer that are drawn, at most.
         grid_resolution : int, default=100
-            Points along each side of the grid on which the network is evaluated.
+            Points along each side of the grid on which the network is evaluated; at least 2.
         feature_names, class_names : sequence of str, optional
             What they are called; by default a frame's columns and an estimator's classes, or numbers.
         ax : matplotlib.axes.Axes, optional

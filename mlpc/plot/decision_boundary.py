@@ -118,7 +118,7 @@ class DecisionBoundaryDisplay:
             Which of several outputs to draw as the probability of its class against all others; needed with several
             sigmoid outputs, whose classes do not exclude each other.
         grid_resolution : int, default=200
-            Points along each side of the grid on which the network is evaluated.
+            Points along each side of the grid on which the network is evaluated; at least 2.
         feature_names, class_names : sequence of str, optional
             What they are called; by default a frame's columns and an estimator's classes, or numbers.
         ax : matplotlib.axes.Axes, optional

@@ -130,14 +130,14 @@ class DescentPathDisplay:
         learning_rate : float, default=0.1
             Of the descent.
         n_steps : int, default=30
-            Its steps, each with the gradient over all rows.
+            Its steps, at least 1, each with the gradient over all rows.
         path : array-like of shape (n_points, n_parameters), optional
             The parameters along a training run of yours, drawn instead of a descent by its projection on the plane; the
             plane is then laid through the last of them.
         limits : pair of pairs of float, optional
             ((left, right), (bottom, top)); around the path unless given.
         grid_resolution : int, default=60
-            Points along each side of the grid on which the objective is evaluated.
+            Points along each side of the grid on which the objective is evaluated; at least 2.
         ax : matplotlib.axes.Axes, optional
             Where to draw; a new figure unless given.
 

@@ -101,7 +101,7 @@ class NetworkDisplay:
         network : mlpc.Network or fitted estimator
             Any.
         max_units : int, default=10
-            Units of a layer that are drawn, at most.
+            Units of a layer that are drawn, at most; at least 2.
         feature_names, output_names : sequence of str, optional
             What inputs and outputs are called.
         ax : matplotlib.axes.Axes, optional

@@ -361,7 +361,7 @@ def _clipped(corners: NDArray[np.float64], values: NDArray[np.float64]) -> NDArr
 def view_along(polygons: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     """Return elevation and azimuth, in degrees, from which polygons are seen nearly edge on, between the points.
 
-    A fifth of their area is left to be seen, or more where they can not all be seen so. Views along an axis of the
+    A fifth of their area is left to be seen, or more where they cannot all be seen so. Views along an axis of the
     space are left out: its ticks would lie upon each other.
     """
     sizes = [np.cross(c[1:-1] - c[0], c[2:] - c[0]).sum(axis=0) for c in polygons]
