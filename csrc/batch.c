@@ -186,7 +186,10 @@ static void output_block(mlp_pass *pass, bool derivative, const mlp_record *reco
     }
     kernels->loss[net->loss](pass->losses, dz, pass->z, &targets);
     if (record != NULL) {
-        if (!of_output) {
+        if (pass->plan.classes) { /* as predictions have them */
+            kernels->softmax_rows(pass->a[net->n_layers], pass->n, outputs, net->layers[net->n_layers].ld);
+            mlp_turn_output(pass);
+        } else if (!of_output) {
             mlp_activate_output(pass, false);
         }
         void *da = pass->targets; /* the targets have been read */

@@ -18,10 +18,10 @@ def integer(name: str, value: object, least: int, most: float = sys.maxsize) -> 
     if type(value) is int and least <= value <= most:
         return value
     try:
-        result = operator.index(value)  # type: ignore[arg-type]
+        result = None if isinstance(value, bool | np.bool_) else operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         result = None
-    if result is None or isinstance(value, bool):
+    if result is None:
         raise TypeError(f"{name} must be an integer, got {value!r}")
     if result < least:
         raise ValueError(f"{name} must be at least {least}, got {result}")

@@ -318,11 +318,13 @@ class Network(Shipping, Description):
 
     def __getstate__(self) -> dict[str, Any]:
         with self._as_reader("copy or save"):
+            # No loop with a condition here: Python 3.13 may see Ctrl-C where that jumps back, and forget the lock.
             core = self._get_state()
-            own = ("_is_fitting", "_as_sklearn", "_rates", "_bit_generator")
-            attributes = {name: value for name, value in self.__dict__.items() if name not in own}
+            attributes = self.__dict__.copy()
             random_state = self._bit_generator.state
             attributes["_added"] = {name: list(column) for name, column in self._added.items()}
+        for name in ("_is_fitting", "_as_sklearn", "_rates", "_bit_generator"):
+            attributes.pop(name, None)
         return {"core": core, "attributes": attributes, "random_state": random_state}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

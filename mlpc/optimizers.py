@@ -272,7 +272,9 @@ class LBFGS(Optimizer):
     history_size : int, default=10
         Pairs of steps and gradient changes kept; from 1 to 1,000,000.
     tolerance : float, default=1e-7
-        Training ends ("converged") once no element of the gradient is larger; >= 0.
+        Training ends ("converged") once no element of the gradient is larger; >= 0. It ends so, too, where no step
+        along the gradient lowers the objective any more: at a kink (of relu, `l1`, absolute_error), where the gradient
+        may be large, or where rounding hides what is left to gain.
 
     Raises
     ------
@@ -282,7 +284,8 @@ class LBFGS(Optimizer):
     Notes
     -----
     Nocedal and Wright (2006), "Numerical optimization", algorithms 7.5 and 3.5. An epoch follows a step of PyTorch's
-    LBFGS(lr=1, max_iter=1, max_eval=26, line_search_fn="strong_wolfe").
+    LBFGS(lr=1, max_iter=1, max_eval=26, line_search_fn="strong_wolfe"). It is made for smooth objectives: where there
+    are kinks the other rules often get lower.
 
     Examples
     --------

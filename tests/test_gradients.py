@@ -383,7 +383,7 @@ def test_circles_step_by_the_formulas():
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("sizes", [[3, 5, 4, 2], [3, 5, 14, 21], [3, 5, 18, 1], [3, 5, 30, 1]], ids=str)
+@pytest.mark.parametrize("sizes", [[3, 5, 4, 2], [3, 5, 14, 21], [3, 5, 18, 1], [3, 5, 30, 1], [3, 5, 6, 37]], ids=str)
 def test_backpropagate(loss, bias, sizes):
     if loss == "categorical_cross_entropy":
         sizes = [*sizes[:-1], max(sizes[-1], 2)]
@@ -396,6 +396,7 @@ def test_backpropagate(loss, bias, sizes):
     records = net.backpropagate(X, y, sample_weight=weight)
     assert len(records) == 3
     for layer, record in enumerate(records, start=1):
+        assert record.A.tobytes() == net.activations(X)[layer].tobytes()
         for name in ("Z", "A", "dA", "dZ", "dW", "db"):
             assert_close(getattr(record, name), getattr(expected, name)[layer], 1e-10)
     weights, biases = net.unpack(net.gradient(X, y, sample_weight=weight))

@@ -369,6 +369,9 @@ def test_parts_that_do_not_fit_together():
     check(ValueError, r"\.indptr must have one element more than .* has rows \(45\), got 45", pointers=pointers[:-1])
     check(ValueError, r"\.indptr must have one element more", pointers=pointers[:0])
     check(ValueError, r"\.indptr must have .* \(45\), got 47", pointers=np.append(pointers, pointers[-1:]))
+    for first in (1, -1, 2**40):
+        changed = np.concatenate([[first], pointers[1:]]).astype("i8")
+        check(ValueError, rf"\.indptr must begin with 0, got {first}", pointers=changed)
     check(ValueError, r"\.data must have one dimension, got 2", data=data[None])
     check(ValueError, r"\.indices must have one dimension, got 0", indices=np.array(3))
     check(TypeError, r"must hold real numbers .* got dtype complex128", data=data.astype(complex))
@@ -444,7 +447,7 @@ for i in range(300):
     try:
         (net.fit(X, y, epochs=2) if i % 3 else net.predict(X))
     except ValueError as error:
-        assert "X[" in str(error), error
+        assert "X[" in str(error) or "X.indptr must begin with 0" in str(error), error
         refused += 1
 stop.set()
 for thread in threads:

@@ -44,6 +44,13 @@ static bool get_parts(const char *name, PyObject *const parts[3], size_t n_rows,
                      name, n_rows, sparse->csr.pointers.n_rows);
         return false;
     }
+    const void *pointers = PyArray_DATA(sparse->arrays[2]);
+    long long first =
+        PyArray_ITEMSIZE(sparse->arrays[2]) == 4 ? *(const int32_t *)pointers : *(const int64_t *)pointers;
+    if (first != 0) {
+        PyErr_Format(PyExc_ValueError, "%s.indptr must begin with 0, got %lld", name, first);
+        return false;
+    }
     return true;
 }
 
