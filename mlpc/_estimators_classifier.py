@@ -221,8 +221,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         -------
         MLPClassifier
             It predicts as the network does (but at a probability of exactly 1/2 the first class, as scikit-learn).
-            `partial_fit`, and `fit` with `warm_start=True`, go on from there, with the
-            network's optimizer as solver; the curves of the network's own training stay in `network_.history`.
+            `partial_fit`, and `fit` with `warm_start=True`, go on from there, with the network's optimizer as solver;
+            the curves of the network's own training stay in `network_.history`.
 
         Raises
         ------

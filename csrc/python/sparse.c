@@ -1,5 +1,5 @@
-/* sparse.c: a CSR matrix or array of scipy.sparse as rows of the core, its three arrays in place. What they say is the
- * core's to check, whenever it reads them. */
+/* sparse.c: a CSR matrix or array of scipy.sparse as rows of the core, its three arrays in place. Where the pointers
+ * begin is checked here; what they and the indices say is the core's to check, whenever it reads them. */
 #include "wrapper.h"
 
 static const char *const PARTS[3] = {"data", "indices", "indptr"};
