@@ -48,7 +48,7 @@ enum {
 typedef struct {
     double rate, momentum, beta_1, beta_2, epsilon, rho, eta_minus, eta_plus, step_min, step_max;
     double correction_1, correction_2; /* adam: 1 - beta_1^t, sqrt(1 - beta_2^t) */
-    double gradient_rate;              /* sgd: multiplies the gradient before the velocity takes it */
+    double gradient_rate;              /* sgd with momentum: multiplies the gradient before the velocity takes it */
     double l1, l2, decay; /* of weights w: their gradient takes l1 sign(w) + l2 w, then decay multiplies them */
     bool nesterov;
 } mlp_update;

@@ -10,8 +10,8 @@ bool mlp_is_online(const mlp_network *net, const mlp_data *data, const mlp_fit_s
     const mlp_optimizer *o = &net->optimizer;
     const mlp_schedule *schedule = settings->schedule;
     bool by_steps = schedule != NULL && (schedule->kind == MLP_COSINE_DECAY || schedule->kind == MLP_ONE_CYCLE);
-    bool plain = strcmp(o->rule, "sgd") == 0 && !o->classic && o->momentum == 0 && o->clip_norm == 0 && net->l1 == 0 &&
-                 net->l2 == 0 && !mlp_has_dropout(net);
+    bool plain = strcmp(o->rule, "sgd") == 0 && o->momentum == 0 && o->clip_norm == 0 && net->l1 == 0 && net->l2 == 0 &&
+                 !mlp_has_dropout(net);
     return batch == 1 && plain && !mlp_is_weighted(data) && !by_steps && !settings->as_sklearn && mlp_is_narrow(net);
 }
 

@@ -154,7 +154,7 @@ mlp_update mlp_make_update(const mlp_network *net, double rate) {
                     .decay = 1.0 - rate * o->weight_decay,
                     .correction_1 = correction(o->beta_1, t),
                     .correction_2 = sqrt(correction(o->beta_2, t))};
-    if (o->classic && net->rule->update == sgd_update) {
+    if (o->classic && o->momentum > 0 && net->rule->update == sgd_update) {
         u.gradient_rate = rate;
         u.rate = 1.0;
     } else if (o->classic && net->rule->update == adam_update) {

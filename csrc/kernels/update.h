@@ -2,7 +2,7 @@
  * L-BFGS. Sums are added in double, in lanes, then by one tree. */
 
 /* SGD with momentum, as PyTorch's: v <- mu v + g; p <- p - rate v, or with Nesterov p - rate (g + mu v). For the
- * classic form the rate is in g. */
+ * classic form the rate is in g. Without momentum v is g. */
 typedef struct {
     vec rate, momentum, gradient_rate;
     bool nesterov;
@@ -17,8 +17,9 @@ static inline sgd_factors sgd_factors_of(const mlp_update *u) {
 
 /* The first n elements of a vector, by their gradient x; v NULL: no momentum. */
 ALWAYS_INLINE void sgd_vector(real *p, real *v, vec x, size_t n, const sgd_factors *f) {
-    vec step = v_mul(f->gradient_rate, x);
+    vec step = x;
     if (v != NULL) {
+        step = v_mul(f->gradient_rate, x);
         vec moved = v_fma(f->momentum, v_load_n(v, n), step);
         v_store_n(v, moved, n);
         step = f->nesterov ? v_fma(f->momentum, moved, step) : moved;
