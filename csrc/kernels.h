@@ -82,7 +82,7 @@ typedef struct {
     void *c;
     const void *a, *b;
     size_t ldc, a_row, a_k, ldb, m, n, k;
-    bool accumulate, far; /* far: C is larger than the L2 cache, and its tiles are fetched one ahead */
+    bool accumulate, far; /* far: C, or what Adam's step changes, is beyond the L2 cache, and fetched tiles ahead */
     mlp_ending ending;
     const void *operand; /* of the ending */
     void *copy;          /* (k, panel): the first tile packs B by the way, and the others read it there; or NULL */

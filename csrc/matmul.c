@@ -19,8 +19,8 @@ enum { MANY_ROWS = 64, APART = 2, L1_BYTES = 32 * 1024 };
 _Static_assert(MLP_BLOCK_ROWS <= MLP_PANEL_DEPTH, "a block is deeper than a panel");
 _Static_assert(MLP_TURNED_UNITS < 3 * MLP_GROUP_ROWS / 2 && MLP_TURNED_UNITS <= MLP_PIECE_ROWS, "more than a group");
 
-/* A matrix of this size lies beyond the L2 cache: each store of a tile of C would wait for its line, and each column of
- * A where these lie apart. */
+/* A matrix of this size lies beyond the L2 cache: each store of a tile of C would wait for its line, as would Adam's
+ * step of one, and each column of A where these lie apart. */
 enum { FAR_BYTES = 512 * 1024 };
 
 /* Rows of C between two looks at the caller, where nothing follows them. */
@@ -143,6 +143,7 @@ static void multiply_group(const cut_product *c, size_t i, size_t n, right_part 
                               .m = n,
                               .n = right->columns,
                               .k = right->k};
+    part.far = tile == NULL && p->m * p->ldc * item >= FAR_BYTES;
     if (p->adam != NULL) {
         mlp_adam to = *p->adam;
         to.p = (char *)to.p + at * item;
@@ -155,7 +156,6 @@ static void multiply_group(const cut_product *c, size_t i, size_t n, right_part 
     part.ldc = tile != NULL ? kernels->panel : p->ldc;
     part.n = p->padded || tile != NULL ? (part.n + kernels->edge - 1) & ~(kernels->edge - 1) : part.n;
     part.accumulate = p->accumulate || right->q > 0;
-    part.far = tile == NULL && p->m * p->ldc * item >= FAR_BYTES;
     fetch_ahead(&part, c, right, i);
     if (p->operand != NULL && right->q + right->k == p->k) {
         part.ending = p->ending;

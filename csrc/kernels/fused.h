@@ -32,6 +32,14 @@ ALWAYS_INLINE void step_vector(const waiting_tile *w, const adam_factors *f, siz
     adam_vector(w->p + at, w->m + at, w->v + at, v_load_n(gradient, n), n, f);
 }
 
+/* Brings a vector of the waiting tile's arrays, so many rows on, into the L2 cache. */
+ALWAYS_INLINE void fetch_vector(const waiting_tile *w, size_t row, int j) {
+    size_t at = row * w->ld + (size_t)j * LANES;
+    __builtin_prefetch(w->p + at, 0, 2);
+    __builtin_prefetch(w->m + at, 0, 2);
+    __builtin_prefetch(w->v + at, 0, 2);
+}
+
 ALWAYS_INLINE void step_rows(const waiting_tile *w, const adam_factors *f, size_t first, int pieces) {
     for (size_t i = first; i < w->rows; i++) {
         UNROLL(4)
@@ -78,6 +86,7 @@ ALWAYS_INLINE void fused_tile(waiting_tile *w, const adam_factors *f, const mlp_
                               const int rows, const int vectors, const int half) {
     const size_t a_row = product_of_rows->a_row, a_k = product_of_rows->a_k, ldb = product_of_rows->ldb;
     const size_t k = product_of_rows->k;
+    const bool far = product_of_rows->far;
     const real *a = product_of_rows->a, *b = product_of_rows->b;
     tile_sums sum;
     load_tile(&sum, w->gradient, 0, 0, false, rows, vectors, half);
@@ -89,6 +98,9 @@ ALWAYS_INLINE void fused_tile(waiting_tile *w, const adam_factors *f, const mlp_
             multiply_step(&sum, a, a_row, b, NULL, rows, vectors, half);
             UNKNOWN_STRIDE(a);
             step_vector(w, f, beside, j, pieces);
+            if (far) {
+                fetch_vector(w, beside + 2 * (size_t)rows, j);
+            }
         }
     }
     for (; p < k; p++, a += a_k, b += ldb) {
