@@ -55,9 +55,9 @@ enum { FUSED_ROWS = 20, MOST_FUSED_ROWS = 128, FUSED_INPUTS = 64 };
 enum { DOT_VECTORS = 2 };
 
 /* Of few samples a gradient is less work than its way to memory and back, and so is dA than packing the weights for it.
- * (Steps of more than plain gradient descent are by rows where these are whole vectors: one of a part takes as
- * long.) */
-enum { STEPS_BY_ROWS = 8, BACK_BY_ROWS = 4 };
+ * (Steps of more than plain gradient descent are by rows where these are whole vectors: one of a part takes as long.
+ * Adam's takes so many registers that sixteen leave too few to multiply more samples in.) */
+enum { STEPS_BY_ROWS = 32, STEPS_OF_ADAM = 8, BACK_BY_ROWS = 4 };
 
 /* A block of very wide layers has fewer rows: so many numbers of the widest, that what follows a product (activations,
  * losses) takes no longer than the caller should wait; but enough to share a pass over the weights. */
@@ -206,7 +206,9 @@ bool mlp_turns_dw(const mlp_network *net, const mlp_layer *layer, size_t n_rows)
 bool mlp_steps_by_rows(const mlp_network *net, const mlp_layer *layer, size_t n_rows) {
     bool plain = !net->rule->fuses && net->optimizer.momentum == 0 && net->l2 == 0;
     bool suits = plain || mlp_whole_vectors(net, layer->n_out) == layer->n_out;
-    return net->rule->outer != NULL && suits && layer->n_out >= net->kernels->panel && n_rows <= STEPS_BY_ROWS;
+    size_t most = net->rule->fuses && !mlp_is_fusible(net) ? STEPS_OF_ADAM : STEPS_BY_ROWS;
+    return net->rule->outer != NULL && suits && layer->n_out >= net->kernels->panel && n_rows <= most &&
+           !mlp_hides_update(net, layer, n_rows, 1);
 }
 
 bool mlp_goes_back_by_rows(size_t n_rows) { return n_rows <= BACK_BY_ROWS; }

@@ -67,8 +67,9 @@ class SGD(FirstOrder):
     -----
     With gradient g: v <- momentum v + g, w <- w - learning_rate v; with Nesterov's momentum
     w <- w - learning_rate (g + momentum v). The classic form has v <- momentum v + learning_rate g, w <- w - v and
-    w <- w - (learning_rate g + momentum v), the same while the rate stays, or without momentum. Sutskever, Martens, Dahl and Hinton
-    (2013), "On the importance of initialization and momentum in deep learning", in PyTorch's form.
+    w <- w - (learning_rate g + momentum v), the same while the rate stays, or without momentum. Sutskever,
+    Martens, Dahl and Hinton (2013), "On the importance of initialization and momentum in deep learning", in PyTorch's
+    form.
 
     Examples
     --------

@@ -380,6 +380,17 @@ def test_a_velocity_of_another_meaning_is_dropped(classic):
     assert net.parameters.tobytes() == fresh.parameters.tobytes()
 
 
+@pytest.mark.parametrize("batch_size", [1, 8, None])
+def test_without_momentum_both_forms_are_one(batch_size):
+    """The same bits, and of small networks the same ways of their own to take such steps."""
+    X, y = make_data(np.random.default_rng(7), 40, 4, 2, "squared_error")
+    ends = set()
+    for classic in (False, True):
+        net = mlpc.Network(SIZES, loss="squared_error", optimizer=mlpc.SGD(3e-3, classic=classic), seed=3)
+        ends.add(net.fit(X, y, epochs=3, batch_size=batch_size).parameters.tobytes())
+    assert len(ends) == 1
+
+
 @pytest.mark.parametrize("rule", [mlpc.SGD, mlpc.RMSprop])
 def test_a_velocity_rests_while_the_momentum_is_0(rule, tmp_path):
     """As PyTorch's buffers do; it is saved and copied meanwhile."""

@@ -98,7 +98,7 @@ ALWAYS_INLINE void fused_tile(waiting_tile *w, const adam_factors *f, const mlp_
             multiply_step(&sum, a, a_row, b, NULL, rows, vectors, half);
             UNKNOWN_STRIDE(a);
             step_vector(w, f, beside, j, pieces);
-            if (far) {
+            if (far && pieces == TILE_VECTORS) { /* not for the narrower last panel */
                 fetch_vector(w, beside + 2 * (size_t)rows, j);
             }
         }

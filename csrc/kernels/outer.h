@@ -3,7 +3,9 @@
  * product would come to them in pieces of rows and leave a gradient to be read again. Same operations as in product and
  * update: same bits. */
 
-enum { OUTER_HEIGHT = 4 }; /* rows that a vector of dZ is loaded for */
+/* Rows that a vector of dZ is loaded for, and the vectors of a row that one element of A is: two are better where more
+ * is multiplied in a cycle than loaded, which is where vectors are short. */
+enum { OUTER_HEIGHT = 4, OUTER_WIDTH = HAS_HALF ? 1 : 2 };
 
 typedef enum { OUTER_PLAIN, OUTER_SGD, OUTER_ADAM } outer_rule; /* plain: weights and their gradients, no more */
 
@@ -32,33 +34,42 @@ ALWAYS_INLINE void outer_step(const mlp_outer *o, size_t at, vec x, size_t n, co
     }
 }
 
-/* n of a row's elements from column j on, a vector at most, in some rows from row i on. */
+/* n of a row's elements from column j on, a vector at most or so many whole ones, in some rows from row i on. */
 ALWAYS_INLINE void outer_vectors(const mlp_outer *o, size_t i, size_t j, size_t n, const outer_factors *f,
-                                 const outer_rule rule, const int rows) {
+                                 const outer_rule rule, const int rows, const int vectors) {
     const real *a = (const real *)o->a + i, *dz = (const real *)o->dz + j;
-    vec sum[OUTER_HEIGHT];
-    UNROLL(4)
-    for (int r = 0; r < rows; r++) {
-        sum[r] = v_zero();
-    }
-    for (size_t k = o->k; k > 0; k--, a += o->lda, dz += o->ldz) {
-        vec right = v_load(dz);
+    vec sum[OUTER_WIDTH][OUTER_HEIGHT];
+    UNROLL(2)
+    for (int v = 0; v < vectors; v++) {
         UNROLL(4)
         for (int r = 0; r < rows; r++) {
-            sum[r] = v_fma(v_set1(a[r]), right, sum[r]);
+            sum[v][r] = v_zero();
+        }
+    }
+    for (size_t k = o->k; k > 0; k--, a += o->lda, dz += o->ldz) {
+        vec right = v_load(dz), beside = vectors > 1 ? v_load(dz + LANES) : right;
+        UNROLL(4)
+        for (int r = 0; r < rows; r++) {
+            sum[0][r] = v_fma(v_set1(a[r]), right, sum[0][r]);
+            if (vectors > 1) {
+                sum[OUTER_WIDTH - 1][r] = v_fma(v_set1(a[r]), beside, sum[OUTER_WIDTH - 1][r]);
+            }
         }
         UNKNOWN_STRIDE(a);
     }
-    size_t at = i * o->n + j;
-    if (rule != OUTER_SGD) {
-        UNROLL(4)
-        for (int r = 0; r < rows; r++, at += o->n) {
-            outer_step(o, at, sum[r], n, f, rule);
-        }
-    } else { /* seldom: as little code as may be */
-        UNROLL(1)
-        for (int r = 0; r < rows; r++, at += o->n) {
-            outer_step(o, at, sum[r], n, f, rule);
+    UNROLL(2)
+    for (int v = 0; v < vectors; v++) {
+        size_t at = i * o->n + j + (size_t)v * LANES;
+        if (rule != OUTER_SGD) {
+            UNROLL(4)
+            for (int r = 0; r < rows; r++, at += o->n) {
+                outer_step(o, at, sum[v][r], n, f, rule);
+            }
+        } else { /* seldom: as little code as may be */
+            UNROLL(1)
+            for (int r = 0; r < rows; r++, at += o->n) {
+                outer_step(o, at, sum[v][r], n, f, rule);
+            }
         }
     }
 }
@@ -77,13 +88,13 @@ ALWAYS_INLINE void outer(const mlp_outer *given, const mlp_update *u, const oute
         size_t rows = left % OUTER_HEIGHT == 0 ? OUTER_HEIGHT : 1, i = left - rows, j = 0;
         left = i;
         if (rows == OUTER_HEIGHT) {
-            for (; j + LANES <= o.n; j += LANES) {
-                outer_vectors(&o, i, j, LANES, &f, rule, OUTER_HEIGHT);
+            for (; j + OUTER_WIDTH * LANES <= o.n; j += OUTER_WIDTH * LANES) {
+                outer_vectors(&o, i, j, LANES, &f, rule, OUTER_HEIGHT, OUTER_WIDTH);
             }
         }
         for (size_t r = i; r < i + rows; r++) {
             for (size_t e = j; e < o.n; e += LANES) {
-                outer_vectors(&o, r, e, o.n - e, &f, rule, 1);
+                outer_vectors(&o, r, e, o.n - e, &f, rule, 1, 1);
             }
         }
     }
