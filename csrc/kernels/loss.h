@@ -56,38 +56,28 @@ ALWAYS_INLINE void loss_of_rows(double *losses, real *dz, const real *a, const m
     }
 }
 
-/* The samples of `count` vectors from s on. */
-ALWAYS_INLINE void logit_vectors(double *losses, real *dz, const real *z, const mlp_targets *t, size_t s,
-                                 vec (*loss)(vec, vec, vec *), const int count) {
-    const real *y = t->y, *scale = t->scale;
-    for (size_t k = 0; k < t->n_outputs; k++) {
-        vec value[2], derivative[2];
-        UNROLL(2)
-        for (int v = 0; v < count; v++) { /* nothing is stored meanwhile, so that the chains are free of each other */
-            size_t at = k * t->stride + s + (size_t)v * LANES;
-            value[v] = loss(v_load(z + at), v_load(y + at), &derivative[v]);
-        }
-        UNROLL(2)
-        for (int v = 0; v < count; v++) {
-            size_t sample = s + (size_t)v * LANES;
-            add_losses(losses + sample, k, value[v]);
-            if (dz != NULL) {
-                v_store(dz + k * t->stride + sample, scaled(derivative[v], v_load(scale + sample)));
-            }
-        }
-    }
-}
-
-/* Each is a long chain: the machine needs several to fill its time with. */
+/* Each is a long chain: the machine needs several to fill its time with. The last one may be alone: it is there twice. */
 ALWAYS_INLINE void loss_of_logit(double *losses, real *dz, const real *z, const mlp_targets *t,
                                  vec (*loss)(vec, vec, vec *)) {
-    enum { CHAINS = LANES == 1 ? 1 : 2 };
-    size_t s = 0;
-    for (; s + CHAINS * LANES <= t->n; s += CHAINS * LANES) {
-        logit_vectors(losses, dz, z, t, s, loss, CHAINS);
-    }
-    for (; s < t->n; s += LANES) {
-        logit_vectors(losses, dz, z, t, s, loss, 1);
+    enum { CHAINS = 2 };
+    const real *y = t->y, *scale = t->scale;
+    for (size_t s = 0; s < t->n; s += CHAINS * LANES) {
+        size_t beside = s + LANES < t->n ? LANES : 0;
+        for (size_t k = 0; k < t->n_outputs; k++) {
+            vec value[CHAINS], derivative[CHAINS];
+            UNROLL(2)
+            for (size_t v = 0; v < CHAINS; v++) { /* nothing is stored meanwhile, so that they are free of each other */
+                size_t at = k * t->stride + s + v * beside;
+                value[v] = loss(v_load(z + at), v_load(y + at), &derivative[v]);
+            }
+            for (size_t v = 0; v < (beside > 0 ? CHAINS : 1); v++) {
+                size_t sample = s + v * beside;
+                add_losses(losses + sample, k, value[v]);
+                if (dz != NULL) {
+                    v_store(dz + k * t->stride + sample, scaled(derivative[v], v_load(scale + sample)));
+                }
+            }
+        }
     }
 }
 
