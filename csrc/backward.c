@@ -130,6 +130,8 @@ bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const ml
         mlp_outer all = {.a = a,
                          .lda = ld,
                          .dz = dz,
+                         .next = l == 1 ? pass->ahead : NULL,
+                         .z = pass->a[l],
                          .ldz = layer->ld,
                          .rows = rows->end - rows->begin,
                          .n = layer->n_out,
@@ -233,11 +235,12 @@ static void input_gradient_of_one(mlp_pass *pass, const void *dz, const void *w,
     }
 }
 
-/* Whether the last layer is one unit whose inputs nobody wants any more. */
+/* Whether the last layer is one unit whose inputs nobody wants any more, and their place neither. */
 static bool goes_back_at_once(const mlp_pass *pass, const mlp_outputs_wanted *wanted) {
     const mlp_network *net = pass->net;
     size_t l = net->n_layers - 1;
-    return pass->plan.single && l > 0 && wanted->records == NULL && pass->mask[l] == NULL &&
+    bool taken = l == 1 && pass->ahead != NULL;
+    return pass->plan.single && l > 0 && wanted->records == NULL && pass->mask[l] == NULL && !taken &&
            net->kernels->single_backward[net->layers[l].activation] != NULL;
 }
 

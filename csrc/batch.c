@@ -260,12 +260,27 @@ static bool wants_derivatives(const mlp_outputs_wanted *wanted) {
     return wanted->gradient != NULL || wanted->input_gradient != NULL || wanted->records != NULL;
 }
 
+/* Where steps are by one sample, the pass over the first layer's weights that is its step is also the next one's
+ * product with them. */
+static void look_ahead(mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted, size_t first) {
+    const mlp_network *net = pass->net;
+    const mlp_rows *x = &batch->data->x;
+    const void *now = mlp_row_in_place(x, net->dtype, mlp_row_of(batch->order, first));
+    bool steps = wanted->update != NULL && !wanted->of_parts && pass->n == 1 && first + 1 < x->n_rows;
+    pass->multiplied = now != NULL && now == pass->ahead;
+    pass->ahead = steps && mlp_multiplies_ahead(net, &pass->team)
+                      ? mlp_row_in_place(x, net->dtype, mlp_row_of(batch->order, first + 1))
+                      : NULL;
+}
+
 /* The loss is left in pass->losses, to be summed with pass->weights. */
 static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted, size_t at,
                             size_t n, double factor) {
     bool derivative = wants_derivatives(wanted);
     size_t first = batch->first + at;
     pass->first = at;
+    pass->n = n;
+    look_ahead(pass, batch, wanted, first);
     pass->keeps = wanted->gradient != NULL && (wanted->update != NULL || pass->plan.few);
     size_t last = pass->net->n_layers;
     mlp_status status = mlp_forward_block(pass, &batch->data->x, batch->order, first, n, last, wanted->records);

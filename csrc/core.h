@@ -197,6 +197,8 @@ typedef struct {
     const mlp_kernels *kernels; /* rows that lie by columns are transposed by these; NULL: columns alone are read */
 } mlp_source;
 
+/* A row where it lies, elements of the type next to each other; NULL: it has to be read. */
+const void *mlp_row_in_place(const mlp_rows *rows, mlp_dtype dtype, size_t row);
 size_t mlp_row_bytes(const mlp_rows *rows);   /* of one, where each begins where the one before ends; else 0 */
 bool mlp_is_by_columns(const mlp_rows *rows); /* columns are the contiguous direction */
 /* Rows first..first+n, row-major: in place where the source allows it, else gathered and converted into tile (n, ld).

@@ -90,10 +90,13 @@ typedef struct {
 } mlp_panel_product;
 
 /* Rows of weights p (rows, n), exact, and what their rule keeps of them: a velocity or two means, or NULL. Their
- * gradient is A^T dZ of k samples: a (k, rows), dz (k, n) in whole vectors. */
+ * gradient is A^T dZ of k samples: a (k, rows), dz (k, n) in whole vectors. Rows are whole virtual vectors, but for
+ * those of plain gradient descent; by one sample, that may have a next (1, rows): z (1, n), in whole vectors, becomes
+ * its product with the new weights. */
 typedef struct {
     void *p, *first, *second;
-    const void *a, *dz;
+    const void *a, *dz, *next;
+    void *z;
     size_t lda, ldz, rows, n, k;
 } mlp_outer;
 

@@ -68,6 +68,8 @@ typedef struct {
 } mlp_team;
 
 size_t mlp_team_threads(const mlp_team *team, double work);
+/* A step of the first layer by one sample also multiplies the next one. */
+bool mlp_multiplies_ahead(const mlp_network *net, const mlp_team *team);
 bool mlp_multiply(const mlp_product *product, mlp_team *team); /* false: the caller wants the call to end */
 
 /* A team's region: its calling thread looks up now and then, and tells the others to stop. */

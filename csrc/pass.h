@@ -36,6 +36,8 @@ typedef struct {
     size_t longest_row; /* and the longest of them */
     const void *next;   /* the caller's rows for the next block, where they are worth fetching ahead; or NULL */
     size_t next_row;    /* bytes of one */
+    const void *ahead;  /* the row of the next step by one sample, which this one leaves multiplied in a[1]; or NULL */
+    bool multiplied;    /* so it is with this row: a[1] has its product with the weights */
 
     /* Its layers. */
     void **a;               /* [L+1] tiles (block, ld) or lanes (n[l], stride) */

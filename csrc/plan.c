@@ -2,9 +2,9 @@
  * how many threads share them.
  *
  * An order of summation, and so the bits, follow from every field of a plan but `few` and `brief`, the chunks,
- * mlp_turns_dw and mlp_goes_back_by_rows, but not from mlp_steps_by_rows. These depend on shapes, constants and whether
- * the call trains, never on caches, instruction sets or threads: a run has the same bits on every machine with fused
- * multiply-adds. Even blocks are for predictions, which sum nothing over rows. */
+ * mlp_turns_dw and mlp_goes_back_by_rows, but not from mlp_steps_by_rows and mlp_multiplies_ahead. These depend on
+ * shapes, constants and whether the call trains, never on caches, instruction sets or threads: a run has the same bits
+ * on every machine with fused multiply-adds. Even blocks are for predictions, which sum nothing over rows. */
 #include "matmul.h"
 
 /* Samples may go into the lanes where layers have too few units to fill a vector. For each sample that takes as long as
@@ -55,9 +55,10 @@ enum { FUSED_ROWS = 20, MOST_FUSED_ROWS = 128, FUSED_INPUTS = 64 };
 enum { DOT_VECTORS = 2 };
 
 /* Of few samples a gradient is less work than its way to memory and back, and so is dA than packing the weights for it.
- * (Steps of more than plain gradient descent are by rows where these are whole vectors: one of a part takes as long.
- * Adam's takes so many registers that sixteen leave too few to multiply more samples in.) */
-enum { STEPS_BY_ROWS = 32, STEPS_OF_ADAM = 8, BACK_BY_ROWS = 4 };
+ * Steps are by rows where these are whole vectors; those of plain gradient descent, also where few lanes of a row's
+ * vectors are empty, but in short rows of fewer samples. Adam's take so many registers that sixteen leave too few to
+ * multiply as many samples in. */
+enum { STEPS_BY_ROWS = 32, SOME_BY_ROWS = 8, SHORT_ROW = 4 * MLP_VECTOR_BYTES, BACK_BY_ROWS = 4 };
 
 /* A block of very wide layers has fewer rows: so many numbers of the widest, that what follows a product (activations,
  * losses) takes no longer than the caller should wait; but enough to share a pass over the weights. */
@@ -203,12 +204,21 @@ bool mlp_turns_dw(const mlp_network *net, const mlp_layer *layer, size_t n_rows)
            n_rows * (lanes - lanes_turned) >= TURNED_DW * n_in * n_out;
 }
 
+static bool is_plain(const mlp_network *net) {
+    return !net->rule->fuses && net->optimizer.momentum == 0 && net->l2 == 0;
+}
+
 bool mlp_steps_by_rows(const mlp_network *net, const mlp_layer *layer, size_t n_rows) {
-    bool plain = !net->rule->fuses && net->optimizer.momentum == 0 && net->l2 == 0;
-    bool suits = plain || mlp_whole_vectors(net, layer->n_out) == layer->n_out;
-    size_t most = net->rule->fuses && !mlp_is_fusible(net) ? STEPS_OF_ADAM : STEPS_BY_ROWS;
-    return net->rule->outer != NULL && suits && layer->n_out >= net->kernels->panel && n_rows <= most &&
+    size_t n = layer->n_out, lanes = net->kernels->lanes, filled = (n + lanes - 1) / lanes * lanes;
+    bool whole = mlp_whole_vectors(net, n) == n, plain = is_plain(net) && n > lanes && 4 * n >= 3 * filled;
+    bool some = whole ? net->rule->fuses && !mlp_is_fusible(net) : n * net->item < SHORT_ROW;
+    return net->rule->outer != NULL && (whole || plain) && n_rows <= (some ? SOME_BY_ROWS : STEPS_BY_ROWS) &&
            !mlp_hides_update(net, layer, n_rows, 1);
+}
+
+bool mlp_multiplies_ahead(const mlp_network *net, const mlp_team *team) {
+    const mlp_layer *layer = &net->layers[1];
+    return is_plain(net) && mlp_steps_by_rows(net, layer, 1) && mlp_team_threads(team, product_work(layer, 1)) == 1;
 }
 
 bool mlp_goes_back_by_rows(size_t n_rows) { return n_rows <= BACK_BY_ROWS; }

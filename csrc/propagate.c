@@ -151,6 +151,10 @@ static bool multiply_layer(mlp_pass *pass, size_t l, void *z, size_t activation)
     if (l == 1 && pass->sparse) {
         return multiply_by_rows(pass, &end, NULL);
     }
+    if (l == 1 && pass->multiplied) {
+        end_layer(&end, &(mlp_piece){.n_rows = pass->n, .n_columns = layer->n_out});
+        return true;
+    }
     mlp_ending ending = end.bias == NULL                 ? MLP_AS_IT_IS
                         : activation == MLP_ACT_identity ? MLP_BIAS
                         : activation == MLP_ACT_relu     ? MLP_BIAS_RELU

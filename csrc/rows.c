@@ -334,6 +334,10 @@ static bool is_in_place(const mlp_rows *rows, mlp_dtype dtype, size_t n_together
            (stride % 2048 != 0 || n_together < 8);
 }
 
+const void *mlp_row_in_place(const mlp_rows *rows, mlp_dtype dtype, size_t row) {
+    return is_in_place(rows, dtype, 1) ? row_at(rows, row) : NULL;
+}
+
 /* Rows in an order of their own are fetched ahead, as the machine cannot guess where the next one begins: while one is
  * read, the one that comes so many bytes later, also where that is another step's. (A burst of such requests would be
  * dropped for the most part.) Data that the L2 cache holds need not be. */

@@ -178,9 +178,11 @@ STEPS_BY_ROWS = [
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("optimizer", STEPS_BY_ROWS, ids=repr)
-@pytest.mark.parametrize("sizes", [[3, 64, 100, 3], [70, 129, 64], [90, 250, 1], [700, 640, 401, 10]], ids=str)
+@pytest.mark.parametrize(
+    "sizes", [[3, 64, 100, 3], [70, 129, 64], [90, 250, 1], [30, 16, 25, 32, 7, 1], [700, 640, 401, 10]], ids=str
+)
 def test_a_step_by_few_samples_leaves_the_bits_alone(sizes, optimizer, dtype):
-    """Wide layers take it row by row, alone or in parts of the rows; a limit to the norm keeps them from that."""
+    """Layers take it row by row, alone or in parts of the rows; a limit to the norm keeps them from that."""
     rng = np.random.default_rng(6)
     loss = "categorical_cross_entropy" if sizes[-1] > 1 else "huber"
     for rows in (*range(1, 10), 19, 20, 32, 33):
@@ -204,6 +206,37 @@ def test_a_step_by_few_samples_leaves_the_bits_alone(sizes, optimizer, dtype):
         assert len(results) == 1, rows
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("sizes", [[300, 64, 10], [301, 25, 1], [50, 129, 17, 1], [303, 40]], ids=str)
+def test_a_sample_multiplied_by_the_way_has_the_same_bits(sizes, dropout, dtype):
+    """Beside the step of the one before it, where it lies as it is wanted; not where the parameters change between."""
+    rng = np.random.default_rng(8)
+    X, y = rng.normal(size=(9, sizes[0])).astype("float32"), rng.normal(size=(9, sizes[-1]))
+    turned, other = X[::-1].copy()[::-1], "float64" if dtype == "float32" else "float32"
+    results = set()
+    for shuffle in (False, True):
+        for data in (X.astype(dtype), X.astype(other), turned.astype(dtype), scipy.sparse.csr_array(X)):
+            for clip_norm in (None, 1e30):
+                net = mlpc.Network(
+                    sizes,
+                    loss="squared_error",
+                    hidden_activation="tanh",
+                    optimizer=mlpc.SGD(1e-3, clip_norm=clip_norm),
+                    dropout=dropout if len(sizes) > 2 else 0.0,
+                    dtype=dtype,
+                    seed=0,
+                )
+
+                def shrink(net, epoch, logs):
+                    net.parameters *= 0.9
+
+                net.fit(data, y, epochs=3, batch_size=1, shuffle=shuffle, callbacks=shrink)
+                net.partial_fit(data, y, batch_size=1)
+                results.add((shuffle, net.parameters.tobytes() + net.history.loss.tobytes()))
+    assert len(results) == 2
+
+
 FEW_SAMPLES = """
 import hashlib, sys
 sys.path.insert(0, {tests!r})
@@ -212,10 +245,10 @@ import mlpc, test_sizes
 X, y = np.random.default_rng(7).normal(size=(40, 700)), np.arange(40) % 10
 for dtype in ("float32", "float64"):
     for optimizer in test_sizes.STEPS_BY_ROWS:
-        for batch_size in (8, 18, 32):
+        for batch_size in (1, 8, 18, 32):
             results = set()
             for n_threads in (1, 2):
-                net = mlpc.Network([700, 640, 401, 10], loss="categorical_cross_entropy", optimizer=optimizer,
+                net = mlpc.Network([700, 640, 401, 25, 10], loss="categorical_cross_entropy", optimizer=optimizer,
                                    dtype=dtype, l2=0.01, seed=0)
                 net.fit(X, y, epochs=1, batch_size=batch_size, n_threads=n_threads)
                 results.add(hashlib.sha256(net.parameters.tobytes()).hexdigest())

@@ -60,16 +60,9 @@ ALWAYS_INLINE void outer_vectors(const mlp_outer *o, size_t i, size_t j, size_t 
     UNROLL(2)
     for (int v = 0; v < vectors; v++) {
         size_t at = i * o->n + j + (size_t)v * LANES;
-        if (rule != OUTER_SGD) {
-            UNROLL(4)
-            for (int r = 0; r < rows; r++, at += o->n) {
-                outer_step(o, at, sum[v][r], n, f, rule);
-            }
-        } else { /* seldom: as little code as may be */
-            UNROLL(1)
-            for (int r = 0; r < rows; r++, at += o->n) {
-                outer_step(o, at, sum[v][r], n, f, rule);
-            }
+        UNROLL(4)
+        for (int r = 0; r < rows; r++, at += o->n) {
+            outer_step(o, at, sum[v][r], n, f, rule);
         }
     }
 }
@@ -85,16 +78,21 @@ ALWAYS_INLINE void outer(const mlp_outer *given, const mlp_update *u, const oute
                              .penalized = u->l2 != 0,
                              .decays = u->decay != 1};
     for (size_t left = o.rows; left > 0;) {
-        size_t rows = left % OUTER_HEIGHT == 0 ? OUTER_HEIGHT : 1, i = left - rows, j = 0;
+        bool several = left % OUTER_HEIGHT == 0;
+        size_t i = left - (several ? OUTER_HEIGHT : 1), j = 0;
         left = i;
-        if (rows == OUTER_HEIGHT) {
-            for (; j + OUTER_WIDTH * LANES <= o.n; j += OUTER_WIDTH * LANES) {
+        for (; j + OUTER_WIDTH * LANES <= o.n; j += OUTER_WIDTH * LANES) {
+            if (several) {
                 outer_vectors(&o, i, j, LANES, &f, rule, OUTER_HEIGHT, OUTER_WIDTH);
+            } else {
+                outer_vectors(&o, i, j, LANES, &f, rule, 1, OUTER_WIDTH);
             }
         }
-        for (size_t r = i; r < i + rows; r++) {
-            for (size_t e = j; e < o.n; e += LANES) {
-                outer_vectors(&o, r, e, o.n - e, &f, rule, 1, 1);
+        for (; j < o.n && rule == OUTER_PLAIN; j += LANES) {
+            if (several) {
+                outer_vectors(&o, i, j, o.n - j, &f, rule, OUTER_HEIGHT, 1);
+            } else {
+                outer_vectors(&o, i, j, o.n - j, &f, rule, 1, 1);
             }
         }
     }
@@ -102,11 +100,51 @@ ALWAYS_INLINE void outer(const mlp_outer *given, const mlp_update *u, const oute
 
 static NOT_INLINE void outer_plain(const mlp_outer *o, const mlp_update *u) { outer(o, u, OUTER_PLAIN); }
 
+/* A step by one sample, and what the next one is multiplied to by the rows that it leaves: these pass by once for both.
+ * n of some rows' elements, from column j on. */
+ALWAYS_INLINE void step_and_multiply(const mlp_outer *o, size_t i, size_t j, size_t n, vec rate, const int rows) {
+    const real *a = (const real *)o->a + i, *next = (const real *)o->next + i;
+    real *p = (real *)o->p + i * o->n + j, *z = (real *)o->z + j;
+    vec dz = v_load((const real *)o->dz + j), sum = v_load(z);
+    UNROLL(4)
+    for (int r = 0; r < rows; r++, p += o->n) {
+        vec w = v_nfma(rate, v_fma(v_set1(a[r]), dz, v_zero()), v_load_n(p, n));
+        v_store_n(p, w, n);
+        sum = v_fma(v_set1(next[r]), w, sum);
+    }
+    v_store(z, sum);
+}
+
+/* The part of a vector first: stored last it would hold up the row that begins there. */
+ALWAYS_INLINE void step_and_multiply_rows(const mlp_outer *o, size_t i, vec rate, const int rows) {
+    size_t part = o->n % LANES;
+    if (part > 0) {
+        step_and_multiply(o, i, o->n - part, part, rate, rows);
+    }
+    for (size_t j = 0; j + LANES <= o->n; j += LANES) {
+        step_and_multiply(o, i, j, LANES, rate, rows);
+    }
+}
+
+/* The first rows first, as the chains of a product go. */
+static NOT_INLINE void outer_ahead(const mlp_outer *given, const mlp_update *u) {
+    const mlp_outer o = *given;
+    vec rate = v_set1((real)u->rate);
+    size_t i = 0;
+    fill(o.z, 0.0, o.n);
+    for (; i + OUTER_HEIGHT <= o.rows; i += OUTER_HEIGHT) {
+        step_and_multiply_rows(&o, i, rate, OUTER_HEIGHT);
+    }
+    for (; i < o.rows; i++) {
+        step_and_multiply_rows(&o, i, rate, 1);
+    }
+}
+
 static NOT_INLINE void outer_moving(const mlp_outer *o, const mlp_update *u) { outer(o, u, OUTER_SGD); }
 
 static void outer_sgd(const mlp_outer *o, const mlp_update *u) {
     bool plain = o->first == NULL && u->l2 == 0 && u->decay == 1;
-    (plain ? outer_plain : outer_moving)(o, u);
+    (!plain ? outer_moving : o->next != NULL ? outer_ahead : outer_plain)(o, u);
 }
 
 static void outer_adam(const mlp_outer *o, const mlp_update *u) { outer(o, u, OUTER_ADAM); }
