@@ -82,7 +82,7 @@ static bool gradient_of_one(const mlp_pass *pass, mlp_team *team, const mlp_rang
     void *db = net->bias && rows->begin == 0 ? mlp_at(net, wanted->gradient, net->layers[l].biases) : NULL;
     bool sparse = l == 1 && pass->sparse;
     net->kernels->single_gradient(mlp_at(net, wanted->gradient, at), db, a, ld, pass->dz[l], pass->n, sparse ? 0 : n,
-                                  wanted->accumulate);
+                                  wanted->accumulate, mlp_goes_on_in_place(pass, l) ? pass->n * ld : 0);
     if (sparse) {
         return gradient_of_sparse(pass, team, rows, wanted);
     }

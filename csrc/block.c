@@ -101,6 +101,10 @@ const void *mlp_layer_input(const mlp_pass *pass, size_t l, size_t *ld) {
     return pass->mask[l - 1] != NULL ? pass->dropped[l - 1] : pass->a[l - 1];
 }
 
+bool mlp_goes_on_in_place(const mlp_pass *pass, size_t l) {
+    return l == 1 && pass->next != NULL && pass->x != pass->a[0];
+}
+
 const void *mlp_slope_of(const mlp_pass *pass, size_t l) { return pass->d[l] != NULL ? pass->d[l] : pass->a[l]; }
 
 void mlp_shape_of(const mlp_pass *pass, size_t l, size_t *rows, size_t *n, size_t *ld) {

@@ -59,7 +59,7 @@ static void dots_part(void *context, size_t t, size_t thread) {
         n = rows_left(begin + n_units, i, some);
         for (size_t k = 0; k < s->n; k++) {
             net->kernels->dots_forward(mlp_at(net, s->da, k * s->ld + i), 0, mlp_at(net, s->w, i * n_out), n_out,
-                                       mlp_at(net, s->dz, k * s->layer->ld), 0, NULL, n, n_out, 1);
+                                       mlp_at(net, s->dz, k * s->layer->ld), 0, NULL, n, n_out, 1, 0);
         }
         mlp_look_up(&s->watch, thread, 2.0 * (double)(n * n_out * s->n));
     }

@@ -260,10 +260,10 @@ typedef struct {
     /* ---- Layers of a few units over a tile: w (units, n), ldw apart; z (units, stride), one number a row, in whole
      * virtual vectors. */
     void (*dots_forward)(void *z, size_t stride, const void *a, size_t ld, const void *w, size_t ldw, const void *bias,
-                         size_t rows, size_t n, size_t units);
+                         size_t rows, size_t n, size_t units, size_t ahead); /* of a: elements; 0: nothing is fetched */
     /* ---- A layer of one unit: dz like z, 0 past the last row. */
     void (*single_gradient)(void *dw, void *db, const void *a, size_t ld, const void *dz, size_t rows, size_t n,
-                            bool accumulate);                        /* db NULL: not wanted */
+                            bool accumulate, size_t ahead);          /* db NULL: not wanted */
     void (*single_backward[MLP_N_ACTIVATIONS])(const mlp_single *p); /* NULL: do one after the other */
 
     /* ---- A first layer of sparse rows: the chains of its products without the zeros. They have the same bits where

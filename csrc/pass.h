@@ -126,7 +126,8 @@ mlp_status mlp_crew_status(const mlp_crew *crew, size_t n);
 bool mlp_read_inputs(mlp_pass *pass, const mlp_rows *x, const int64_t *order, size_t first);
 mlp_sparse mlp_sparse_input(const mlp_pass *pass, size_t first);         /* its rows from `first` on; pass->sparse */
 const void *mlp_layer_input(const mlp_pass *pass, size_t l, size_t *ld); /* A[l-1] after its dropout */
-const void *mlp_slope_of(const mlp_pass *pass, size_t l);                /* where g'(Z[l]) comes from */
+bool mlp_goes_on_in_place(const mlp_pass *pass, size_t l); /* that is the caller's rows, with more of them to come */
+const void *mlp_slope_of(const mlp_pass *pass, size_t l);  /* where g'(Z[l]) comes from */
 /* Layer l's part of the block, as elementwise kernels see it. */
 void mlp_shape_of(const mlp_pass *pass, size_t l, size_t *rows, size_t *n, size_t *ld);
 /* That to out (.., n[l]), C-contiguous, from row `first` on. */

@@ -18,11 +18,12 @@ enum {
 typedef struct {
     const real *a, *w;
     size_t ld, ldw, rows, units, n;
+    size_t ahead; /* elements from what is read of a to what is fetched into the L2 cache; 0: nothing is */
 } dot_operands;
 
 /* Some lanes of `rows` rows, from element p on, times those of the units. */
 ALWAYS_INLINE void dot_step(vec (*sum)[DOT_UNITS], const real *const *a, const real *const *w, size_t p, size_t n,
-                            const size_t rows, const size_t units) {
+                            const size_t rows, const size_t units, size_t ahead) {
     vec weights[DOT_UNITS];
     UNROLL(4)
     for (size_t u = 0; u < units; u++) {
@@ -31,6 +32,9 @@ ALWAYS_INLINE void dot_step(vec (*sum)[DOT_UNITS], const real *const *a, const r
     UNROLL(8)
     for (size_t r = 0; r < rows; r++) {
         vec x = v_load_n(a[r] + p, n);
+        if (ahead > 0) {
+            __builtin_prefetch(a[r] + p + ahead, 0, 2);
+        }
         UNROLL(4)
         for (size_t u = 0; u < units; u++) {
             sum[r][u] = v_fma(x, weights[u], sum[r][u]);
@@ -54,14 +58,16 @@ ALWAYS_INLINE void dot_halves(vec (*halves)[LANES], size_t to, const dot_operand
         }
     }
     const size_t n = d->n, whole = n - n % WIDE;
+    size_t ahead = d->ahead;
     for (size_t p = 0; p < whole; p += WIDE) {
+        UNKNOWN_STRIDE(ahead); /* or there would be a loop for each answer to whether it is 0 */
         for (size_t v = 0; v < WIDE_VECTORS; v++) {
-            dot_step(sum[v], a, w, p + v * LANES, LANES, rows, units);
+            dot_step(sum[v], a, w, p + v * LANES, LANES, rows, units, v == 0 ? ahead : 0);
         }
     }
     for (size_t v = 0; v < WIDE_VECTORS && whole + v * LANES < n; v++) {
         size_t p = whole + v * LANES;
-        dot_step(sum[v], a, w, p, n - p, rows, units);
+        dot_step(sum[v], a, w, p, n - p, rows, units, v == 0 ? d->ahead : 0);
     }
     for (size_t u = 0; u < units; u++) {
         for (size_t r = 0; r < rows; r++) {
@@ -148,8 +154,9 @@ static void dot_single(real *z, const dot_operands *d, const real *bias) {
 
 /* z (units, stride), to whole virtual vectors. */
 static void dots_forward(void *z, size_t stride, const void *a, size_t ld, const void *w, size_t ldw, const void *bias,
-                         size_t rows, size_t n, size_t units) {
-    dot_operands d = {.a = a, .w = w, .ld = ld, .ldw = ldw, .rows = rows, .units = units, .n = n};
+                         size_t rows, size_t n, size_t units, size_t ahead) {
+    dot_operands d = {
+        .a = a, .w = w, .ld = ld, .ldw = ldw, .rows = rows, .units = units, .n = n, .ahead = rows > 1 ? ahead : 0};
     for (size_t k = 0; k < units && rows == 1; k++) {
         d.w = (const real *)w + k * ldw;
         dot_single((real *)z + k * stride, &d, bias == NULL ? NULL : (const real *)bias + k);
@@ -179,7 +186,7 @@ static void dots_forward(void *z, size_t stride, const void *a, size_t ld, const
 }
 
 ALWAYS_INLINE void gradient_columns(real *dw, const real *a, size_t ld, const real *dz, size_t rows, size_t n,
-                                    bool accumulate, const int vectors) {
+                                    bool accumulate, size_t ahead, const int vectors) {
     vec sum[4];
     for (int j = 0; j < vectors; j++) {
         size_t at = (size_t)j * LANES;
@@ -187,9 +194,13 @@ ALWAYS_INLINE void gradient_columns(real *dw, const real *a, size_t ld, const re
     }
     for (size_t i = 0; i < rows; i++, a += ld) {
         vec delta = v_set1(dz[i]);
+        UNKNOWN_STRIDE(ahead);
         UNROLL(4)
         for (int j = 0; j < vectors; j++) {
             size_t at = (size_t)j * LANES;
+            if (ahead > 0 && i % 2 == 0 && at * sizeof(real) % MLP_VECTOR_BYTES == 0) {
+                __builtin_prefetch(a + at + ahead, 0, 2);
+            }
             sum[j] = v_fma(j + 1 < vectors ? v_load(a + at) : v_load_n(a + at, n - at), delta, sum[j]);
         }
     }
@@ -209,11 +220,12 @@ static NOT_INLINE void sum_deltas(real *db, const real *dz, size_t rows, bool ac
 
 /* dw (n,) (+)= a^T dz; db, unless NULL, (+)= the sum of dz. */
 static void single_gradient(void *dw, void *db, const void *a, size_t ld, const void *dz, size_t rows, size_t n,
-                            bool accumulate) {
+                            bool accumulate, size_t ahead) {
     if (db != NULL) {
         sum_deltas(db, dz, rows, accumulate);
     }
-#define PASS(vectors) gradient_columns((real *)dw + j, (const real *)a + j, ld, dz, rows, n - j, accumulate, vectors)
+#define PASS(vectors) \
+    gradient_columns((real *)dw + j, (const real *)a + j, ld, dz, rows, n - j, accumulate, ahead, vectors)
     BY_VECTORS(j, n, PASS)
 #undef PASS
 }
