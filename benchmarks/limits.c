@@ -1,7 +1,9 @@
 /* limits.c: what bounds a step on this machine, each measured alone on one thread: fused multiply-adds from registers,
- * a copy, an optimizer's update. Compiled for the machine it runs on; the yardsticks of the benchmark, no part of the
+ * a copy, an optimizer's update; and on two, a message. Compiled for the machine it runs on; the yardsticks of the benchmark, no part of the
  * package. Each returns seconds, or a negative number where there is no memory. */
 #include <math.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -106,4 +108,21 @@ double update_seconds(size_t n, int with_adam, long repeats) {
     sink = block[0];
     free(block);
     return seconds;
+}
+
+static atomic_long passed; /* how often the ball has been */
+
+/* One message to the other thread and back. Two threads call it at once, each with a side of its own, 0 or 1; after the
+ * same rounds the ball lies where it began. */
+double message_seconds(long rounds, long side) {
+    double start = now();
+    for (long r = 0; r < 2 * rounds; r += 2) {
+        for (long looks = 1; atomic_load_explicit(&passed, memory_order_acquire) != r + side; looks++) {
+            if (looks % 10000 == 0) {
+                sched_yield(); /* to the other one, if it has no other processor */
+            }
+        }
+        atomic_store_explicit(&passed, r + side + 1 < 2 * rounds ? r + side + 1 : 0, memory_order_release);
+    }
+    return (now() - start) / (double)rounds;
 }

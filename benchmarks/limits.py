@@ -32,7 +32,8 @@ def library() -> ctypes.CDLL:
     limits.fma_seconds.argtypes = [many, ctypes.c_float, ctypes.c_float]
     limits.copy_seconds.argtypes = [size, many]
     limits.update_seconds.argtypes = [size, ctypes.c_int, many]
-    for name in ("fma_operations", "fma_seconds", "copy_seconds", "update_seconds"):
+    limits.message_seconds.argtypes = [many, many]
+    for name in ("fma_operations", "fma_seconds", "copy_seconds", "update_seconds", "message_seconds"):
         getattr(limits, name).restype = ctypes.c_double
     return limits
 
@@ -47,6 +48,13 @@ def peak(threads: int, rounds: int = 2_000_000) -> float:
     """Floating-point operations a second in float32, all threads together; float64 has half of them."""
     seconds = together(threads, lambda: library().fma_seconds(rounds, 0.5, 1.0))
     return float(threads * rounds * library().fma_operations() / seconds)
+
+
+def message(rounds: int = 10_000) -> float:
+    """Seconds of a message from one core to another and back, the best of 3."""
+    play = library().message_seconds  # of one library: loaded twice it would have two balls
+    with ThreadPoolExecutor(2) as pool:
+        return min(max(pool.map(lambda side: play(rounds, side), range(2))) for _ in range(3))
 
 
 def caches() -> dict[str, int]:

@@ -100,13 +100,15 @@ def row(name: str, names: Sequence[str], threads: int, rounds: int, seconds: flo
     check_threads(threads)
     times = {each: repeats(job, seconds) for each, job in jobs.items()}
     measured: dict[str, list[float]] = {each: [] for each in jobs}
-    peaks = []
+    peaks, messages = [], []
     shuffler = Random(0)
     start = perf_counter()
     for done in range(rounds):
         if done >= 3 and perf_counter() - start > most:
             break
         peaks.append(limits.peak(threads))
+        if threads > 1:
+            messages.append(limits.message())
         for each, job in shuffler.sample([*jobs.items()], len(jobs)):  # nobody always comes first, or after the same
             sleep(0.2 if threads > 1 else 0.02)  # OpenBLAS's threads look for work for a tenth of a second
             measured[each].append(timed(job, times[each]) / (times[each] * work.units))
@@ -115,7 +117,8 @@ def row(name: str, names: Sequence[str], threads: int, rounds: int, seconds: flo
     gc.collect()
     peak_rate = median(peaks)
     item = 8 if work.dtype == "float64" else 4
-    return {
+    between = {"message": median(messages)} if messages else {}
+    return between | {
         "seconds": medians,
         "times": measured,
         "peak": peak_rate,

@@ -62,7 +62,7 @@ def table(results: dict[str, Any], threads: str) -> str:
     rivals = [name for name in results["versions"] if name != "mlpc"]
     speedup = threads != "1" and "1" in results["threads"]
     head = ["a step, run or call of", "mlpc", "of the peak", "of the roofline"]
-    head += (["than one thread"] if speedup else []) + rivals + ["best", "aim"]
+    head += (["than one thread", "a message and its answer"] if speedup else []) + rivals + ["best", "aim"]
     body = []
     for name, by_threads in results["rows"].items():
         if threads not in by_threads:
@@ -74,7 +74,7 @@ def table(results: dict[str, Any], threads: str) -> str:
         reached = aims(work, measured) if threads == "1" else []
         if speedup:
             faster = by_threads["1"]["seconds"]["mlpc"] / seconds["mlpc"]
-            cells.append(f"{faster:.2f} ×")
+            cells += [f"{faster:.2f} ×", duration(measured["message"])]
             least = work.speedup_aim if threads == "2" else 1.0
             # Where nothing is shared, noise alone decides.
             reached.append((f"{least:g} × one thread", faster >= (least if least > 1.0 else 0.97)))

@@ -167,6 +167,7 @@ OTHERS = [
     step("2-3-1", 2, "SGD", LOGISTIC, hidden="sigmoid", n_batches=4096),
     step("4-8-3", 16, "Adam", SOFTMAX, n_batches=1024),
     step("30-1", 32, "SGD", LOGISTIC, n_batches=1024),
+    step("784-1", 256, "SGD", LOGISTIC, n_batches=256),  # more than the caches hold
     step("64-50-10", 32, "Adam", SOFTMAX, n_batches=256),
     step("784-512-512-10", 32, "Adam", SOFTMAX, n_batches=32),
     step("784-128-10", 1, "SGD", SOFTMAX, n_batches=512),

@@ -89,6 +89,10 @@ def test_limits_add_up():
     assert limits.limit(replace(predicting, dtype="float64"), 1, 1.0) == 2 * predicting.flops
 
 
+def test_a_message_comes_back():
+    assert 0 < limits.message(rounds=100) < 1
+
+
 def test_command_and_tables(tmp_path):
     command = [sys.executable, ROOT / "benchmarks" / "run.py", "--output", tmp_path, "--threads", "1", "--rounds", "1"]
     command += ["--rows", "10-32-32-1,one row,costs", "--rivals", "numpy", "--seconds", "0.001", "--largest", "1000"]
@@ -107,7 +111,8 @@ def test_command_and_tables(tmp_path):
     results["missing"] = {"FANN": "no shared library"}
     row["seconds"] = {"mlpc": 2e-6, "NumPy": 41e-6}
     row |= {"of_peak": 0.754, "of_roofline": 0.81}
-    results["rows"]["10-32-32-1, B=32, SGD"]["2"] = row | {"seconds": {"mlpc": 2.5e-6, "NumPy": 41e-6}}
+    two = {"seconds": {"mlpc": 2.5e-6, "NumPy": 41e-6}, "message": 1.9e-7}
+    results["rows"]["10-32-32-1, B=32, SGD"]["2"] = row | two
     results["threads"]["2"] = results["threads"]["1"]
     document = tmp_path / "document.md"
     document.write_text("before\n<!-- benchmark: tables -->\nold\n<!-- end of benchmark -->\nafter\n")
@@ -119,7 +124,7 @@ def test_command_and_tables(tmp_path):
     assert "old" not in text
     assert "Missing: FANN (no shared library)." in text
     assert "| 2.00 µs | 75% | 81% | 20.5 × | NumPy 41.0 µs | 75% of the peak ✓, 2.5 × ✓ |" in text
-    assert "| 2.50 µs | 75% | 81% | 0.80 × | 16.4 × | NumPy 41.0 µs | 1 × one thread ✗, ahead of each ✓ |" in text
+    assert "| 2.50 µs | 75% | 81% | 0.80 × | 190 ns | 16.4 × | NumPy 41.0 µs | 1 × one thread ✗, ahead of each ✓ |" in text
 
     document.write_text("<!-- benchmark: summary --><!-- end of benchmark -->")
     assert report.publish(document, results)
