@@ -52,7 +52,7 @@ def peak(threads: int, rounds: int = 2_000_000) -> float:
 
 def message(rounds: int = 10_000) -> float:
     """Seconds of a message from one core to another and back, the best of 3."""
-    play = library().message_seconds  # of one library: loaded twice it would have two balls
+    play: Callable[[int, int], float] = library().message_seconds  # of one library: two would have two balls
     with ThreadPoolExecutor(2) as pool:
         return min(max(pool.map(lambda side: play(rounds, side), range(2))) for _ in range(3))
 

@@ -124,7 +124,9 @@ def test_command_and_tables(tmp_path):
     assert "old" not in text
     assert "Missing: FANN (no shared library)." in text
     assert "| 2.00 µs | 75% | 81% | 20.5 × | NumPy 41.0 µs | 75% of the peak ✓, 2.5 × ✓ |" in text
-    assert "| 2.50 µs | 75% | 81% | 0.80 × | 190 ns | 16.4 × | NumPy 41.0 µs | 1 × one thread ✗, ahead of each ✓ |" in text
+    assert (
+        "| 2.50 µs | 75% | 81% | 0.80 × | 190 ns | 16.4 × | NumPy 41.0 µs | 1 × one thread ✗, ahead of each ✓ |" in text
+    )
 
     document.write_text("<!-- benchmark: summary --><!-- end of benchmark -->")
     assert report.publish(document, results)
