@@ -1,6 +1,6 @@
 /* limits.c: what bounds a step on this machine, each measured alone on one thread: fused multiply-adds from registers,
- * a copy, an optimizer's update; and on two, a message. Compiled for the machine it runs on; the yardsticks of the benchmark, no part of the
- * package. Each returns seconds, or a negative number where there is no memory. */
+ * a copy, an optimizer's update; and on two, a message. Compiled for the machine it runs on; the yardsticks of the
+ * benchmark, no part of the package. Each returns seconds, or a negative number where there is no memory. */
 #include <math.h>
 #include <sched.h>
 #include <stdatomic.h>

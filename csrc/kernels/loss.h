@@ -56,7 +56,8 @@ ALWAYS_INLINE void loss_of_rows(double *losses, real *dz, const real *a, const m
     }
 }
 
-/* Each is a long chain: the machine needs several to fill its time with. The last one may be alone: it is there twice. */
+/* Each is a long chain: the machine needs several to fill its time with. The last one may be alone, and is there
+ * twice. */
 ALWAYS_INLINE void loss_of_logit(double *losses, real *dz, const real *z, const mlp_targets *t,
                                  vec (*loss)(vec, vec, vec *)) {
     enum { CHAINS = 2 };
