@@ -262,12 +262,13 @@ static bool wants_derivatives(const mlp_outputs_wanted *wanted) {
 
 /* Where steps are by one sample, the pass over the first layer's weights that is its step is also the next one's
  * product with them. */
-static void look_ahead(mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted, size_t first) {
+static void look_ahead(mlp_pass *pass, const mlp_batch *batch, const mlp_outputs_wanted *wanted, size_t first,
+                       size_t n) {
     const mlp_network *net = pass->net;
     const mlp_rows *x = &batch->data->x;
-    const void *now = mlp_row_in_place(x, net->dtype, mlp_row_of(batch->order, first));
-    bool steps = wanted->update != NULL && !wanted->of_parts && pass->n == 1 && first + 1 < x->n_rows;
-    pass->multiplied = now != NULL && now == pass->ahead;
+    bool steps = wanted->update != NULL && !wanted->of_parts && n == 1 && first + 1 < x->n_rows;
+    pass->multiplied =
+        pass->ahead != NULL && pass->ahead == mlp_row_in_place(x, net->dtype, mlp_row_of(batch->order, first));
     pass->ahead = steps && mlp_multiplies_ahead(net, &pass->team)
                       ? mlp_row_in_place(x, net->dtype, mlp_row_of(batch->order, first + 1))
                       : NULL;
@@ -279,8 +280,7 @@ static mlp_status run_block(mlp_pass *pass, const mlp_batch *batch, const mlp_ou
     bool derivative = wants_derivatives(wanted);
     size_t first = batch->first + at;
     pass->first = at;
-    pass->n = n;
-    look_ahead(pass, batch, wanted, first);
+    look_ahead(pass, batch, wanted, first, n);
     pass->keeps = wanted->gradient != NULL && (wanted->update != NULL || pass->plan.few);
     size_t last = pass->net->n_layers;
     mlp_status status = mlp_forward_block(pass, &batch->data->x, batch->order, first, n, last, wanted->records);

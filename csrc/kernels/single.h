@@ -155,8 +155,7 @@ static void dot_single(real *z, const dot_operands *d, const real *bias) {
 /* z (units, stride), to whole virtual vectors. */
 static void dots_forward(void *z, size_t stride, const void *a, size_t ld, const void *w, size_t ldw, const void *bias,
                          size_t rows, size_t n, size_t units, size_t ahead) {
-    dot_operands d = {
-        .a = a, .w = w, .ld = ld, .ldw = ldw, .rows = rows, .units = units, .n = n, .ahead = rows > 1 ? ahead : 0};
+    dot_operands d = {.a = a, .w = w, .ld = ld, .ldw = ldw, .rows = rows, .units = units, .n = n, .ahead = ahead};
     for (size_t k = 0; k < units && rows == 1; k++) {
         d.w = (const real *)w + k * ldw;
         dot_single((real *)z + k * stride, &d, bias == NULL ? NULL : (const real *)bias + k);
