@@ -60,16 +60,13 @@ static inline vec d_softsign(vec a) {
 static inline vec reflected(vec z, vec t) { return v_select(v_lt(z, v_zero()), t, v_sub(v_set1(1), t)); }
 
 static inline vec g_gelu(vec z) { /* z Phi(z): the exact one */
-    vec h, l, n, a = v_min(v_set1(NORMAL_HIGHEST), v_abs(z));
-    normal_split(a, &h, &l);
-    vec m = normal_parts(a, h, l, &n);
-    return v_sub(v_max(z, v_zero()), exp_times(v_mul(a, normal_ratio(a, h, l)), m, n));
+    vec n, w, a = v_min(v_set1(NORMAL_HIGHEST), v_abs(z)), m = normal_parts(a, &n), f = normal_ratio(a, &w);
+    return v_sub(v_max(z, v_zero()), exp_times_product(w, f, m, n));
 }
 static inline vec d_gelu(vec z) {
-    vec h, l, n, a = v_min(v_set1(NORMAL_HIGHEST), v_abs(z));
-    normal_split(a, &h, &l);
-    vec m = normal_parts(a, h, l, &n);
-    return reflected(z, exp_times(v_nfma(v_set1((real)ROOT_1_2PI), a, normal_ratio(a, h, l)), m, n));
+    vec n, w, a = v_min(v_set1(NORMAL_HIGHEST), v_abs(z)), m = normal_parts(a, &n), f = normal_ratio(a, &w);
+    vec inverse = v_mul(v_sub(v_set1(1), w), v_set1(1 / TAIL_CENTER)); /* of a + c */
+    return reflected(z, exp_times(v_nfma(v_set1((real)ROOT_1_2PI), a, v_mul(inverse, f)), m, n));
 }
 
 /* For silu and mish: m and n of exp(-a), the whole of it as e; a = |z| kept finite. */

@@ -15,10 +15,7 @@
 #define EXPM1_LOWEST (-50.0)        /* expm1 rounds to -1 below */
 #define LN2_HIGH 0x1.62e42fefa38p-1 /* its product with an exponent is exact */
 #define LN2_LOW 0x1.ef35793c7673p-45
-#define NORMAL_HIGHEST 39.0  /* exp(-a^2 / 2) rounds to 0 from here on */
-#define NORMAL_STEP 0x1p-20  /* multiples of it up to there have exact squares */
-#define INVERSE_STEP 0x1p-30 /* such a multiple times a multiple of this one near its inverse is exact */
-#define TAIL_CENTER 4.0
+#define NORMAL_HIGHEST 39.0 /* exp(-a^2 / 2) rounds to 0 from here on */
 #else
 #define EXP_HIGHEST 89.0f
 #define DECAY_HIGHEST 110.0f
@@ -26,11 +23,9 @@
 #define LN2_HIGH 0x1.62e4p-1f
 #define LN2_LOW 0x1.7f7d1cp-20f
 #define NORMAL_HIGHEST 15.0f
-#define NORMAL_STEP 0x1p-8f
-#define INVERSE_STEP 0x1p-14f
-#define TAIL_CENTER 4.0f
 #endif
 #define ROOT_1_2PI 0.39894228040143268 /* 1 / sqrt(2 pi) */
+#define TAIL_CENTER ((real)3.74609375) /* its inverse, too, hardly needs to be rounded */
 
 /* (exp(r) - 1 - r) / r^2 for |r| <= ln(2) / 2: 2^-55.5 and 2^-26.1 of exp(r) - 1. */
 static const real exp_coefficients[] = {
@@ -69,17 +64,6 @@ static const real log1p_coefficients[] = {
 #endif
 };
 
-/* (tanh(x) / x - 1) / x^2 in x^2 for |x| <= 0.5494: 2^-55.1 and 2^-27.6. */
-static const real tanh_coefficients[] = {
-#if REAL_IS_DOUBLE
-    -0.33333333333332332,    0.13333333333171682,   -0.053968253877549985,  0.021869486010254031,
-    -0.0088631949849963063,  0.0035917236195152588, -0.0014532363824620452, 0.00057919597912843839,
-    -0.00021039997545312954, 5.1089818303886198e-05
-#else
-    -0.333333164f, 0.13332592f, -0.0538529865f, 0.0210746713f, -0.00627874164f
-#endif
-};
-
 /* (log(cosh(d)) / d^2 - 1/2) / d^2 in d^2 for |d| <= 1: 2^-55.1 and 2^-26.1. */
 static const real log_cosh_coefficients[] = {
 #if REAL_IS_DOUBLE
@@ -93,37 +77,20 @@ static const real log_cosh_coefficients[] = {
 #endif
 };
 
-/* (a + c) exp(a^2 / 2) Phi(-a) in (a - c) / (a + c), c = TAIL_CENTER, for a from 0 to NORMAL_HIGHEST: 2^-54.7 and
- * 2^-25.6. The argument is that of Shepherd and Laframboise, Mathematics of Computation 36 (1981), 249-253. */
+/* (f - c / 2) / w + 2 in 2 w - 1, with f = (a + c) exp(a^2 / 2) Phi(-a), w = a / (a + c), c = TAIL_CENTER, for
+ * a from 0 to NORMAL_HIGHEST: 2^-55.4 and 2^-25.7 of f. The argument is that of Shepherd and Laframboise, Mathematics of
+ * Computation 36 (1981), 249-253; this c needs the fewest terms. */
 static const real tail_coefficients[] = {
 #if REAL_IS_DOUBLE
-    0.75528513041575152,
-    -0.60789664197189208,
-    0.38713740074221475,
-    -0.18652185795965864,
-    0.060396574890919104,
-    -0.0075401889666822002,
-    -0.0034796923670072717,
-    0.0016308184569620305,
-    0.00013334430800360773,
-    -0.00023109493054528457,
-    -1.9082289587795503e-06,
-    3.5144667038056335e-05,
-    7.1654213074894821e-07,
-    -5.9201317356363927e-06,
-    -6.2935869759109903e-07,
-    1.0215239261569853e-06,
-    2.7121032202319098e-07,
-    -1.5503056251647085e-07,
-    -8.4755827091549759e-08,
-    1.3459930269140239e-08,
-    1.9212603307919403e-08,
-    1.7513541568357844e-09,
-    -2.4120301674036142e-09,
-    -6.6871007729609403e-10
+    -0.24567468133926246,   1.0699575182341226,      -0.36519816281097389,   0.063269110359185615,
+    0.011033772714070593,   -0.0084778459767064582,  0.00015970942358365894, 0.0010252003973429233,
+    -7.9944361353068499e-5, -0.00014920158399608823, 7.7229743236664029e-6,  2.5420125881878313e-5,
+    1.4147863346807538e-6,  -4.4877130452450534e-6,  -1.0566215571700098e-6, 6.8479474139106439e-7,
+    3.6943005842661708e-7,  -5.5815326142652318e-8,  -8.6627928072487204e-8, -8.9543844728761526e-9,
+    1.0938510098225548e-8,  3.0380841997258566e-9
 #else
-    0.755285144f,    -0.607896566f,  0.387136251f,    -0.186523765f,   0.060411185f, -0.00752233434f,
-    -0.00353905745f, 0.00155537692f, 0.000209719306f, -0.000109498957f
+    -0.245674685f,   1.06995785f,    -0.365198612f,  0.0632609054f, 0.0110448385f,
+    -0.00842339918f, 0.00010368973f, 0.000881486398f
 #endif
 };
 
@@ -150,6 +117,10 @@ static inline vec expm1_of_rest(vec r) { return v_fma(POLYNOMIAL(r, exp_coeffici
 static inline vec exp_of_rest(vec r) { return v_add(v_set1(1), expm1_of_rest(r)); }
 /* factor exp(x), x <= 0, where m = expm1_of_rest(r): rounded once, and underflows no earlier than it must. */
 static inline vec exp_times(vec factor, vec m, vec n) { return v_scale_down(v_fma(factor, m, factor), n); }
+/* a b exp(x): the product's own rounding hardly counts, as m is small. */
+static inline vec exp_times_product(vec a, vec b, vec m, vec n) {
+    return v_scale_down(v_fused(a, b, v_mul(v_mul(a, b), m)), n);
+}
 
 static inline vec f_exp(vec x) { /* 1.25 ulp */
     vec within = v_min(v_set1(EXP_HIGHEST), v_max(v_set1(-DECAY_HIGHEST), x)), n = exp_exponent(within);
@@ -206,11 +177,14 @@ static inline vec f_sigmoid(vec x) { /* 2 ulp */
     return v_nfma(a, v_div(e, sum), a);
 }
 
+/* t = tanh(|x|) is h / d with h = (1 - e) / 2, which loses nothing near zero, d = (1 + e) / 2 and e = exp(-2 |x|). Then
+ * t = h + h t: where t is small, the roundings of the quotient count t-fold. */
 static inline vec f_tanh(vec x) { /* 2 ulp */
-    vec sum, a = v_abs(x), a2 = v_mul(a, a), e = decay_and_sum(v_add(a, a), &sum);
-    vec near_zero = v_fma(v_mul(a2, a), POLYNOMIAL(a2, tanh_coefficients), a);
-    vec elsewhere = v_nfma(v_set1(2), v_div(e, sum), v_set1(1)); /* from 1/2 on: below, an ulp is half as large */
-    return v_copysign(v_select(v_lt(a, v_set1((real)0.54935)), near_zero, elsewhere), x);
+    vec minus_a = v_minus_abs(x), within = v_max(v_set1(EXPM1_LOWEST), v_add(minus_a, minus_a));
+    vec n = exp_exponent(within), m = expm1_of_rest(exp_rest(within, n)), half = v_set1((real)0.5);
+    vec power = v_pow2(v_sub(n, v_set1(1))); /* half of 2^n */
+    vec h = v_nfma(m, power, v_sub(half, power)), d = v_fma(m, power, v_add(half, power));
+    return v_copysign(v_fma(h, v_div(h, d), h), x);
 }
 
 static inline vec f_softplus(vec x) {
@@ -224,32 +198,20 @@ static inline vec f_log_cosh(vec d) { /* log(cosh(d)), 2 ulp */
     return v_select(v_lt(a, v_set1(1)), near_zero, elsewhere);
 }
 
-/* ---- The normal distribution, for a from 0 to NORMAL_HIGHEST, or NaN. a^2 must not be rounded before exp, nor a + c
- * below: a = h + l with h short. */
+/* ---- The normal distribution, for a from 0 to NORMAL_HIGHEST, or NaN: Phi(-a) = exp(-a^2 / 2) f / (a + c). */
 
-static inline void normal_split(vec a, vec *h, vec *l) {
-    *h = v_mul(v_round(v_mul(a, v_set1(1 / NORMAL_STEP))), v_set1(NORMAL_STEP));
-    *l = v_sub(a, *h);
+/* m and n of exp(-a^2 / 2). What the product lost to rounding counts. */
+static inline vec normal_parts(vec a, vec *n) {
+    vec b = v_mul(v_set1((real)-0.5), a), x = v_mul(a, b);
+    *n = exp_exponent(x);
+    return expm1_of_rest(v_add(exp_high(x, *n), v_nfma(*n, v_set1(LN2_LOW), v_fused(a, b, v_neg(x)))));
 }
-/* m and n of exp(-a^2 / 2); a^2 / 2 = h^2 / 2 + l (a + h) / 2. */
-static inline vec normal_parts(vec a, vec h, vec l, vec *n) {
-    vec minus_half = v_set1((real)-0.5);
-    vec large = v_mul(v_mul(minus_half, h), h), small = v_mul(v_mul(minus_half, l), v_add(a, h));
-    *n = exp_exponent(v_add(large, small));
-    return expm1_of_rest(v_add(exp_high(large, *n), v_nfma(*n, v_set1(LN2_LOW), small)));
-}
-/* R(a) = exp(a^2 / 2) Phi(-a). The polynomial is taken at a place q near a where 1 / (q + c) is short, so that nothing
- * of its argument is lost; from there it is two terms of Taylor's series, R' = q R - 1 / sqrt(2 pi), R'' = q R' + R. */
-static inline vec normal_ratio(vec a, vec h, vec l) {
-    vec one = v_set1(1), b = v_add(h, v_set1(TAIL_CENTER));
-    vec inverse = v_mul(v_round(v_div(v_set1(1 / INVERSE_STEP), b)), v_set1(INVERSE_STEP));
-    vec e = v_nfma(b, inverse, one), step = v_nfma(b, v_fma(e, e, e), l);      /* a - q; 1 / inverse is b / (1 - e) */
-    vec q = v_sub(a, step), t = v_nfma(v_set1(2 * TAIL_CENTER), inverse, one); /* (q - c) / (q + c) */
-    vec c0 = v_set1(tail_coefficients[0]), c1 = v_set1(tail_coefficients[1]);  /* the large ones, of opposite signs */
-    vec f = v_fma(v_fma(v_polynomial(t, tail_coefficients + 2, COUNT(tail_coefficients) - 2), t, c1), t, c0);
-    vec r = v_mul(f, inverse);
-    vec r1 = v_fma(q, r, v_set1((real)-ROOT_1_2PI)), r2 = v_fma(q, r1, r);
-    return v_fma(f, inverse, v_mul(step, v_fma(v_mul(v_set1((real)0.5), step), r2, r1)));
+/* f, and w = a / (a + c), whose roundings count less where a is small. 2 w is taken from c / 2 first: no term is large
+ * where f is small. */
+static inline vec normal_ratio(vec a, vec *w) {
+    *w = v_div(a, v_add(a, v_set1(TAIL_CENTER)));
+    vec twice = v_add(*w, *w), t = v_sub(twice, v_set1(1)), linear = v_sub(v_set1(TAIL_CENTER / 2), twice);
+    return v_fused(*w, POLYNOMIAL(t, tail_coefficients), linear);
 }
 
 #endif

@@ -122,6 +122,7 @@ static inline vec v_accumulate(vec sum, vec a, vec b) {
     return sum;
 }
 static inline vec v_nfma(vec a, vec b, vec c) { return V(fnmadd)(a, b, c); }
+static inline vec v_fused(vec a, vec b, vec c) { return v_fma(a, b, c); }
 static inline vec v_neg(vec a) { return V(xor)(a, V(set1)((real)-0.0)); }
 static inline vec v_abs(vec a) { return V(andnot)(V(set1)((real)-0.0), a); }
 static inline vec v_minus_abs(vec a) { return V(or)(V(set1)((real)-0.0), a); }

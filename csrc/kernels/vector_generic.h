@@ -3,7 +3,7 @@
  *
  * The includer defines REAL_IS_DOUBLE as 0 or 1 and includes exactly one vector_*.h. Every vector_*.h offers the same
  * names with the same results, this one excepted in v_fma and v_nfma, which round the product too: code above must
- * stay accurate either way. Compiled with -ffp-contract=off, so that an operation is fused only where it says so. */
+ * stay accurate either way, or use v_fused. Compiled with -ffp-contract=off, so that an operation is fused only where it says so. */
 #ifndef MLP_VECTOR_H
 #define MLP_VECTOR_H
 
@@ -83,6 +83,13 @@ static inline vec v_sub(vec a, vec b) { return a - b; }
 static inline vec v_mul(vec a, vec b) { return a * b; }
 static inline vec v_div(vec a, vec b) { return a / b; }
 static inline vec v_fma(vec a, vec b, vec c) { return a * b + c; }
+static inline vec v_fused(vec a, vec b, vec c) { /* rounded once here too, which may be slow */
+#if REAL_IS_DOUBLE
+    return fma(a, b, c);
+#else
+    return fmaf(a, b, c);
+#endif
+}
 static inline vec v_accumulate(vec sum, vec a, vec b) { return v_fma(a, b, sum); }
 static inline vec v_nfma(vec a, vec b, vec c) { return c - a * b; }
 static inline vec v_neg(vec a) { return -a; }

@@ -109,6 +109,7 @@ static inline vec v_sqrt(vec a) { return V(sqrtq)(a); }
 static inline vec v_fma(vec a, vec b, vec c) { return V(fmaq)(c, a, b); }
 static inline vec v_accumulate(vec sum, vec a, vec b) { return v_fma(a, b, sum); }
 static inline vec v_nfma(vec a, vec b, vec c) { return V(fmsq)(c, a, b); }
+static inline vec v_fused(vec a, vec b, vec c) { return v_fma(a, b, c); }
 static inline vec v_neg(vec a) { return V(negq)(a); }
 static inline vec v_abs(vec a) { return V(absq)(a); }
 static inline vec v_minus_abs(vec a) { return v_neg(v_abs(a)); }

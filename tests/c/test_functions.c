@@ -285,16 +285,13 @@ typedef struct {
 
 /* Whole functions of the parts that gelu is made of. */
 static vec phi_cdf(vec x) { /* Phi(x) = erfc(-x / sqrt(2)) / 2, 4 ulp, in the negative tail too */
-    vec h, l, n, a = v_min(v_set1(NORMAL_HIGHEST), v_abs(x));
-    normal_split(a, &h, &l);
-    vec m = normal_parts(a, h, l, &n), tail = exp_times(normal_ratio(a, h, l), m, n);
+    vec n, w, a = v_min(v_set1(NORMAL_HIGHEST), v_abs(x)), m = normal_parts(a, &n), f = normal_ratio(a, &w);
+    vec ratio = v_div(f, v_add(a, v_set1(TAIL_CENTER))), tail = v_scale_down(v_fused(ratio, m, ratio), n);
     return v_select(v_lt(x, v_zero()), tail, v_sub(v_set1(1), tail));
 }
 
 static vec phi_pdf(vec x) { /* exp(-x^2 / 2) / sqrt(2 pi), 2 ulp */
-    vec h, l, n, a = v_min(v_set1(NORMAL_HIGHEST), v_abs(x));
-    normal_split(a, &h, &l);
-    vec m = normal_parts(a, h, l, &n);
+    vec n, m = normal_parts(v_min(v_set1(NORMAL_HIGHEST), v_abs(x)), &n);
     return exp_times(v_set1((real)ROOT_1_2PI), m, n);
 }
 
@@ -451,7 +448,6 @@ static void edges(real *x, const function *f) {
                              sqrt(-2 * smallest),
                              sqrt(-2 * REAL_MIN_EXP * log(2)),
                              -(double)EXPM1_LOWEST,
-                             0.54935,
                              1,
                              log(2) / 2,
                              REAL_MANT_DIG * log(2) / 2};
