@@ -174,6 +174,7 @@ bool mlp_layer_gradient(const mlp_pass *pass, mlp_team *team, size_t l, const ml
                                             .k = pass->n,
                                             .accumulate = wanted->accumulate,
                                             .keeps_rows = pass->keeps,
+                                            .passed = pass->whole > 0,
                                             .adam = fuses ? &adam : NULL,
                                             .done = updates && !wide ? update_rows : NULL,
                                             .context = &end},

@@ -112,12 +112,13 @@ static right_part take_part(const cut_product *c, size_t thread, size_t t, size_
     return right;
 }
 
-/* What is fetched beside C's rows i..i+n: the lines after those that are read now of a large A whose columns lie apart;
- * the rows that follow A's, beside its last pass; or else as much of what is copied next. */
+/* What is fetched beside C's rows i..i+n: the lines after those that are read now of an A whose columns lie apart, if it
+ * is large or comes from another core; the rows that follow A's, beside its last pass; or else as much of what is copied
+ * next. */
 static void fetch_ahead(mlp_panel_product *part, const cut_product *c, const right_part *right, size_t i) {
     const mlp_product *p = c->p;
     size_t item = p->kernels->item, line = MLP_VECTOR_BYTES / item, n = part->m;
-    if (p->a.step > 1 && p->k * p->a.step * item >= FAR_BYTES) {
+    if (p->a.step > 1 && (p->passed || p->k * p->a.step * item >= FAR_BYTES)) {
         part->ahead = region_of(p, (const char *)part->a + MLP_VECTOR_BYTES, part->k, p->a.step, n);
     } else if (p->next != NULL && right->q + right->k == p->k && right->j + right->columns == p->n) {
         part->ahead =

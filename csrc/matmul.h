@@ -37,6 +37,7 @@ typedef struct {
     bool keeps_depth;     /* threads share k: of B, the weights, each keeps to some rows */
     bool keeps_rows;      /* they share m: of the weights, A, or their gradient, C, each keeps to some rows */
     bool keeps_columns;   /* they share n alone: a piece has all m rows, MLP_TURNED_UNITS at most */
+    bool passed;          /* part of A comes from another core */
     const mlp_adam *adam; /* C goes through Adam's step in place of being kept, k in one part; or NULL */
     mlp_ending ending;    /* what becomes of C, if anything, and by what */
     const void *operand;
