@@ -3,7 +3,8 @@
  *
  * The includer defines REAL_IS_DOUBLE as 0 or 1 and includes exactly one vector_*.h. Every vector_*.h offers the same
  * names with the same results, this one excepted in v_fma and v_nfma, which round the product too: code above must
- * stay accurate either way, or use v_fused. Compiled with -ffp-contract=off, so that an operation is fused only where it says so. */
+ * stay accurate either way, or use v_fused. Compiled with -ffp-contract=off, so that an operation is fused only where
+ * it says so. */
 #ifndef MLP_VECTOR_H
 #define MLP_VECTOR_H
 
