@@ -113,6 +113,7 @@ core = Extension(
     SOURCES,
     include_dirs=[numpy.get_include()],
     depends=HEADERS,
+    libraries=["m"],  # not every interpreter brings it
     extra_link_args=["-pthread"],
 )
 setup(ext_modules=[core], cmdclass={"build_ext": BuildExtension})

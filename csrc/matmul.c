@@ -112,9 +112,9 @@ static right_part take_part(const cut_product *c, size_t thread, size_t t, size_
     return right;
 }
 
-/* What is fetched beside C's rows i..i+n: the lines after those that are read now of an A whose columns lie apart, if it
- * is large or comes from another core; the rows that follow A's, beside its last pass; or else as much of what is copied
- * next. */
+/* What is fetched beside C's rows i..i+n: the lines after those that are read now of an A whose columns lie apart, if
+ * it is large or comes from another core; the rows that follow A's, beside its last pass; or else as much of what is
+ * copied next. */
 static void fetch_ahead(mlp_panel_product *part, const cut_product *c, const right_part *right, size_t i) {
     const mlp_product *p = c->p;
     size_t item = p->kernels->item, line = MLP_VECTOR_BYTES / item, n = part->m;

@@ -77,8 +77,8 @@ static const real log_cosh_coefficients[] = {
 #endif
 };
 
-/* (f - c / 2) / w + 2 in 2 w - 1, with f = (a + c) exp(a^2 / 2) Phi(-a), w = a / (a + c), c = TAIL_CENTER, for
- * a from 0 to NORMAL_HIGHEST: 2^-55.4 and 2^-25.7 of f. The argument is that of Shepherd and Laframboise, Mathematics of
+/* (f - c / 2) / w + 2 in 2 w - 1, with f = (a + c) exp(a^2 / 2) Phi(-a), w = a / (a + c), c = TAIL_CENTER, for a from 0
+ * to NORMAL_HIGHEST: 2^-55.4 and 2^-25.7 of f. The argument is that of Shepherd and Laframboise, Mathematics of
  * Computation 36 (1981), 249-253; this c needs the fewest terms. */
 static const real tail_coefficients[] = {
 #if REAL_IS_DOUBLE
