@@ -60,11 +60,11 @@ static inline vec d_softsign(vec a) {
 static inline vec reflected(vec z, vec t) { return v_select(v_lt(z, v_zero()), t, v_sub(v_set1(1), t)); }
 
 static inline vec g_gelu(vec z) { /* z Phi(z): the exact one */
-    vec n, w, a = v_min(v_set1(NORMAL_HIGHEST), v_abs(z)), m = normal_parts(a, &n), f = normal_ratio(a, &w);
+    vec n, w, a = v_min(v_set1(NORMAL_HIGHEST), v_abs(z)), m = normal_parts(a, &n), f = normal_tail(a, &w);
     return v_sub(v_max(z, v_zero()), exp_times_product(w, f, m, n));
 }
 static inline vec d_gelu(vec z) {
-    vec n, w, a = v_min(v_set1(NORMAL_HIGHEST), v_abs(z)), m = normal_parts(a, &n), f = normal_ratio(a, &w);
+    vec n, w, a = v_min(v_set1(NORMAL_HIGHEST), v_abs(z)), m = normal_parts(a, &n), f = normal_tail(a, &w);
     vec inverse = v_mul(v_sub(v_set1(1), w), v_set1(1 / TAIL_CENTER)); /* of a + c */
     return reflected(z, exp_times(v_nfma(v_set1((real)ROOT_1_2PI), a, v_mul(inverse, f)), m, n));
 }

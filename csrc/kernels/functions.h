@@ -208,7 +208,7 @@ static inline vec normal_parts(vec a, vec *n) {
 }
 /* f, and w = a / (a + c), whose roundings count less where a is small. 2 w is taken from c / 2 first: no term is large
  * where f is small. */
-static inline vec normal_ratio(vec a, vec *w) {
+static inline vec normal_tail(vec a, vec *w) {
     *w = v_div(a, v_add(a, v_set1(TAIL_CENTER)));
     vec twice = v_add(*w, *w), t = v_sub(twice, v_set1(1)), linear = v_sub(v_set1(TAIL_CENTER / 2), twice);
     return v_fused(*w, POLYNOMIAL(t, tail_coefficients), linear);

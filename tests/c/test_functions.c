@@ -285,7 +285,7 @@ typedef struct {
 
 /* Whole functions of the parts that gelu is made of. */
 static vec phi_cdf(vec x) { /* Phi(x) = erfc(-x / sqrt(2)) / 2, 4 ulp, in the negative tail too */
-    vec n, w, a = v_min(v_set1(NORMAL_HIGHEST), v_abs(x)), m = normal_parts(a, &n), f = normal_ratio(a, &w);
+    vec n, w, a = v_min(v_set1(NORMAL_HIGHEST), v_abs(x)), m = normal_parts(a, &n), f = normal_tail(a, &w);
     vec ratio = v_div(f, v_add(a, v_set1(TAIL_CENTER))), tail = v_scale_down(v_fused(ratio, m, ratio), n);
     return v_select(v_lt(x, v_zero()), tail, v_sub(v_set1(1), tail));
 }
